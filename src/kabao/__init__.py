@@ -1,0 +1,1 @@
+"""Kabao (卡包), the open platform for stored-value cards."""

@@ -1,0 +1,80 @@
+"""Identifiers: UUIDv7 as 32 hex characters inside, `prefix_hex` at the edge.
+
+Hex strings and not `uuid.UUID`: PostgreSQL reads them as `uuid`, and neither
+side of the hot path pays for building objects. `NewType`s keep kinds apart.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import NewType, Protocol
+
+from kabao.base.clock import Clock
+from kabao.base.errors import NOT_FOUND
+
+Id = NewType("Id", str)
+"""Any identifier: 32 lowercase hex characters. Slices derive their own kinds."""
+
+_HEX = frozenset("0123456789abcdef")
+ID_LENGTH = 32
+
+
+class Ids(Protocol):
+    """A source of fresh identifiers, handed in like the clock."""
+
+    def new(self) -> str:
+        """A fresh UUIDv7 as 32 hex characters."""
+        ...
+
+
+class RandomIds:
+    """UUIDv7 (RFC 9562): milliseconds, then a counter, then randomness."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last_ms = 0
+        self._counter = 0
+
+    def new(self) -> str:
+        """Fresh and, within this process, ever rising."""
+        ms = self._clock.now_us() // 1000
+        if ms > self._last_ms:
+            self._last_ms, self._counter = ms, secrets.randbits(10)
+        else:
+            self._counter += 1
+            if self._counter > 0xFFF:
+                self._last_ms, self._counter = self._last_ms + 1, 0
+        tail = (0b10 << 62) | secrets.randbits(62)
+        return f"{self._last_ms:012x}7{self._counter:03x}{tail:016x}"
+
+
+class SequentialIds:
+    """Reproducible identifiers for tests and simulations."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._next = seed << 32
+
+    def new(self) -> str:
+        """The next identifier of this seed, shaped like a UUIDv7."""
+        self._next += 1
+        return f"{self._next >> 32:012x}7{0:03x}{(0b10 << 62) | (self._next & 0xFFFFFFFF):016x}"
+
+
+def is_id(text: str) -> bool:
+    """Whether the text has the form of an identifier."""
+    return len(text) == ID_LENGTH and _HEX.issuperset(text)
+
+
+def to_edge(prefix: str, ident: str) -> str:
+    """`("pay", "01…")` to `"pay_01…"`."""
+    return f"{prefix}_{ident}"
+
+
+def from_edge(prefix: str, text: str, *, field: str | None = None) -> str:
+    """`"pay_01…"` to `"01…"`. Raises `not_found` for any other form: to a
+    caller a malformed id and an unknown one are the same.
+    """
+    head, _, ident = text.partition("_")
+    if head != prefix or not is_id(ident):
+        raise NOT_FOUND.error(f"There is no {prefix}_… with that id.", field=field)
+    return ident
