@@ -1,0 +1,366 @@
+"""The ledger's types: accounts, roots, moves, commands, decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from enum import IntEnum
+from typing import Any, Generic, NewType, Protocol, TypeVar
+
+import msgspec
+
+from kabao.base.db import Conn
+from kabao.base.errors import Kind, KabaoError, code
+
+RootId = NewType("RootId", str)
+OperationId = NewType("OperationId", str)
+
+STALE_ROOT = code("card_changed", Kind.CONFLICT, "The card changed meanwhile; try again.")
+DAY_CLOSED = code("day_closed", Kind.CONFLICT, "That business day is closed.")
+DAY_NOT_OVER = code("day_not_over", Kind.CONFLICT, "That business day is not over yet.")
+LIMIT_OF_BATCH = code("too_many_roots", Kind.INVALID, "Too many cards in one operation.")
+
+
+class Account(IntEnum):
+    """The chart of accounts (docs/LEDGER.md). Below 10: sub-accounts of a root."""
+
+    PRINCIPAL = 1
+    """Paid value, free to spend."""
+    BONUS = 2
+    """Given value, free to spend."""
+    PRINCIPAL_HELD = 3
+    BONUS_HELD = 4
+    CASH = 10
+    """Owner: store. Money taken at, and paid out of, a store's tills."""
+    REDEEMED = 11
+    """Owner: store. What cards have paid for there: owed to the store."""
+    BONUS_COST = 12
+    """Owner: issuer. What the issuer has given away."""
+    TRANSIT = 13
+    """Owner: issuer. Between two cards; zero whenever nothing is under way."""
+    PAID_OUT = 14
+    """Owner: issuer. Value given back to holders other than in cash."""
+    SUSPENSE = 15
+    """Owner: issuer. Refunds that fit no card (ruling 19), each with a case."""
+    ADJUSTMENT = 16
+    """Owner: issuer. Corrections two people approved."""
+    LAPSED = 17
+    """Owner: issuer. Free bonus that ran out (never paid value)."""
+
+    @property
+    def of_root(self) -> bool:
+        """Whether this is a sub-account of a card."""
+        return self < Account.CASH
+
+
+class Purpose(IntEnum):
+    """Why value moved."""
+
+    LOAD = 1
+    LOAD_VOID = 2
+    BONUS = 3
+    BONUS_CLAWBACK = 4
+    PAYMENT = 10
+    HOLD = 11
+    CAPTURE = 12
+    RELEASE = 13
+    VOID = 14
+    REFUND = 15
+    REVERSAL = 16
+    TRANSFER = 20
+    MERGE = 21
+    CASH_OUT = 30
+    CARD_RETURN = 31
+    BONUS_LAPSE = 32
+    ADJUSTMENT = 40
+
+
+class RootState(IntEnum):
+    """What a root account may do. The card's life cycle lives in `cards`; this
+    is the part that must be exact at the moment money moves.
+    """
+
+    INACTIVE = 0
+    ACTIVE = 1
+    FROZEN = 2
+    LOST = 3
+    EXPIRED = 4
+    CLOSED = 5
+
+
+class Root(msgspec.Struct, frozen=True):
+    """A root account as seen under its lock. Amounts in fen, moments in µs UTC."""
+
+    id: str
+    card: str
+    programme: str
+    issuer: str
+    currency: str
+    state: int
+    valid_until: date | None
+    principal_fen: int
+    bonus_fen: int
+    principal_held_fen: int
+    bonus_held_fen: int
+    seq: int
+    event_seq: int
+    secret_version: int
+    pin_tries: int
+    pin_locked_until_us: int
+    day: int
+    day_count: int
+    day_sum_fen: int
+    burst_from_us: int
+    burst_count: int
+
+    @property
+    def available_fen(self) -> int:
+        """What can be spent now."""
+        return self.principal_fen + self.bonus_fen
+
+    @property
+    def held_fen(self) -> int:
+        """What open holds have set aside."""
+        return self.principal_held_fen + self.bonus_held_fen
+
+    @property
+    def balance_fen(self) -> int:
+        """Principal and bonus, including what is held."""
+        return self.available_fen + self.held_fen
+
+
+MUTABLE = (
+    "card",
+    "state",
+    "valid_until",
+    "principal_fen",
+    "bonus_fen",
+    "principal_held_fen",
+    "bonus_held_fen",
+    "seq",
+    "event_seq",
+    "secret_version",
+    "pin_tries",
+    "pin_locked_until_us",
+    "day",
+    "day_count",
+    "day_sum_fen",
+    "burst_from_us",
+    "burst_count",
+)
+"""The columns of a root that a decision may change, in storing order."""
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """When a batch decides: the clock's time and the open business day."""
+
+    us: int
+    day: date
+
+
+class Dimensions(msgspec.Struct, frozen=True):
+    """Where and through whom value moved; part of every transfer."""
+
+    selling_store: str | None = None
+    redeeming_store: str | None = None
+    terminal: str | None = None
+    cashier: str | None = None
+    shift: str | None = None
+    channel: str | None = None
+    occurred_us: int | None = None
+    """When it happened outside; None: the moment it was recorded."""
+
+
+NOWHERE = Dimensions()
+
+
+class Move(msgspec.Struct, frozen=True):
+    """One transfer to be: exactly one side or both sides are of the root."""
+
+    debit: Account
+    credit: Account
+    amount_fen: int
+    purpose: Purpose
+    house: str | None = None
+    """The owner of the house account; None when both sides are of the root."""
+    related: str | None = None
+    """The operation this one undoes or completes."""
+
+
+class Lot(msgspec.Struct, frozen=True):
+    """One load, kept for ever: refunds, netting and clawback are derived from it."""
+
+    principal_fen: int
+    bonus_fen: int
+    price_fen: int
+    contract_date: date
+    selling_store: str | None
+    selling_company: str | None
+    channel: str
+    payer: str | None = None
+
+
+class HoldState(IntEnum):
+    """A hold is open until it is used up, given back or too old."""
+
+    OPEN = 0
+    CAPTURED = 1
+    RELEASED = 2
+    EXPIRED = 3
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Value set aside on a root: what is left of it, by sub-account."""
+
+    id: str
+    root: str
+    state: int
+    principal_fen: int
+    bonus_fen: int
+    expires_us: int
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened, told in order per root. Payload: a msgspec Struct or dict."""
+
+    type: str
+    payload: Any
+    version: int = 1
+
+
+class RowWriter(Protocol):
+    """A slice's own set insert or update, run inside the batch's transaction."""
+
+    async def __call__(self, conn: Conn, rows: Sequence[Any]) -> None:
+        """Store all rows with one statement."""
+        ...
+
+
+class Loader(Protocol):
+    """A slice's own set read, run after the roots are locked."""
+
+    async def __call__(self, conn: Conn, wanted: Sequence[Any]) -> Mapping[Any, Any]:
+        """Read all wanted rows with one statement, by key."""
+        ...
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a command decided under the lock. A refusal is a decision as well."""
+
+    result: Any
+    """The answer, a msgspec Struct; kept with the operation."""
+    moves: tuple[Move, ...] = ()
+    set: Mapping[str, Any] | None = None
+    """Other fields of the root to change (state, tries, counters)."""
+    lot: Lot | None = None
+    holds: tuple[Hold, ...] = ()
+    """Holds as they are to be from now on."""
+    rows: tuple[tuple[RowWriter, Any], ...] = ()
+    events: tuple[Event, ...] = ()
+    keep: bool = True
+    """False: nothing is stored, not even the operation; the caller must ask again."""
+
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Command(Protocol, Generic[R_co]):
+    """What a slice asks of the ledger. `decide` is pure: it sees the locked root
+    (None when there is none), the moment and what its loader found.
+    """
+
+    @property
+    def company(self) -> str:
+        """Whose key it is (scope of idempotency)."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """The operation's key, the verb included: `pay/…`."""
+        ...
+
+    @property
+    def mac(self) -> bytes:
+        """Keyed MAC of the parsed request."""
+        ...
+
+    @property
+    def operation(self) -> str:
+        """The id this operation has if it turns out to be new."""
+        ...
+
+    @property
+    def root(self) -> str | None:
+        """The root to lock, or None."""
+        ...
+
+    @property
+    def dims(self) -> Dimensions:
+        """Dimensions of its transfers."""
+        ...
+
+    @property
+    def loader(self) -> Loader | None:
+        """How to read what `decide` needs besides the root."""
+        ...
+
+    @property
+    def wanted(self) -> Any:
+        """The key to give to the loader; also the key of its answer."""
+        ...
+
+    def decide(self, root: Root | None, moment: Moment, loaded: Any) -> Decision:
+        """Pure. Raises KabaoError to refuse without leaving a trace."""
+        ...
+
+    def decide_late(self, moment: Moment) -> Decision:
+        """Pure. The answer to an original that comes after its reversal."""
+        ...
+
+    def recall(self, result: bytes) -> R_co:
+        """The first answer again, from what was stored."""
+        ...
+
+
+class OperationState(IntEnum):
+    """An operation was answered, or is barred by a reversal that came first."""
+
+    ANSWERED = 0
+    TOMBSTONE = 1
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """A stored operation."""
+
+    company: str
+    key: str
+    id: str
+    root: str | None
+    mac: bytes
+    state: int
+    result: str
+
+
+Outcome = Any
+"""What a caller gets: the result, or the exception to raise."""
+
+__all__ = [
+    "Account",
+    "Command",
+    "Decision",
+    "Dimensions",
+    "Event",
+    "Hold",
+    "HoldState",
+    "KabaoError",
+    "Loader",
+    "Lot",
+    "Moment",
+    "Move",
+    "Operation",
+    "OperationState",
+    "Purpose",
+    "Root",
+    "RootState",
+    "RowWriter",
+]
