@@ -1,0 +1,378 @@
+"""Cards' types: programmes, cards, sources of payment, and the rules on them."""
+
+from __future__ import annotations
+
+import calendar
+import itertools
+from collections.abc import Mapping
+from datetime import date, datetime
+from enum import IntEnum, StrEnum
+from typing import Annotated, NewType
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
+
+from kabao.base.clock import from_us
+from kabao.base.errors import Kind, code
+
+CardId = NewType("CardId", str)
+ProgrammeId = NewType("ProgrammeId", str)
+
+PROGRAMME_INVALID = code(
+    "programme_invalid", Kind.REFUSED, "A programme with these terms is not allowed."
+)
+PROGRAMME_STATE = code(
+    "programme_state", Kind.CONFLICT, "The programme's state does not allow this."
+)
+PROGRAMME_CHANGED = code(
+    "programme_changed", Kind.CONFLICT, "The programme was changed meanwhile; read it again."
+)
+APPROVAL_NEEDED = code("approval_needed", Kind.REFUSED, "A second person must approve this first.")
+PREFIX_TAKEN = code(
+    "prefix_taken", Kind.CONFLICT, "The prefix is, contains or starts another programme's prefix."
+)
+RANGE_FULL = code(
+    "number_range_full", Kind.REFUSED, "No number range of the programme has room left."
+)
+ISSUE_STOPPED = code("issue_stopped", Kind.REFUSED, "Issuing is switched off.")
+CARRIER_NOT_OFFERED = code(
+    "carrier_not_offered", Kind.REFUSED, "The programme does not come on this carrier."
+)
+HOLDER_NOT_IDENTIFIED = code(
+    "holder_not_identified", Kind.REFUSED, "The holder's identity is not known well enough."
+)
+BATCH_TOO_LARGE = code("batch_too_large", Kind.REFUSED, "The batch is larger than one may be.")
+BATCH_STOPPED = code("batch_stopped", Kind.CONFLICT, "The batch was stopped.")
+SECRETS_GONE = code(
+    "secrets_gone", Kind.CONFLICT, "These numbers and PINs were shown before, or waited too long."
+)
+
+
+class CardClass(StrEnum):
+    """The legal class (记名 / 不记名); limits and validity hang on it."""
+
+    REGISTERED = "registered"
+    BEARER = "bearer"
+
+
+class Carrier(StrEnum):
+    """What a card is made of."""
+
+    PHYSICAL = "physical"
+    ELECTRONIC = "electronic"
+
+
+class ProgrammeState(StrEnum):
+    """Draft: freely changed, issues nothing. Suspended: issues nothing, cards go on."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    RETIRED = "retired"
+
+
+PROGRAMME_STEPS: Mapping[ProgrammeState, frozenset[ProgrammeState]] = {
+    ProgrammeState.DRAFT: frozenset({ProgrammeState.ACTIVE, ProgrammeState.RETIRED}),
+    ProgrammeState.ACTIVE: frozenset({ProgrammeState.SUSPENDED, ProgrammeState.RETIRED}),
+    ProgrammeState.SUSPENDED: frozenset({ProgrammeState.ACTIVE, ProgrammeState.RETIRED}),
+    ProgrammeState.RETIRED: frozenset(),
+}
+
+
+class CardState(StrEnum):
+    """Where a card is in its life. What of it must be exact at the moment money
+    moves is the root's state; `replaced` lives only here, as the root goes on.
+    """
+
+    INACTIVE = "inactive"
+    ACTIVE = "active"
+    FROZEN = "frozen"
+    LOST = "lost"
+    EXPIRED = "expired"
+    REPLACED = "replaced"
+    CLOSED = "closed"
+
+
+class CredentialKind(IntEnum):
+    """Kinds of credential. Tracks and barcodes carry a number and are found by it."""
+
+    NUMBER = 1
+    CARD_KEY = 2
+    PAY_CODE = 3
+
+
+class Proof(IntEnum):
+    """What a source proved, judged outside the lock; tries are judged under it."""
+
+    NONE = 0
+    """No secret came where one is needed."""
+    RIGHT = 1
+    WRONG = 2
+    NO_PIN_SET = 3
+    """A PIN came, and the card has none."""
+    SCOPE = 4
+    """A card named by id: the caller's scope is the proof, and the caller checks it."""
+
+
+class PinPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a programme uses PINs."""
+
+    length: Annotated[int, Meta(ge=4, le=12)] = 6
+    on_swipe: bool = False
+    """Whether a track needs the PIN as well."""
+
+
+Prefix = Annotated[str, Meta(pattern="^[0-9]{4,12}$")]
+Name = Annotated[str, Meta(min_length=1, max_length=60)]
+
+
+class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a programme says, and what a new version may change."""
+
+    name_en: Name
+    name_zh: Name
+    carriers: Annotated[tuple[Carrier, ...], Meta(min_length=1, max_length=2)]
+    prefixes: Annotated[tuple[Prefix, ...], Meta(min_length=1, max_length=32)]
+    number_length: Annotated[int, Meta(ge=16, le=19)] = 19
+    pin: PinPolicy = PinPolicy()
+    validity_months: Annotated[int, Meta(ge=1, le=1200)] | None = None
+    """Months until a card expires; None: never (CR-13)."""
+    face_values: Annotated[tuple[Annotated[int, Meta(gt=0)], ...], Meta(max_length=32)] = ()
+    """Amounts it is sold at, in fen; none given: any amount within the limits."""
+    limits: Annotated[dict[str, int | str | bool], Meta(max_length=64)] = {}
+    """Policy values of its own, by rule name; they may only be tighter."""
+    active_at_issue: bool = True
+    """Whether electronic cards are active as soon as they are issued."""
+    time_zone: Annotated[str, Meta(max_length=40)] = "Asia/Shanghai"
+    art: Annotated[str, Meta(max_length=200)] | None = None
+    """Reference to the card face's picture."""
+    notes: Annotated[str, Meta(max_length=500)] = ""
+    """What the face says besides name, issuer, value and number (CR-14)."""
+    contact: Annotated[str, Meta(max_length=120)] = ""
+    """How to reach the issuer, as printed on the face (CR-14)."""
+
+
+class Programme(msgspec.Struct, frozen=True, kw_only=True):
+    """A card product as it stands. `version` counts its changes."""
+
+    id: str
+    issuer: str
+    card_class: CardClass
+    currency: str
+    jurisdiction: str
+    state: ProgrammeState
+    version: int
+    terms: Terms
+    created_at: datetime
+    changed_at: datetime
+    revision: int = 0
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """A card as its row says; no secret is in it."""
+
+    id: str
+    root: str
+    programme: str
+    carrier: Carrier
+    state: CardState
+    reason: str | None
+    state_at: datetime
+    frozen_until: datetime | None
+    holder: str | None
+    expires_on: date | None
+    last4: str
+    key_version: int
+    batch: str | None
+    serial: int | None
+    location: str | None
+    replaces: str | None
+    replaced_by: str | None
+    issued_at: datetime
+    activated_at: datetime | None
+
+
+# --- what is shown to pay -----------------------------------------------------
+
+
+class CardNumber(
+    msgspec.Struct, frozen=True, tag_field="type", tag="card_number", forbid_unknown_fields=True
+):
+    """A number typed or read, with its PIN."""
+
+    number: Annotated[str, Meta(pattern="^[0-9]{8,24}$")]
+    pin: Annotated[str, Meta(pattern="^[0-9]{4,12}$")]
+
+    def __repr__(self) -> str:
+        return "CardNumber(…)"
+
+
+class Track(msgspec.Struct, frozen=True, tag_field="type", tag="track", forbid_unknown_fields=True):
+    """Track 2 of a magnetic stripe, with the PIN where the programme wants it."""
+
+    track2: Annotated[str, Meta(min_length=1, max_length=40)]
+    pin: Annotated[str, Meta(pattern="^[0-9]{4,12}$")] | None = None
+
+    def __repr__(self) -> str:
+        return "Track(…)"
+
+
+class Barcode(
+    msgspec.Struct, frozen=True, tag_field="type", tag="barcode", forbid_unknown_fields=True
+):
+    """What a scanner read from a card or a screen."""
+
+    data: Annotated[str, Meta(min_length=1, max_length=64)]
+
+    def __repr__(self) -> str:
+        return "Barcode(…)"
+
+
+class CardRef(
+    msgspec.Struct, frozen=True, tag_field="type", tag="card", forbid_unknown_fields=True
+):
+    """A card named by its id at the edge, for keys whose scope covers it."""
+
+    id: Annotated[str, Meta(max_length=64)]
+
+
+Source = CardNumber | Track | Barcode | CardRef
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """What a source turned out to be. To be compared with the root under its
+    lock: `card` with `root.card`, `secret_version` with `root.secret_version`.
+    """
+
+    card: str
+    root: str
+    programme: str
+    issuer: str
+    last4: str
+    secret_version: int
+    state_of_carrier: CardState
+    carrier: Carrier
+    proof: Proof
+
+
+# --- issuing --------------------------------------------------------------------
+
+
+class NewCard(msgspec.Struct, frozen=True, kw_only=True):
+    """One card to issue."""
+
+    programme: str
+    carrier: Carrier
+    holder: str | None = None
+    location: str | None = None
+
+
+class Secrets(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a card only when it is made: shown once."""
+
+    card: str
+    number: str
+    pin: str
+    track2: str
+    barcode: str
+    serial: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Secrets({self.card})"
+
+
+class Issued(msgspec.Struct, frozen=True, kw_only=True):
+    """A fresh card with its secrets."""
+
+    card: Card
+    secrets: Secrets
+
+
+class BatchState(StrEnum):
+    """A batch runs until all its cards are made or somebody stops it."""
+
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+
+
+class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A bulk issue to make."""
+
+    programme: str
+    carrier: Carrier
+    count: int
+    reference: str = ""
+    location: str | None = None
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """A bulk issue as it stands."""
+
+    id: str
+    programme: str
+    carrier: Carrier
+    reference: str
+    location: str | None
+    requested: int
+    issued: int
+    state: BatchState
+    created_by: str
+    approval: str | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+# --- rules ------------------------------------------------------------------------
+
+
+def local_day(us: int, time_zone: str) -> date:
+    """The calendar day of a moment where the programme lives."""
+    return from_us(us).astimezone(_zone(time_zone)).date()
+
+
+def expires_on(terms: Terms, from_day: date) -> date | None:
+    """The last day on which a card that starts on `from_day` is good, or None.
+
+    A period in months ends on the same day of its last month, or on that
+    month's last day if it has no such day (Civil Code art. 202).
+    """
+    if terms.validity_months is None:
+        return None
+    months = from_day.year * 12 + from_day.month - 1 + terms.validity_months
+    year, month = divmod(months, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(from_day.day, last))
+
+
+def is_over(valid_until: date | None, us: int, time_zone: str) -> bool:
+    """Whether a card's time is over: it is good until the end of its last day,
+    in the programme's time zone.
+    """
+    return valid_until is not None and local_day(us, time_zone) > valid_until
+
+
+def is_weak_pin(pin: str) -> bool:
+    """Whether a PIN is among the first anyone would try: one digit repeated,
+    a run up or down, or a short pattern repeated.
+    """
+    digits = [int(sign) for sign in pin]
+    steps = {(b - a) % 10 for a, b in itertools.pairwise(digits)}
+    if steps <= {0} or steps == {1} or steps == {9}:
+        return True
+    half = len(pin) // 2
+    return any(
+        len(pin) % width == 0 and pin == pin[:width] * (len(pin) // width)
+        for width in range(2, half + 1)
+    )
+
+
+_zones: dict[str, ZoneInfo] = {}
+
+
+def _zone(name: str) -> ZoneInfo:
+    zone = _zones.get(name)
+    if zone is None:
+        zone = _zones[name] = ZoneInfo(name)
+    return zone
