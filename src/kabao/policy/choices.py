@@ -1,0 +1,91 @@
+"""The closed sets a rule's text is chosen from.
+
+Code must know every one of them, so they live here and not in the packs; a
+pack or a programme that says anything else is refused.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class SpendOrder(StrEnum):
+    """Which sub-account a payment draws on first."""
+
+    BONUS_FIRST = "bonus_first"
+    PRINCIPAL_FIRST = "principal_first"
+    PRO_RATA = "pro_rata"
+
+
+class RefundOrder(StrEnum):
+    """Which sub-account a goods refund fills first."""
+
+    REVERSE_OF_SPEND = "reverse_of_spend"
+    PRINCIPAL_FIRST = "principal_first"
+    PRO_RATA = "pro_rata"
+
+
+class LotOrder(StrEnum):
+    """Which lot a spent fen is taken to have come from."""
+
+    FIFO = "fifo"
+    LIFO = "lifo"
+
+
+class VoidWindow(StrEnum):
+    """How long a payment can be voided; afterwards it is refunded."""
+
+    SAME_BUSINESS_DAY = "same_business_day"
+    SAME_SHIFT = "same_shift"
+
+
+class OverLimit(StrEnum):
+    """Where a goods refund goes that would lift a card over its limit."""
+
+    SAME_KIND_CARD = "same_kind_card"  # of the same holder; when there is none: suspense
+    SUSPENSE = "suspense"
+
+
+class RiskAction(StrEnum):
+    """What follows when a risk rule fires."""
+
+    WATCH = "watch"
+    REVIEW = "review"
+    DECLINE = "decline"
+
+
+class Valuation(StrEnum):
+    """At which price the goods a card already paid for are counted on its return."""
+
+    PAID_RATIO = "paid_ratio"  # discount price, or paid / (paid + bonus)
+    LIST_PRICE = "list_price"
+
+
+class Interest(StrEnum):
+    """Which rate a returned prepayment bears."""
+
+    NONE = "none"
+    LPR_1Y = "lpr_1y"
+    DEPOSIT_1Y = "deposit_1y"
+    ACTUAL = "actual"  # what the custody account really earned
+
+
+class ResaleOver(StrEnum):
+    """What happens over the yearly number of cards got by resale."""
+
+    STRONGER_IDENTITY = "stronger_identity"
+    REVIEW = "review"
+
+
+class Tls(StrEnum):
+    """The oldest TLS version a door accepts."""
+
+    V1_2 = "1.2"
+    V1_3 = "1.3"
+
+
+class Suite(StrEnum):
+    """How fields are encrypted at rest."""
+
+    SM4_GCM = "sm4_gcm"
+    AES_256_GCM = "aes_256_gcm"
