@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from enum import IntEnum
 from typing import Any, Generic, NewType, Protocol, TypeVar
@@ -10,7 +10,7 @@ from typing import Any, Generic, NewType, Protocol, TypeVar
 import msgspec
 
 from kabao.base.db import Conn
-from kabao.base.errors import Kind, KabaoError, code
+from kabao.base.errors import Kind, code
 
 RootId = NewType("RootId", str)
 OperationId = NewType("OperationId", str)
@@ -257,8 +257,10 @@ class Decision(msgspec.Struct, frozen=True):
     """Holds as they are to be from now on."""
     rows: tuple[tuple[RowWriter, Any], ...] = ()
     events: tuple[Event, ...] = ()
-    keep: bool = True
-    """False: nothing is stored, not even the operation; the caller must ask again."""
+    loaded: Any = None
+    """What the loader's answer is from now on, for later items of the same batch."""
+    remember: bool = True
+    """False: the operation itself is not kept (inquiries; a card that changed meanwhile)."""
 
 
 R_co = TypeVar("R_co", covariant=True)
@@ -276,7 +278,7 @@ class Command(Protocol, Generic[R_co]):
 
     @property
     def key(self) -> str:
-        """The operation's key, the verb included: `pay/…`."""
+        """The operation's key, the verb included: `pay/…`. Empty: not idempotent (inquiries)."""
         ...
 
     @property
@@ -341,26 +343,90 @@ class Operation(msgspec.Struct, frozen=True):
     result: str
 
 
-Outcome = Any
-"""What a caller gets: the result, or the exception to raise."""
+class NewRoot(msgspec.Struct, frozen=True):
+    """A root account to open, empty."""
 
-__all__ = [
-    "Account",
-    "Command",
-    "Decision",
-    "Dimensions",
-    "Event",
-    "Hold",
-    "HoldState",
-    "KabaoError",
-    "Loader",
-    "Lot",
-    "Moment",
-    "Move",
-    "Operation",
-    "OperationState",
-    "Purpose",
-    "Root",
-    "RootState",
-    "RowWriter",
-]
+    id: str
+    card: str
+    programme: str
+    issuer: str
+    currency: str
+    state: RootState
+    valid_until: date | None = None
+
+
+class Transfer(msgspec.Struct, frozen=True):
+    """A stored transfer. Moments are µs UTC."""
+
+    root: str
+    seq: int
+    op: str
+    related: str | None
+    debit: int
+    credit: int
+    house: str | None
+    amount_fen: int
+    currency: str
+    principal_after_fen: int
+    bonus_after_fen: int
+    held_after_fen: int
+    purpose: int
+    issuer: str
+    selling_store: str | None
+    redeeming_store: str | None
+    terminal: str | None
+    cashier: str | None
+    shift: str | None
+    channel: str | None
+    occurred_us: int
+    recorded_us: int
+    business_date: date
+
+
+class Balances(msgspec.Struct, frozen=True):
+    """A root's balances at some moment; held: principal and bonus together."""
+
+    principal_fen: int = 0
+    bonus_fen: int = 0
+    held_fen: int = 0
+
+
+class HouseBalance(msgspec.Struct, frozen=True):
+    """What a house account has been debited and credited."""
+
+    account: int
+    owner: str
+    currency: str
+    debit_fen: int
+    credit_fen: int
+
+
+class Act(msgspec.Struct, frozen=True):
+    """A command made of a pure function: for cold operations through `post_in`."""
+
+    company: str
+    operation: str
+    root: str | None
+    run: Callable[[Root | None, Moment], Decision]
+    dims: Dimensions = NOWHERE
+    mac: bytes = b""
+    loader: Loader | None = None
+    wanted: Any = None
+
+    @property
+    def key(self) -> str:
+        """A cold operation's key is its own id: the door keeps idempotency."""
+        return f"act/{self.operation}"
+
+    def decide(self, root: Root | None, moment: Moment, loaded: Any) -> Decision:
+        """Run the function."""
+        del loaded
+        return self.run(root, moment)
+
+    def decide_late(self, moment: Moment) -> Decision:
+        """Cold operations are never reversed before they come."""
+        raise AssertionError(f"{self.key} cannot be barred")
+
+    def recall(self, result: bytes) -> Any:
+        """As plain data: the door has kept the answer itself."""
+        return msgspec.json.decode(result)

@@ -35,8 +35,7 @@ root = sa.Table(
     sa.Column("burst_count", sa.Integer, nullable=False, server_default="0"),
     sa.Column("opened_at", Instant, nullable=False),
     sa.CheckConstraint(
-        "principal_fen >= 0 and bonus_fen >= 0"
-        " and principal_held_fen >= 0 and bonus_held_fen >= 0",
+        "principal_fen >= 0 and bonus_fen >= 0 and principal_held_fen >= 0 and bonus_held_fen >= 0",
         name="never_negative",
     ),
     schema=_SCHEMA,

@@ -1,0 +1,123 @@
+"""Which load a fen came from, derived from the transfers of one root.
+
+Nothing of this is stored: the order is policy (`fifo` or `lifo`), and the same
+transfers and order always give the same answer. Statutory refund (CR-24),
+netting by selling store, clawback and charge-back all read it from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from kabao.ledger.model import Account, Transfer
+from kabao.ledger.posting import StoredLot
+
+Order = Literal["fifo", "lifo"]
+
+_PRINCIPAL = frozenset({Account.PRINCIPAL, Account.PRINCIPAL_HELD})
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Part of a transfer that belongs to one lot. `lot` is the lot's seq, or
+    None for value no load explains (it must not happen, and is shown if it does).
+    """
+
+    transfer: int
+    lot: int | None
+    bonus: bool
+    amount_fen: int
+
+
+class LotLeft(msgspec.Struct, frozen=True):
+    """A lot and what is left of it, holds included."""
+
+    lot: StoredLot
+    principal_fen: int
+    bonus_fen: int
+
+
+class Derived(msgspec.Struct, frozen=True):
+    """The whole derivation for one root."""
+
+    left: tuple[LotLeft, ...]
+    spent: tuple[Piece, ...]
+    """What left the card, in order of seq."""
+    returned: tuple[Piece, ...]
+    """What came back to the card, and to which lot."""
+
+
+class _Pile:
+    """What is left of the lots in one sub-account, and where it went."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self.left: dict[int, int] = {}
+        self._taken: dict[str, list[list[int | None]]] = {}
+
+    def add(self, lot: int, amount: int) -> None:
+        self.left[lot] = self.left.get(lot, 0) + amount
+
+    def take(self, op: str, amount: int, first: int | None) -> list[tuple[int | None, int]]:
+        """Take from `first` if named, then in the order of the policy."""
+        lots = sorted(self.left, reverse=self._order == "lifo")
+        if first in self.left:
+            lots.remove(first)
+            lots.insert(0, first)
+        pieces: list[tuple[int | None, int]] = []
+        for lot in lots:
+            part = min(amount, self.left[lot])
+            if part:
+                self.left[lot] -= part
+                pieces.append((lot, part))
+                amount -= part
+        if amount:
+            pieces.append((None, amount))
+        self._taken.setdefault(op, []).extend([lot, part] for lot, part in pieces)
+        return pieces
+
+    def give_back(self, related: str | None, amount: int) -> list[tuple[int | None, int]]:
+        """Undo what `related` took, the last taken first."""
+        pieces: list[tuple[int | None, int]] = []
+        for entry in reversed(self._taken.get(related or "", [])):
+            lot, open_part = entry[0], entry[1] or 0
+            part = min(amount, open_part)
+            if part:
+                entry[1] = open_part - part
+                amount -= part
+                pieces.append((lot, part))
+                if lot is not None:
+                    self.left[lot] = self.left.get(lot, 0) + part
+        if amount:
+            pieces.append((None, amount))
+        return pieces
+
+
+def derive(lots: Sequence[StoredLot], transfers: Sequence[Transfer], order: Order) -> Derived:
+    """Allocate every fen of one root's transfers (ascending seq) to its lots."""
+    by_op = {lot.op: lot for lot in lots}
+    piles = {False: _Pile(order), True: _Pile(order)}
+    spent: list[Piece] = []
+    returned: list[Piece] = []
+    for t in transfers:
+        if t.house is None:
+            continue  # into or out of a hold: still on the card
+        if t.debit < Account.CASH:
+            bonus = t.debit not in _PRINCIPAL
+            first = by_op[t.related].seq if t.related in by_op else None
+            taken = piles[bonus].take(t.op, t.amount_fen, first)
+            spent += [Piece(t.seq, lot, bonus, part) for lot, part in taken]
+        else:
+            bonus = t.credit not in _PRINCIPAL
+            if t.op in by_op:
+                piles[bonus].add(by_op[t.op].seq, t.amount_fen)
+                continue
+            back = piles[bonus].give_back(t.related, t.amount_fen)
+            returned += [Piece(t.seq, lot, bonus, part) for lot, part in back]
+    left = tuple(
+        LotLeft(lot, piles[False].left.get(lot.seq, 0), piles[True].left.get(lot.seq, 0))
+        for lot in lots
+    )
+    return Derived(left, tuple(spent), tuple(returned))

@@ -1,0 +1,216 @@
+"""The ledger's verbs: post, read, close a day."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any, TypeVar
+
+from kabao.base.clock import BusinessDays, Clock
+from kabao.base.db import Conn, Database
+from kabao.base.errors import KEY_REUSED, UNAVAILABLE
+from kabao.ledger import sql
+from kabao.ledger.lane import Lane, LaneLimits
+from kabao.ledger.lots import Derived, Order, derive
+from kabao.ledger.model import (
+    DAY_CLOSED,
+    DAY_NOT_OVER,
+    LIMIT_OF_BATCH,
+    Account,
+    Balances,
+    Command,
+    Hold,
+    HouseBalance,
+    NewRoot,
+    Operation,
+    OperationState,
+    Root,
+    Transfer,
+)
+from kabao.ledger.store import borrow_chain, decide, store
+
+R = TypeVar("R")
+
+ROOTS_MAX = 500
+"""How many cards one cold operation may touch."""
+
+HISTORY_PAGE = 5_000
+"""How many transfers a derivation reads at a time."""
+
+
+class Ledger:
+    """The only writer of money. One per process."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        days: BusinessDays,
+        *,
+        lanes: int = 2,
+        limits: LaneLimits | None = None,
+    ) -> None:
+        self._db, self._clock, self._days = db, clock, days
+        self._lanes = [Lane(db.connect, clock, days, limits or LaneLimits()) for _ in range(lanes)]
+        self._in_flight: dict[tuple[str, str], tuple[bytes, asyncio.Future[Any]]] = {}
+        self._running = False
+
+    async def start(self) -> None:
+        """Start the lanes."""
+        for lane in self._lanes:
+            await lane.start()
+        self._running = True
+
+    async def stop(self) -> None:
+        """Stop the lanes; what still waits is answered `unavailable`."""
+        self._running = False
+        for lane in self._lanes:
+            await lane.stop()
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait in all lanes, for readiness and metrics."""
+        return sum(lane.waiting for lane in self._lanes)
+
+    def post(self, command: Command[R]) -> asyncio.Future[R]:
+        """Post through a lane: gathered with others, in its own transaction.
+
+        The future ends in the command's result or in a KabaoError:
+        `unavailable` (nothing happened), `in_doubt` (repeat with the same key),
+        `idempotency_key_reused`, or what `decide` raised. Requests in flight
+        with the same key share one future.
+        """
+        name = (command.company, command.key)
+        running = self._in_flight.get(name) if command.key else None
+        if running is not None:
+            mac, shared = running
+            if mac == command.mac:
+                return shared
+            clash: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+            clash.set_exception(KEY_REUSED.error())
+            return clash
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        if not self._running:
+            future.set_exception(UNAVAILABLE.error("The ledger is not running."))
+            return future
+        if command.key:
+            self._in_flight[name] = (command.mac, future)
+            future.add_done_callback(lambda _: self._in_flight.pop(name, None))
+        self._lanes[self._lane_of(command)].put(command, future)
+        return future
+
+    def _lane_of(self, command: Command[Any]) -> int:
+        """The lane of a root; without a root, any lane that depends on the key alone."""
+        if command.root is not None:
+            return int(command.root[-8:], 16) % len(self._lanes)
+        return zlib.crc32(command.key.encode()) % len(self._lanes)
+
+    async def post_in(self, conn: Conn, commands: Sequence[Command[Any]]) -> list[Any]:
+        """Post in the caller's transaction: all of it or, when anything is refused, none.
+
+        Roots are locked in id order. Raises the first KabaoError of any command.
+        """
+        if len(commands) > ROOTS_MAX:
+            raise LIMIT_OF_BATCH.error(f"At most {ROOTS_MAX} cards at a time.")
+        await sql.ensure_month(conn, self._days.of(self._clock.now_us()))
+        played = await decide(conn, commands, self._clock, self._days)
+        if played.defects:
+            raise played.defects[0][1]
+        for error in played.errors:
+            if error is not None:
+                raise error
+        if not played.stores_nothing:
+            await store(conn, played, await borrow_chain(conn))
+        return played.outcomes
+
+    async def lock(self, conn: Conn, roots: Sequence[str]) -> dict[str, Root]:
+        """Lock roots in id order; unknown ones are absent from the answer."""
+        return await sql.lock_roots(conn, roots)
+
+    async def open_roots(self, conn: Conn, roots: Sequence[NewRoot]) -> None:
+        """Open empty root accounts, with COPY."""
+        await sql.open_roots(conn, roots, self._clock.now_us())
+
+    async def bar(self, conn: Conn, company: str, key: str, operation: str, result: str) -> None:
+        """Bar a key whose original never came: it is refused when it does (F-7).
+
+        Raises psycopg's UniqueViolation when the original was first after all.
+        """
+        barred = Operation(company, key, operation, None, b"", OperationState.TOMBSTONE, result)
+        await sql.store_operations(conn, [barred], self._clock.now_us())
+
+    async def operation(self, conn: Conn, company: str, key: str) -> Operation | None:
+        """What became of a key."""
+        return (await sql.known_operations(conn, [(company, key)])).get((company, key))
+
+    # Reading
+
+    async def root(self, conn: Conn, root_id: str) -> Root | None:
+        """A root as it is now, unlocked."""
+        return await sql.root(conn, root_id)
+
+    async def holds(self, conn: Conn, ids: Sequence[str]) -> dict[str, Hold]:
+        """Holds by id."""
+        return await sql.holds(conn, ids)
+
+    async def expired_holds(self, conn: Conn, limit: int) -> list[Hold]:
+        """Open holds whose time is over, for the job that releases them."""
+        return await sql.expired_holds(conn, self._clock.now_us(), limit)
+
+    async def transfers(
+        self, conn: Conn, root_id: str, *, before_seq: int | None = None, limit: int = 50
+    ) -> list[Transfer]:
+        """A root's transfers, newest first."""
+        return await sql.transfers(conn, root_id, before_seq, limit)
+
+    async def balance_at(self, conn: Conn, root_id: str, at_us: int) -> Balances:
+        """A root's balances at a past moment."""
+        return await sql.balance_at(conn, root_id, at_us)
+
+    async def house_transfers(
+        self, conn: Conn, account: Account, owner: str, day: date, limit: int = 200
+    ) -> list[Transfer]:
+        """What moved on a house account on a business day."""
+        return await sql.house_transfers(conn, account, owner, day, limit)
+
+    async def house_balance(
+        self, conn: Conn, account: Account, owner: str, currency: str, at_us: int | None = None
+    ) -> HouseBalance:
+        """A house account's sums, now or at a past moment."""
+        return await sql.house_balance(conn, account, owner, currency, at_us)
+
+    async def lots(self, conn: Conn, root_id: str, order: Order) -> Derived:
+        """Which load each fen of a root came from, and what is left of each."""
+        history: list[Transfer] = []
+        while page := await sql.transfers_ascending(
+            conn, root_id, history[-1].seq if history else 0, HISTORY_PAGE
+        ):
+            history += page
+        return derive(await sql.lots(conn, root_id), history, order)
+
+    # Days
+
+    async def close_day(self, conn: Conn, day: date) -> int:
+        """Close a business day: from the commit on, no batch can post into it.
+
+        Waits for batches in flight (they hold the fence), then sums the house
+        accounts. Days close in order. Returns the number of transfers of the day.
+        Raises `day_closed`, `day_not_over`.
+        """
+        await conn.execute("select pg_advisory_xact_lock(%s)", [sql.FENCE_LOCK])
+        last = await sql.last_closed(conn)
+        if last is not None and day <= last:
+            raise DAY_CLOSED.error(f"The last closed day is {last}.")
+        if day >= self._days.of(self._clock.now_us()):
+            raise DAY_NOT_OVER.error(f"{day} is not over yet.")
+        if last is not None:
+            first_open = last + timedelta(days=1)
+        else:
+            first_open = min(await sql.first_day(conn) or day, day)
+        count = 0
+        while first_open <= day:
+            count = await sql.close_day(conn, first_open, self._clock.now_us())
+            first_open += timedelta(days=1)
+        return count

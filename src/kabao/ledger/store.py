@@ -1,0 +1,124 @@
+"""Lock, decide, store: the middle of every posting, hot or cold.
+
+`attempt` runs inside a transaction that somebody else opened and will commit:
+a lane for gathered commands, the caller of `Ledger.post_in` for cold ones. One
+rule set, two doors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+
+from kabao.base import outbox
+from kabao.base.clock import BusinessDays, Clock
+from kabao.base.db import Conn, quoted_array, text_array
+from kabao.ledger import sql
+from kabao.ledger.digest import GENESIS, chain
+from kabao.ledger.model import Command, Loader, Moment, Operation, Root
+from kabao.ledger.posting import Played, play
+
+
+class Chain(msgspec.Struct):
+    """Where a writer's chain stands. A lane keeps its own; cold postings borrow one."""
+
+    writer: int
+    no: int
+    digest: bytes
+
+
+async def lock(
+    conn: Conn, commands: Sequence[Command[Any]], clock: Clock, days: BusinessDays
+) -> tuple[Moment, dict[str, Root], dict[tuple[str, str], Operation]]:
+    """One round trip: the day's fence, the roots in id order, the known keys.
+
+    The keys are read after the locks are held, so that two processes with the
+    same key see each other (docs/decisions/0004).
+    """
+    keyed = [c for c in commands if c.key]
+    ids = sorted({c.root for c in commands if c.root is not None})
+    async with conn.pipeline():
+        await conn.execute(sql.LOCK_FENCE)
+        closed = await conn.execute(sql.LAST_CLOSED)
+        roots = await conn.execute(sql.LOCK_ROOTS, [text_array(ids)])
+        known = await conn.execute(
+            sql.KNOWN,
+            [text_array([c.company for c in keyed]), quoted_array([c.key for c in keyed])],
+        )
+        last = (await closed.fetchone() or (None,))[0]
+        root_rows = await roots.fetchall()
+        known_rows = await known.fetchall()
+    return (
+        moment(clock, days, last),
+        {row[0]: Root(*row) for row in root_rows},
+        {(row[0], row[1]): Operation(*row) for row in known_rows},
+    )
+
+
+def moment(clock: Clock, days: BusinessDays, last_closed: date | None) -> Moment:
+    """Now, and the business day to post into: never a closed one."""
+    us = clock.now_us()
+    day = days.of(us)
+    if last_closed is not None and day <= last_closed:
+        day = last_closed + timedelta(days=1)
+    return Moment(us, day)
+
+
+async def load(conn: Conn, commands: Sequence[Command[Any]]) -> dict[Loader, dict[Any, Any]]:
+    """What commands need besides their roots: one read per loader."""
+    wanted: dict[Loader, list[Any]] = {}
+    for command in commands:
+        if command.loader is not None:
+            wanted.setdefault(command.loader, []).append(command.wanted)
+    return {loader: dict(await loader(conn, keys)) for loader, keys in wanted.items()}
+
+
+async def decide(
+    conn: Conn, commands: Sequence[Command[Any]], clock: Clock, days: BusinessDays
+) -> Played:
+    """Lock, load, and decide everything in arrival order."""
+    at, roots, known = await lock(conn, commands, clock, days)
+    return play(commands, roots, known, await load(conn, commands), at)
+
+
+async def store(conn: Conn, played: Played, link: Chain) -> Chain:
+    """Write what was decided. Returns the chain as it stands after the commit."""
+    us = played.moment.us
+    if played.changed:
+        await sql.store_roots(conn, [played.roots[i] for i in sorted(played.changed)])
+    if played.operations:
+        await sql.store_operations(conn, played.operations, us)
+    if played.late:
+        await sql.answer_late(conn, played.late)
+    for writer, rows in played.rows.items():
+        await writer(conn, rows)
+    if played.lots:
+        await sql.store_lots(conn, played.lots, us)
+    if played.holds:
+        await sql.store_holds(conn, list(played.holds.values()))
+    await outbox.write(conn, played.events, us)
+    if not played.transfers:
+        return link
+    no = link.no + 1
+    digest = chain(link.digest, link.writer, no, played.moment.day, us, played.transfers)
+    await sql.store_transfers(conn, played.transfers, link.writer, no)
+    await sql.store_batch(
+        conn, link.writer, no, len(played.transfers), digest, played.moment.day, us
+    )
+    return Chain(link.writer, no, digest)
+
+
+async def open_chain(conn: Conn) -> Chain:
+    """A fresh writer of one's own."""
+    return Chain(await sql.new_writer(conn, shared=False, genesis=GENESIS), 0, GENESIS)
+
+
+async def borrow_chain(conn: Conn) -> Chain:
+    """A shared writer nobody else has locked, or a new one; held until commit."""
+    free = await sql.free_writer(conn)
+    if free is None:
+        return Chain(await sql.new_writer(conn, shared=True, genesis=GENESIS), 0, GENESIS)
+    return Chain(*free)
