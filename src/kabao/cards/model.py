@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from kabao.base.clock import from_us
 from kabao.base.errors import Kind, code
+from kabao.cards.states import CardState
 
 CardId = NewType("CardId", str)
 ProgrammeId = NewType("ProgrammeId", str)
@@ -80,18 +81,20 @@ PROGRAMME_STEPS: Mapping[ProgrammeState, frozenset[ProgrammeState]] = {
 }
 
 
-class CardState(StrEnum):
-    """Where a card is in its life. What of it must be exact at the moment money
-    moves is the root's state; `replaced` lives only here, as the root goes on.
-    """
-
-    INACTIVE = "inactive"
-    ACTIVE = "active"
-    FROZEN = "frozen"
-    LOST = "lost"
-    EXPIRED = "expired"
-    REPLACED = "replaced"
-    CLOSED = "closed"
+STATUS: Mapping[CardState, str] = {
+    CardState.IN_STOCK: "inactive",
+    CardState.BLOCKED: "blocked",
+    CardState.INACTIVE: "inactive",
+    CardState.POSTED: "inactive",
+    CardState.ACTIVE: "active",
+    CardState.FROZEN: "frozen",
+    CardState.LOST: "lost",
+    CardState.LOST_FROZEN: "lost",
+    CardState.EXPIRED: "expired",
+    CardState.REPLACED: "replaced",
+    CardState.CLOSED: "closed",
+}
+"""What the outside is told of a card's state."""
 
 
 class CredentialKind(IntEnum):

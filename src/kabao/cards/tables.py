@@ -105,7 +105,8 @@ card = sa.Table(
     sa.Column("activated_at", Instant),
     sa.CheckConstraint("carrier in ('physical', 'electronic')", name="carrier"),
     sa.CheckConstraint(
-        "state in ('inactive', 'active', 'frozen', 'lost', 'expired', 'replaced', 'closed')",
+        "state in ('in_stock', 'blocked', 'inactive', 'posted', 'active', 'frozen', 'lost',"
+        " 'lost_frozen', 'expired', 'replaced', 'closed')",
         name="state",
     ),
     sa.CheckConstraint("last4 ~ '^[0-9]{4}$'", name="last4"),
@@ -176,13 +177,14 @@ batch = sa.Table(
 batch_chunk = sa.Table(
     "batch_chunk",
     metadata,
+    sa.Column("id", Uuid, primary_key=True),
     sa.Column("batch", Uuid, sa.ForeignKey("cards.batch.id"), nullable=False),
     sa.Column("first_serial", sa.Integer, nullable=False),
     sa.Column("cards", sa.Integer, nullable=False),
     sa.Column("secrets_sealed", BYTEA),
     sa.Column("wipe_at", Instant, nullable=False),
     sa.Column("revealed_at", Instant),
-    sa.PrimaryKeyConstraint("batch", "first_serial", name="pk_batch_chunk"),
+    sa.UniqueConstraint("batch", "first_serial"),
     sa.CheckConstraint("first_serial >= 1 and cards >= 1", name="cards"),
     schema=_SCHEMA,
 )
