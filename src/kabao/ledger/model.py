@@ -324,6 +324,27 @@ class Command(Protocol, Generic[R_co]):
         ...
 
 
+class CommandBase(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a command, for slices to inherit; `decide` and `recall` are theirs."""
+
+    company: str
+    operation: str
+    key: str = ""
+    mac: bytes = b""
+    root: str | None = None
+    dims: Dimensions = NOWHERE
+    loader: Loader | None = None
+    wanted: Any = None
+
+    def decide_late(self, moment: Moment) -> Decision:
+        """Only originals that can be reversed by key are ever barred."""
+        raise AssertionError(f"{self.key} cannot be barred")
+
+    def recall(self, result: bytes) -> Any:
+        """As plain data, unless the slice knows better."""
+        return msgspec.json.decode(result)
+
+
 class OperationState(IntEnum):
     """An operation was answered, or is barred by a reversal that came first."""
 
@@ -401,32 +422,18 @@ class HouseBalance(msgspec.Struct, frozen=True):
     credit_fen: int
 
 
-class Act(msgspec.Struct, frozen=True):
-    """A command made of a pure function: for cold operations through `post_in`."""
+class Act(CommandBase, frozen=True, kw_only=True):
+    """A command made of a pure function: for cold operations through `post_in`.
 
-    company: str
-    operation: str
-    root: str | None
+    Its key is its own id: the door it came through keeps idempotency.
+    """
+
     run: Callable[[Root | None, Moment], Decision]
-    dims: Dimensions = NOWHERE
-    mac: bytes = b""
-    loader: Loader | None = None
-    wanted: Any = None
 
-    @property
-    def key(self) -> str:
-        """A cold operation's key is its own id: the door keeps idempotency."""
-        return f"act/{self.operation}"
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "key", f"act/{self.operation}")
 
     def decide(self, root: Root | None, moment: Moment, loaded: Any) -> Decision:
         """Run the function."""
         del loaded
         return self.run(root, moment)
-
-    def decide_late(self, moment: Moment) -> Decision:
-        """Cold operations are never reversed before they come."""
-        raise AssertionError(f"{self.key} cannot be barred")
-
-    def recall(self, result: bytes) -> Any:
-        """As plain data: the door has kept the answer itself."""
-        return msgspec.json.decode(result)

@@ -1,0 +1,23 @@
+"""Payments: pay, hold, capture, void, refund, reverse.
+
+Words
+  payment    value taken from a card for a sale, at once or out of a hold
+  hold       value set aside first (`capture: false`), captured in part or whole,
+             released by a void or when its time is over
+  void       undo the whole, the same day, before settlement
+  refund     give back part or whole of what was captured, later
+  reversal   undo because the outcome was not known; always succeeds, also
+             before its original has come, which is then refused
+  declined   an answer, not an error; it names the code and the rule
+
+Every door (HTTP, POS, QR) uses the same verbs of `Payments`. What must be exact
+is decided under the card's lock, by the pure functions of `rules`, `pay` and
+`after`; the way of a payment is  Payments.pay → cards.resolve → ledger lane.
+
+Tables: payment, refund, reversal.
+
+Invariants
+  refunds + voids + reversals never exceed the payment (I-6)
+  a payment's amounts equal the transfers of its operation
+  the same key gives the same answer; a locked PIN refuses the right one too
+"""

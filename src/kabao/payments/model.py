@@ -1,0 +1,188 @@
+"""What a payment is, and the requests the verbs take. Amounts in fen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NewType
+
+import msgspec
+
+from kabao.base.errors import Kind, code
+from kabao.policy.choices import RiskAction, SpendOrder, VoidWindow
+
+PaymentId = NewType("PaymentId", str)
+
+AMOUNT_EXCEEDS = code(
+    "amount_exceeds_remaining", Kind.REFUSED, "More than what is left of this payment."
+)
+WRONG_STATE = code("payment_state_forbids", Kind.CONFLICT, "The payment's state does not allow it.")
+HOLD_EXPIRED = code("hold_expired", Kind.REFUSED, "The hold's time is over.")
+VOID_WINDOW = code("void_window_over", Kind.REFUSED, "Too late to void; refund instead.")
+HAS_REFUNDS = code(
+    "later_activity", Kind.CONFLICT, "The payment has refunds; it can no longer be undone whole."
+)
+CARD_NOT_ACCEPTED = code("card_not_accepted", Kind.REFUSED, "The card was not accepted.")
+UNKNOWN_STORE = code("unknown_store", Kind.NOT_FOUND, "There is no such store for this key.")
+UNKNOWN_TERMINAL = code(
+    "unknown_terminal", Kind.NOT_FOUND, "There is no such terminal in this store."
+)
+UNKNOWN_CASHIER = code("unknown_cashier", Kind.NOT_FOUND, "There is no such cashier in this store.")
+WRONG_CURRENCY = code("wrong_currency", Kind.INVALID, "The card is kept in another currency.")
+CARD_OUT_OF_SCOPE = code("card_out_of_scope", Kind.NOT_FOUND, "There is no such card for this key.")
+
+
+class Status(StrEnum):
+    """Where a payment stands."""
+
+    AUTHORIZED = "authorized"
+    PARTIALLY_CAPTURED = "partially_captured"
+    CAPTURED = "captured"
+    DECLINED = "declined"
+    VOIDED = "voided"
+    REVERSED = "reversed"
+    EXPIRED = "expired"
+
+
+class Decline(StrEnum):
+    """Why a payment was declined. Everything a guesser must not learn is one code."""
+
+    CARD_NOT_ACCEPTED = "card_not_accepted"
+    CARD_FROZEN = "card_frozen"
+    CARD_LOST = "card_lost"
+    CARD_EXPIRED = "card_expired"
+    CARD_CLOSED = "card_closed"
+    WRONG_CURRENCY = "wrong_currency"
+    STORE_OUTSIDE_GROUP = "store_outside_group"
+    PAYMENTS_STOPPED = "payments_stopped"
+    PIN_REQUIRED = "pin_required"
+    OVER_SINGLE_LIMIT = "over_single_limit"
+    OVER_DAY_COUNT = "over_day_count"
+    OVER_DAY_SUM = "over_day_sum"
+    TOO_MANY_IN_SHORT_TIME = "too_many_in_short_time"
+    SUDDEN_LARGE_AMOUNT = "sudden_large_amount"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    REVERSED_BEFORE = "reversed_before"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where and through whom: part of every request, checked before the lane."""
+
+    store: str
+    terminal: str | None = None
+    cashier: str | None = None
+    shift: str | None = None
+    channel: str = "http"
+    occurred_us: int | None = None
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What policy says for one programme on one day, with the rows to cite."""
+
+    single_fen: int
+    day_count: int
+    day_sum_fen: int
+    burst_from_count: int
+    """From this many payments within the window on, the burst rule fires."""
+    burst_window_us: int
+    burst_action: RiskAction
+    sudden_from_fen: int
+    sudden_action: RiskAction
+    pin_tries: int
+    pin_lock_us: int
+    hold_us: int
+    spend_order: SpendOrder
+    partial: bool
+    void_window: VoidWindow
+    balance_limit_fen: int
+    rows: Mapping[str, str]
+    """Field name → row id, for the refusal."""
+
+
+class Payment(msgspec.Struct, frozen=True):
+    """A payment as stored. `principal_fen`/`bonus_fen`: what was captured of each;
+    `held_*`: what is still set aside.
+    """
+
+    id: str
+    company: str
+    root: str | None
+    card: str | None
+    last4: str | None
+    store: str
+    terminal: str | None
+    cashier: str | None
+    shift: str | None
+    channel: str
+    reference: str | None
+    metadata: str
+    """JSON object, as text."""
+    currency: str
+    requested_fen: int
+    approved_fen: int
+    captured_fen: int
+    refunded_fen: int
+    principal_fen: int
+    bonus_fen: int
+    refunded_principal_fen: int
+    refunded_bonus_fen: int
+    held_principal_fen: int
+    held_bonus_fen: int
+    status: str
+    decline_code: str | None
+    rule: str | None
+    balance_after_fen: int | None
+    tender: str
+    invoiceable_fen: int
+    """What the seller may invoice: nothing of a stored-value tender (CR-71, CR-73)."""
+    expires_us: int | None
+    created_us: int
+    day: int
+    """Ordinal of the business day it was made."""
+
+    @property
+    def held_fen(self) -> int:
+        """What is still set aside."""
+        return self.held_principal_fen + self.held_bonus_fen
+
+    @property
+    def refundable_fen(self) -> int:
+        """What can still be given back."""
+        return self.captured_fen - self.refunded_fen
+
+
+class Refund(msgspec.Struct, frozen=True):
+    """Value given back for a payment."""
+
+    id: str
+    payment: str
+    amount_fen: int
+    principal_fen: int
+    bonus_fen: int
+    destination: str
+    """`card`, or `suspense` when it fits no card (ruling 19, CR-20)."""
+    rule: str | None
+    created_us: int
+
+
+class Reversal(msgspec.Struct, frozen=True):
+    """The undoing of a payment whose outcome was not known."""
+
+    id: str
+    payment: str | None
+    """None: the original never came, and will be refused if it does."""
+    amount_fen: int
+    created_us: int
+
+
+class Inquiry(msgspec.Struct, frozen=True):
+    """The answer to a balance inquiry; None stands for `card_not_accepted`."""
+
+    accepted: bool
+    card: str | None = None
+    card_status: str | None = None
+    balance_fen: int = 0
+    available_fen: int = 0
+    single_limit_fen: int = 0
+    expires_on: str | None = None
+    currency: str = "CNY"

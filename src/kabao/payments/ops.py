@@ -1,0 +1,382 @@
+"""The verbs of paying, the same for every door."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+import psycopg
+
+from kabao.base.clock import BusinessDays, Clock
+from kabao.base.db import Conn, Database
+from kabao.base.errors import NOT_FOUND, UNAVAILABLE
+from kabao.base.gather import Gather
+from kabao.base.ids import Ids
+from kabao.cards.model import CardClass, Programme, Resolved, Source
+from kabao.cards.ops import Cards
+from kabao.ledger.model import Command, Decision, OperationState, RootState
+from kabao.ledger.ops import Ledger
+from kabao.org.ops import Org
+from kabao.payments import pay, sql
+from kabao.payments.after import (
+    Capture,
+    Expire,
+    GiveBack,
+    Refunded,
+    Reverse,
+    Reversed,
+    Void,
+)
+from kabao.payments.model import (
+    Inquiry,
+    Limits,
+    Payment,
+    Place,
+    Refund,
+    Reversal,
+)
+from kabao.policy import names
+from kabao.policy.choices import RiskAction, SpendOrder, VoidWindow
+from kabao.policy.model import Rules
+from kabao.policy.ops import Policy
+
+STALE_TRIES = 4
+"""How often a card that changes between look-up and lock is looked up again."""
+
+EXPIRE_BATCH = 500
+"""How many holds one run of the job releases."""
+
+US_PER_MINUTE = 60_000_000
+
+ROOT_STATUS: Mapping[int, str] = {
+    RootState.INACTIVE: "inactive",
+    RootState.ACTIVE: "active",
+    RootState.FROZEN: "frozen",
+    RootState.LOST: "lost",
+    RootState.EXPIRED: "expired",
+    RootState.CLOSED: "closed",
+}
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What every later verb needs to know of who asks. `key` includes the verb."""
+
+    company: str
+    key: str
+    mac: bytes
+
+
+class Payments:
+    """Pay, hold, capture, void, refund, reverse, inquire."""
+
+    def __init__(
+        self,
+        db: Database,
+        ledger: Ledger,
+        cards: Cards,
+        org: Org,
+        policy: Policy,
+        clock: Clock,
+        days: BusinessDays,
+        ids: Ids,
+    ) -> None:
+        self._db, self._ledger, self._cards, self._org = db, ledger, cards, org
+        self._policy, self._clock, self._days, self._ids = policy, clock, days, ids
+        self._look_up: Gather[Source, Resolved | None] = Gather(self._resolve)
+        self._limits: dict[tuple[str, int, date], Limits] = {}
+
+    async def start(self) -> None:
+        """Begin to gather look-ups."""
+        await self._look_up.start()
+
+    async def stop(self) -> None:
+        """Stop gathering."""
+        await self._look_up.stop()
+
+    async def _resolve(self, sources: Sequence[Source]) -> list[Resolved | None]:
+        async with self._db.read() as conn:
+            return await self._cards.resolve(conn, sources)
+
+    # Paying: future in, future out, so that the fast door needs no task.
+
+    def pay(self, request: pay.Request, source: Source) -> asyncio.Future[Payment]:
+        """Pay, or set aside with `capture=False`.
+
+        The future ends in the payment, declined ones included, or in a
+        KabaoError: `unavailable`, `in_doubt`, `idempotency_key_reused`.
+        """
+
+        def command(card: Resolved | None) -> Command[Any]:
+            return pay.command(request, card, self._terms(card, request.place))
+
+        return self._through(source, command)
+
+    def inquire(self, company: str, source: Source) -> asyncio.Future[Inquiry]:
+        """Ask for a balance. Wrong PINs count; nothing else is stored."""
+        ident = self._ids.new()
+
+        def command(card: Resolved | None) -> Command[Any]:
+            return pay.Inquire(
+                company=company,
+                operation=ident,
+                root=card.root if card is not None else None,
+                card=card,
+                limits=self.limits(card.programme) if card is not None else None,
+                status_of=ROOT_STATUS,
+            )
+
+        return self._through(source, command)
+
+    def _through(self, source: Source, command: Any) -> asyncio.Future[Any]:
+        """Look the card up, post, and look up again while the card is changing."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        tries = 0
+
+        def resolved(card: Resolved | None, failed: Exception | None) -> None:
+            if answer.done():
+                return
+            if failed is not None:
+                answer.set_exception(failed)
+                return
+            try:
+                posted = self._ledger.post(command(card))
+            except Exception as refused:  # noqa: BLE001 - the future carries it
+                answer.set_exception(refused)
+                return
+            posted.add_done_callback(done)
+
+        def done(posted: asyncio.Future[Any]) -> None:
+            nonlocal tries
+            if answer.done():
+                return
+            if posted.cancelled():
+                answer.set_exception(UNAVAILABLE.error())
+            elif (failed := posted.exception()) is not None:
+                answer.set_exception(failed)
+            elif isinstance(posted.result(), pay.Stale):
+                tries += 1
+                if tries < STALE_TRIES:
+                    self._look_up.put(source, resolved)
+                else:
+                    answer.set_exception(UNAVAILABLE.error("The card is changing; try again."))
+            else:
+                answer.set_result(posted.result())
+
+        self._look_up.put(source, resolved)
+        return answer
+
+    # Later verbs
+
+    async def capture(
+        self, ask: Ask, payment: Payment, amount_fen: int | None, *, final: bool
+    ) -> Payment:
+        """Take part or all of a hold. Raises `amount_exceeds_remaining`, `hold_expired`."""
+        return await self._later(
+            Capture(**self._about(ask, payment), amount_fen=amount_fen, final=final)
+        )
+
+    async def void(self, ask: Ask, payment: Payment, shift: str | None) -> Payment:
+        """Undo a payment whole, within policy's window. Raises `void_window_over`."""
+        return await self._later(
+            Void(**self._about(ask, payment), limits=await self._limits_of(payment), shift=shift)
+        )
+
+    async def refund(self, ask: Ask, payment: Payment, amount_fen: int | None) -> Refunded:
+        """Give back part or all. Raises `amount_exceeds_remaining`."""
+        return await self._later(
+            GiveBack(
+                **self._about(ask, payment),
+                amount_fen=amount_fen,
+                limits=await self._limits_of(payment),
+            )
+        )
+
+    async def reverse(self, ask: Ask, payment: Payment) -> Reversed:
+        """Undo a payment whose outcome the till does not know."""
+        return await self._later(Reverse(**self._about(ask, payment)))
+
+    async def reverse_key(self, ask: Ask, original: str) -> Reversed:
+        """Undo by the original's Idempotency-Key, also before it has come (F-7).
+
+        Either the original is in the books and is undone, or its key is barred
+        in the same moment; the unique key decides which, whatever the timing.
+        """
+        for _ in range(STALE_TRIES):
+            async with self._db.read() as conn:
+                known = await self._ledger.operation(conn, ask.company, f"pay/{original}")
+            if known is not None and known.state == OperationState.ANSWERED:
+                async with self._db.read() as conn:
+                    payment = await self.get(conn, known.id)
+                return await self.reverse(ask, payment)
+            try:
+                return await self._bar(ask, original, barred=known is not None)
+            except psycopg.errors.UniqueViolation:
+                continue  # the original, or this very reversal, came meanwhile
+        raise UNAVAILABLE.error()
+
+    async def _bar(self, ask: Ask, original: str, *, barred: bool) -> Reversed:
+        ident = self._ids.new()
+        answer = Reversed(Reversal(ident, None, 0, self._clock.now_us()), None)
+        command = _Bar(
+            company=ask.company, operation=ident, key=ask.key, mac=ask.mac, answer=answer
+        )
+        async with self._db.transaction() as conn:
+            outcome: Reversed = (await self._ledger.post_in(conn, [command]))[0]
+            if outcome.reversal.id == ident and not barred:
+                await self._ledger.bar(
+                    conn, ask.company, f"pay/{original}", self._ids.new(), "null"
+                )
+        return outcome
+
+    async def expire_holds(self) -> int:
+        """Release holds whose time is over. Returns how many; the job repeats it."""
+        async with self._db.read() as conn:
+            due = await self._ledger.expired_holds(conn, EXPIRE_BATCH)
+            payments = await sql.load(conn, [hold.id for hold in due])
+        commands = [
+            Expire(
+                company=payment.company,
+                operation=self._ids.new(),
+                key=f"expire/{payment.id}",
+                root=payment.root,
+                loader=sql.load,
+                wanted=payment.id,
+            )
+            for payment in payments.values()
+        ]
+        await asyncio.gather(*(self._ledger.post(c) for c in commands))
+        return len(commands)
+
+    def _about(self, ask: Ask, payment: Payment) -> dict[str, Any]:
+        """The fields of every command on an existing payment."""
+        place = Place(
+            payment.store, payment.terminal, payment.cashier, payment.shift, payment.channel
+        )
+        return {
+            "company": ask.company,
+            "operation": self._ids.new(),
+            "key": ask.key,
+            "mac": ask.mac,
+            "root": payment.root,
+            "dims": pay.rules.dimensions(place),
+            "loader": sql.load,
+            "wanted": payment.id,
+        }
+
+    async def _later(self, command: Command[Any]) -> Any:
+        # Shielded: a caller that goes away must not cancel what others may share.
+        return await asyncio.shield(self._ledger.post(command))
+
+    # Reading
+
+    async def get(self, conn: Conn, ident: str) -> Payment:
+        """A payment. Raises `not_found`."""
+        found = (await sql.load(conn, [ident])).get(ident)
+        if found is None:
+            raise NOT_FOUND.error("There is no such payment.")
+        return found
+
+    async def refunds(self, conn: Conn, ident: str) -> list[Refund]:
+        """A payment's refunds, oldest first."""
+        return await sql.refunds_of(conn, ident)
+
+    async def search(
+        self,
+        conn: Conn,
+        *,
+        company: str | None,
+        reference: str | None = None,
+        terminal: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[Payment]:
+        """Payments by reference or terminal, newest first."""
+        return await sql.search(conn, company, reference, terminal, before, limit)
+
+    # Policy
+
+    def _terms(self, card: Resolved | None, place: Place) -> pay.Terms | None:
+        if card is None:
+            return None
+        programme = self._cards.programme(card.programme)
+        assert programme is not None, "a card without a programme"
+        stopped = self._policy.switched_off(
+            "stop_pay", programme=programme.id, company=programme.issuer
+        )
+        return pay.Terms(
+            self.limits(card.programme), self._org.accepts(card.issuer, place.store), stopped
+        )
+
+    async def _limits_of(self, payment: Payment) -> Limits:
+        assert payment.card is not None, "a declined payment has no later verbs"
+        async with self._db.read() as conn:
+            root = await self._ledger.root(conn, payment.root) if payment.root else None
+        if root is None:
+            raise NOT_FOUND.error("There is no such payment.")
+        return self.limits(root.programme)
+
+    def limits(self, programme_id: str) -> Limits:
+        """What policy says today for a programme; remembered for the day."""
+        programme = self._cards.programme(programme_id)
+        assert programme is not None, "a card without a programme"
+        today = self._days.of(self._clock.now_us())
+        known = self._limits.get((programme.id, programme.version, today))
+        if known is None:
+            if len(self._limits) > 10_000:
+                self._limits.clear()
+            known = limits_of(self._cards.rules(programme_id, today), programme)
+            self._limits[programme.id, programme.version, today] = known
+        return known
+
+
+class _Bar(pay.CommandBase, frozen=True, kw_only=True):
+    """The reversal of an original that has not come: only the answer is kept."""
+
+    answer: Reversed
+
+    def decide(self, root: Any, moment: Any, loaded: Any) -> Decision:
+        """Nothing moves."""
+        del root, moment, loaded
+        return Decision(result=self.answer, rows=((sql.insert_reversals, self.answer.reversal),))
+
+    def recall(self, result: bytes) -> Reversed:
+        """The first answer again."""
+        return msgspec.json.decode(result, type=Reversed)
+
+
+def limits_of(rules: Rules, programme: Programme) -> Limits:
+    """Policy's values for paying, with the rows that a refusal cites."""
+    cap = (
+        names.CARD_LIMIT_REGISTERED_FEN
+        if programme.card_class == CardClass.REGISTERED
+        else names.CARD_LIMIT_BEARER_FEN
+    )
+    return Limits(
+        single_fen=rules.int(names.PAY_SINGLE_MAX_FEN),
+        day_count=rules.int(names.PAY_DAY_MAX_COUNT),
+        day_sum_fen=rules.int(names.PAY_DAY_MAX_FEN),
+        burst_from_count=rules.int(names.RISK_BURST_FROM_COUNT),
+        burst_window_us=rules.int(names.RISK_BURST_MINUTES) * US_PER_MINUTE,
+        burst_action=RiskAction(rules.text(names.RISK_BURST_ACTION)),
+        sudden_from_fen=rules.int(names.RISK_SUDDEN_FROM_FEN),
+        sudden_action=RiskAction(rules.text(names.RISK_SUDDEN_ACTION)),
+        pin_tries=rules.int(names.PIN_TRIES_COUNT),
+        pin_lock_us=rules.int(names.PIN_LOCK_MINUTES) * US_PER_MINUTE,
+        hold_us=rules.int(names.HOLD_CART_MINUTES) * US_PER_MINUTE,
+        spend_order=SpendOrder(rules.text(names.CARD_SPEND_ORDER)),
+        partial=rules.flag(names.PAY_PARTIAL_ALLOWED),
+        void_window=VoidWindow(rules.text(names.PAY_VOID_WINDOW)),
+        balance_limit_fen=rules.int(cap),
+        rows={
+            "single_fen": rules.row(names.PAY_SINGLE_MAX_FEN),
+            "day_count": rules.row(names.PAY_DAY_MAX_COUNT),
+            "day_sum_fen": rules.row(names.PAY_DAY_MAX_FEN),
+            "burst_from_count": rules.row(names.RISK_BURST_FROM_COUNT),
+            "sudden_from_fen": rules.row(names.RISK_SUDDEN_FROM_FEN),
+            "void_window": rules.row(names.PAY_VOID_WINDOW),
+            "balance_limit_fen": rules.row(cap),
+        },
+    )

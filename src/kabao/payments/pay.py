@@ -1,0 +1,316 @@
+"""Paying and inquiring: the commands that a till sends again and again.
+
+The order of the checks is the order of what may be told: nothing about a card
+before its secret was right (design.md section 4, "Probing"), then its state,
+its limits, and last its money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from kabao.base.clock import from_us
+from kabao.cards.model import Proof, Resolved
+from kabao.ledger.model import (
+    CommandBase,
+    Decision,
+    Event,
+    Hold,
+    HoldState,
+    Moment,
+    Purpose,
+    Root,
+    RootState,
+)
+from kabao.payments import rules, sql
+from kabao.payments.model import Decline, Inquiry, Limits, Payment, Place, Status
+from kabao.payments.rules import No
+from kabao.policy.choices import RiskAction
+
+_decode_payment = msgspec.json.Decoder(Payment).decode
+
+
+class Stale(msgspec.Struct, frozen=True):
+    """The card's secret or carrier changed between look-up and lock: look up again."""
+
+
+STALE = Stale()
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a door asks for, checked for form and scope. `id` is the payment's."""
+
+    id: str
+    company: str
+    key: str
+    mac: bytes
+    amount_fen: int
+    currency: str
+    place: Place
+    reference: str | None = None
+    metadata: str = "{}"
+    capture: bool = True
+    accept_partial: bool = False
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What was known of the card's programme before the lock."""
+
+    limits: Limits
+    store_accepts: bool
+    stopped: str | None
+    """The rule that has switched payments off, if one has."""
+
+
+class Pay(CommandBase, frozen=True, kw_only=True):
+    """The command to pay or to hold. A payment's id is its operation's id."""
+
+    request: Request
+    card: Resolved | None
+    terms: Terms | None
+    """None exactly when the card is unknown."""
+
+    def recall(self, result: bytes) -> Payment:
+        """The first answer again."""
+        return _decode_payment(result)
+
+    def decide(self, root: Root | None, moment: Moment, loaded: Any) -> Decision:
+        """Decide under the lock."""
+        del loaded
+        card, terms = self.card, self.terms
+        if root is None or card is None or terms is None:
+            return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
+        if root.card != card.card or root.secret_version != card.secret_version:
+            return Decision(result=STALE, remember=False)
+        limits = terms.limits
+        if rules.locked(root, moment.us):
+            return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
+        if card.proof in {Proof.WRONG, Proof.NO_PIN_SET}:
+            counters = rules.wrong_pin(root, limits, moment.us)
+            return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment, counters)
+        if root.state == RootState.INACTIVE:
+            return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
+        forgiven = {"pin_tries": 0} if root.pin_tries and card.proof == Proof.RIGHT else {}
+        refused = self._refusal(root, card, terms, moment)
+        if refused is not None:
+            return self._declined(refused, root, moment, forgiven)
+        return self._approved(root, limits, moment, forgiven)
+
+    def decide_late(self, moment: Moment) -> Decision:
+        """A reversal came first: the original is refused (P-19, F-7)."""
+        return self._declined(No(Decline.REVERSED_BEFORE, "P-19"), None, moment)
+
+    def _amount(self, root: Root, terms: Terms) -> int:
+        """What would be approved: less than asked only where both sides accept it."""
+        asked = self.request.amount_fen
+        if asked <= root.available_fen or not (
+            self.request.accept_partial and terms.limits.partial
+        ):
+            return asked
+        return root.available_fen
+
+    def _refusal(self, root: Root, card: Resolved, terms: Terms, moment: Moment) -> No | None:
+        """The first rule that says no, after the secret was right."""
+        request, amount = self.request, self._amount(root, terms)
+        if (no := rules.state_forbids(root, moment.day)) is not None:
+            return no
+        if card.proof == Proof.NONE:
+            return No(Decline.PIN_REQUIRED, "P-07")
+        if request.currency != root.currency:
+            return No(Decline.WRONG_CURRENCY)
+        if not terms.store_accepts:
+            return No(Decline.STORE_OUTSIDE_GROUP, "L-12")
+        if terms.stopped is not None:
+            return No(Decline.PAYMENTS_STOPPED, terms.stopped)
+        if (no := rules.over_limits(root, amount, terms.limits, moment)) is not None:
+            return no
+        fired = rules.suspicious(root, amount, terms.limits, moment)
+        if fired is not None and fired[1] == RiskAction.DECLINE:
+            return fired[0]
+        if amount > root.available_fen or amount == 0:
+            return No(Decline.INSUFFICIENT_FUNDS, "P-16")
+        return None
+
+    def _approved(
+        self, root: Root, limits: Limits, moment: Moment, forgiven: dict[str, int]
+    ) -> Decision:
+        assert self.terms is not None
+        request, amount = self.request, self._amount(root, self.terms)
+        principal, bonus = rules.take(
+            amount, root.principal_fen, root.bonus_fen, limits.spend_order
+        )
+        pairs, purpose = (
+            (rules.SPEND, Purpose.PAYMENT) if request.capture else (rules.SET_ASIDE, Purpose.HOLD)
+        )
+        house = request.place.store if request.capture else None
+        expires_us = None if request.capture else moment.us + limits.hold_us
+        payment = self._payment(
+            moment,
+            Status.CAPTURED if request.capture else Status.AUTHORIZED,
+            approved_fen=amount,
+            parts=(principal, bonus),
+            balance_after_fen=root.available_fen - amount,
+            expires_us=expires_us,
+        )
+        held = (
+            (Hold(request.id, root.id, HoldState.OPEN, principal, bonus, expires_us),)
+            if expires_us is not None
+            else ()
+        )
+        events = [Event(f"payment.{payment.status}", told(payment))]
+        fired = rules.suspicious(root, amount, limits, moment)
+        if fired is not None:
+            events.append(Event("payment.flagged", {"payment": payment.id, "rule": fired[0].rule}))
+        return Decision(
+            result=payment,
+            moves=rules.moves(principal, bonus, *pairs, purpose, house=house),
+            set=rules.counted(root, amount, limits, moment) | forgiven,
+            holds=held,
+            rows=((sql.insert_payments, payment),),
+            events=tuple(events),
+        )
+
+    def _declined(
+        self,
+        no: No,
+        root: Root | None,
+        moment: Moment,
+        counters: dict[str, int] | None = None,
+    ) -> Decision:
+        """A decline. `root` is given only where the caller may know the balance."""
+        payment = self._payment(
+            moment,
+            Status.DECLINED,
+            decline=no,
+            balance_after_fen=root.available_fen if root is not None else None,
+        )
+        return Decision(
+            result=payment, set=counters or None, rows=((sql.insert_payments, payment),)
+        )
+
+    def _payment(
+        self,
+        moment: Moment,
+        status: Status,
+        *,
+        approved_fen: int = 0,
+        parts: tuple[int, int] = (0, 0),
+        decline: No | None = None,
+        balance_after_fen: int | None = None,
+        expires_us: int | None = None,
+    ) -> Payment:
+        request, place = self.request, self.request.place
+        captured = status == Status.CAPTURED
+        held = status == Status.AUTHORIZED
+        card = self.card
+        return Payment(
+            id=request.id,
+            company=request.company,
+            root=card.root if card is not None else None,
+            card=card.card if card is not None else None,
+            last4=card.last4 if card is not None else None,
+            store=place.store,
+            terminal=place.terminal,
+            cashier=place.cashier,
+            shift=place.shift,
+            channel=place.channel,
+            reference=request.reference,
+            metadata=request.metadata,
+            currency=request.currency,
+            requested_fen=request.amount_fen,
+            approved_fen=approved_fen,
+            captured_fen=approved_fen if captured else 0,
+            refunded_fen=0,
+            principal_fen=parts[0] if captured else 0,
+            bonus_fen=parts[1] if captured else 0,
+            refunded_principal_fen=0,
+            refunded_bonus_fen=0,
+            held_principal_fen=parts[0] if held else 0,
+            held_bonus_fen=parts[1] if held else 0,
+            status=status,
+            decline_code=decline.code if decline is not None else None,
+            rule=decline.rule if decline is not None else None,
+            balance_after_fen=balance_after_fen,
+            tender="stored_value",
+            invoiceable_fen=0,
+            expires_us=expires_us,
+            created_us=moment.us,
+            day=moment.day.toordinal(),
+        )
+
+
+def command(request: Request, card: Resolved | None, terms: Terms | None) -> Pay:
+    """The command for a checked request and what its source turned out to be."""
+    return Pay(
+        company=request.company,
+        operation=request.id,
+        key=request.key,
+        mac=request.mac,
+        root=card.root if card is not None else None,
+        dims=rules.dimensions(request.place),
+        request=request,
+        card=card,
+        terms=terms,
+    )
+
+
+def told(payment: Payment) -> dict[str, Any]:
+    """What an event tells of a payment."""
+    return {
+        "payment": payment.id,
+        "card": payment.card,
+        "store": payment.store,
+        "terminal": payment.terminal,
+        "amount": payment.approved_fen,
+        "currency": payment.currency,
+        "status": payment.status,
+        "balance_after": payment.balance_after_fen,
+        "created_at": from_us(payment.created_us).isoformat(),
+    }
+
+
+class Inquire(CommandBase, frozen=True, kw_only=True):
+    """The command to ask for a balance: not kept, and without a key. Wrong PINs
+    count here as well; a right one stores nothing.
+    """
+
+    card: Resolved | None
+    limits: Limits | None
+    status_of: Mapping[int, str]
+    """The outside names of root states."""
+
+    def decide(self, root: Root | None, moment: Moment, loaded: Any) -> Decision:
+        """Decide under the lock."""
+        del loaded
+        card, limits = self.card, self.limits
+        no = Decision(result=Inquiry(accepted=False), remember=False)
+        if root is None or card is None or limits is None:
+            return no
+        if root.card != card.card or root.secret_version != card.secret_version:
+            return Decision(result=STALE, remember=False)
+        if rules.locked(root, moment.us):
+            return no
+        if card.proof in {Proof.WRONG, Proof.NO_PIN_SET}:
+            counters = rules.wrong_pin(root, limits, moment.us)
+            return Decision(result=Inquiry(accepted=False), set=counters, remember=False)
+        if root.state == RootState.INACTIVE or card.proof == Proof.NONE:
+            return no
+        over = root.valid_until is not None and moment.day > root.valid_until
+        status = RootState.EXPIRED if over else root.state
+        return Decision(
+            result=Inquiry(
+                accepted=True,
+                card=root.card,
+                card_status=self.status_of[status],
+                balance_fen=root.balance_fen,
+                available_fen=root.available_fen,
+                single_limit_fen=limits.single_fen,
+                expires_on=root.valid_until.isoformat() if root.valid_until else None,
+                currency=root.currency,
+            ),
+            set={"pin_tries": 0} if root.pin_tries and card.proof == Proof.RIGHT else None,
+            remember=False,
+        )

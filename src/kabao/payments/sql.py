@@ -1,0 +1,206 @@
+"""Statements of `payments`: set inserts and updates run inside the ledger's batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import LiteralString
+
+from kabao.base.clock import from_us
+from kabao.base.db import Conn, fetch_all, quoted_array, text_array
+from kabao.payments.model import Payment, Refund, Reversal
+
+_INSERT: LiteralString = """
+insert into payments.payment (id, company, root, card, last4, store, terminal, cashier, shift,
+  channel, reference, metadata, currency, requested_fen, approved_fen, captured_fen, refunded_fen,
+  principal_fen, bonus_fen, refunded_principal_fen, refunded_bonus_fen, held_principal_fen,
+  held_bonus_fen, status, decline_code, rule, balance_after_fen, tender, invoiceable_fen,
+  expires_at, created_at, business_date)
+select id, company, root, card, last4, store, terminal, cashier, shift,
+  channel, reference, metadata, currency, requested_fen, approved_fen, captured_fen, 0,
+  principal_fen, bonus_fen, 0, 0, held_principal_fen,
+  held_bonus_fen, status, decline_code, rule, balance_after_fen, tender, invoiceable_fen,
+  timestamptz 'epoch' + expires_us * interval '1 microsecond', %s, %s
+from unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[],
+  %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::json[], %s::text[], %s::bigint[],
+  %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
+  %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[])
+  as p (id, company, root, card, last4, store, terminal, cashier, shift, channel, reference,
+  metadata, currency, requested_fen, approved_fen, captured_fen, principal_fen, bonus_fen,
+  held_principal_fen, held_bonus_fen, status, decline_code, rule, balance_after_fen, tender,
+  invoiceable_fen, expires_us)
+"""
+
+
+async def insert_payments(conn: Conn, rows: Sequence[Payment]) -> None:
+    """Insert a batch's payments; all share its moment and business day."""
+    first = rows[0]
+    await conn.execute(
+        _INSERT,
+        [
+            from_us(first.created_us),
+            date.fromordinal(first.day),
+            text_array([p.id for p in rows]),
+            text_array([p.company for p in rows]),
+            text_array([p.root for p in rows]),
+            text_array([p.card for p in rows]),
+            text_array([p.last4 for p in rows]),
+            text_array([p.store for p in rows]),
+            text_array([p.terminal for p in rows]),
+            text_array([p.cashier for p in rows]),
+            text_array([p.shift for p in rows]),
+            quoted_array([p.channel for p in rows]),
+            quoted_array([p.reference for p in rows]),
+            quoted_array([p.metadata for p in rows]),
+            text_array([p.currency for p in rows]),
+            text_array([p.requested_fen for p in rows]),
+            text_array([p.approved_fen for p in rows]),
+            text_array([p.captured_fen for p in rows]),
+            text_array([p.principal_fen for p in rows]),
+            text_array([p.bonus_fen for p in rows]),
+            text_array([p.held_principal_fen for p in rows]),
+            text_array([p.held_bonus_fen for p in rows]),
+            text_array([p.status for p in rows]),
+            text_array([p.decline_code for p in rows]),
+            quoted_array([p.rule for p in rows]),
+            text_array([p.balance_after_fen for p in rows]),
+            text_array([p.tender for p in rows]),
+            text_array([p.invoiceable_fen for p in rows]),
+            text_array([p.expires_us for p in rows]),
+        ],
+    )
+
+
+async def update_payments(conn: Conn, rows: Sequence[Payment]) -> None:
+    """Bring payments up to date; of several versions in one batch the last one counts."""
+    last = list({p.id: p for p in rows}.values())
+    await conn.execute(
+        """
+        update payments.payment p set captured_fen = u.captured_fen,
+          refunded_fen = u.refunded_fen, principal_fen = u.principal_fen, bonus_fen = u.bonus_fen,
+          refunded_principal_fen = u.refunded_principal_fen,
+          refunded_bonus_fen = u.refunded_bonus_fen, held_principal_fen = u.held_principal_fen,
+          held_bonus_fen = u.held_bonus_fen, status = u.status,
+          balance_after_fen = u.balance_after_fen
+        from unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+          %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
+          as u (id, captured_fen, refunded_fen, principal_fen, bonus_fen, refunded_principal_fen,
+          refunded_bonus_fen, held_principal_fen, held_bonus_fen, status, balance_after_fen)
+        where p.id = u.id
+        """,
+        [
+            text_array([p.id for p in last]),
+            text_array([p.captured_fen for p in last]),
+            text_array([p.refunded_fen for p in last]),
+            text_array([p.principal_fen for p in last]),
+            text_array([p.bonus_fen for p in last]),
+            text_array([p.refunded_principal_fen for p in last]),
+            text_array([p.refunded_bonus_fen for p in last]),
+            text_array([p.held_principal_fen for p in last]),
+            text_array([p.held_bonus_fen for p in last]),
+            text_array([p.status for p in last]),
+            text_array([p.balance_after_fen for p in last]),
+        ],
+    )
+
+
+async def insert_refunds(conn: Conn, rows: Sequence[Refund]) -> None:
+    """Insert a batch's refunds."""
+    await conn.execute(
+        """
+        insert into payments.refund (id, payment, amount_fen, principal_fen, bonus_fen,
+          destination, rule, created_at)
+        select r.*, %s from unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[],
+          %s::bigint[], %s::text[], %s::text[]) as r
+        """,
+        [
+            from_us(rows[0].created_us),
+            text_array([r.id for r in rows]),
+            text_array([r.payment for r in rows]),
+            text_array([r.amount_fen for r in rows]),
+            text_array([r.principal_fen for r in rows]),
+            text_array([r.bonus_fen for r in rows]),
+            text_array([r.destination for r in rows]),
+            quoted_array([r.rule for r in rows]),
+        ],
+    )
+
+
+async def insert_reversals(conn: Conn, rows: Sequence[Reversal]) -> None:
+    """Insert a batch's reversals."""
+    await conn.execute(
+        """
+        insert into payments.reversal (id, payment, amount_fen, created_at)
+        select r.*, %s from unnest(%s::uuid[], %s::uuid[], %s::bigint[]) as r
+        """,
+        [
+            from_us(rows[0].created_us),
+            text_array([r.id for r in rows]),
+            text_array([r.payment for r in rows]),
+            text_array([r.amount_fen for r in rows]),
+        ],
+    )
+
+
+_SELECT: LiteralString = """
+select id, company, root, card, last4, store, terminal, cashier, shift, channel, reference,
+  metadata::text as metadata, currency, requested_fen, approved_fen, captured_fen, refunded_fen,
+  principal_fen, bonus_fen, refunded_principal_fen, refunded_bonus_fen, held_principal_fen,
+  held_bonus_fen, status, decline_code, rule, balance_after_fen, tender, invoiceable_fen,
+  (extract(epoch from expires_at) * 1000000)::bigint as expires_us,
+  (extract(epoch from created_at) * 1000000)::bigint as created_us,
+  business_date - date '0001-01-01' + 1 as day
+from payments.payment
+"""
+
+
+async def load(conn: Conn, wanted: Sequence[str]) -> dict[str, Payment]:
+    """Payments by id."""
+    rows = await fetch_all(
+        conn, Payment, _SELECT + "where id = any(%s::uuid[])", [list(set(wanted))]
+    )
+    return {payment.id: payment for payment in rows}
+
+
+async def search(
+    conn: Conn,
+    company: str | None,
+    reference: str | None,
+    terminal: str | None,
+    before: str | None,
+    limit: int,
+) -> list[Payment]:
+    """Payments by reference or terminal, newest first. Ids rise with time."""
+    return await fetch_all(
+        conn,
+        Payment,
+        _SELECT
+        + """
+        where (%(company)s::uuid is null or company = %(company)s)
+          and (%(reference)s::text is null or reference = %(reference)s)
+          and (%(terminal)s::uuid is null or terminal = %(terminal)s)
+          and (%(before)s::uuid is null or id < %(before)s)
+        order by id desc limit %(limit)s
+        """,
+        {
+            "company": company,
+            "reference": reference,
+            "terminal": terminal,
+            "before": before,
+            "limit": limit,
+        },
+    )
+
+
+async def refunds_of(conn: Conn, payment: str) -> list[Refund]:
+    """A payment's refunds, oldest first."""
+    return await fetch_all(
+        conn,
+        Refund,
+        """
+        select id, payment, amount_fen, principal_fen, bonus_fen, destination, rule,
+          (extract(epoch from created_at) * 1000000)::bigint as created_us
+        from payments.refund where payment = %s order by id
+        """,
+        [payment],
+    )
