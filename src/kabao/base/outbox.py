@@ -11,48 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSON
-from sqlalchemy.types import UserDefinedType
-
 from kabao.base.clock import from_us
 from kabao.base.db import Conn, fetch_all, quoted_array, text_array
-from kabao.base.schema import Instant, Uuid, metadata
-
-
-class Xid8(UserDefinedType[str]):
-    """PostgreSQL's 64-bit transaction id."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        """The name in DDL."""
-        return "xid8"
-
-
-outbox = sa.Table(
-    "outbox",
-    metadata,
-    sa.Column("xid", Xid8, nullable=False, server_default=sa.text("pg_current_xact_id()")),
-    sa.Column("n", sa.BigInteger, sa.Identity(always=True, cache=64), nullable=False),
-    sa.Column("root", Uuid),
-    sa.Column("root_seq", sa.BigInteger),
-    sa.Column("type", sa.Text, nullable=False),
-    sa.Column("version", sa.SmallInteger, nullable=False),
-    sa.Column("payload", JSON, nullable=False),
-    sa.Column("recorded_at", Instant, nullable=False),
-    sa.PrimaryKeyConstraint("xid", "n", name="pk_outbox"),
-    schema="base",
-)
-
-outbox_reader = sa.Table(
-    "outbox_reader",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("xid", Xid8, nullable=False),
-    sa.Column("n", sa.BigInteger, nullable=False),
-    schema="base",
-)
 
 
 class Pending(msgspec.Struct, frozen=True):
