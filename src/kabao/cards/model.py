@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 import itertools
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
 from typing import Annotated, NewType
@@ -16,6 +16,7 @@ from msgspec import Meta
 from kabao.base.clock import from_us
 from kabao.base.errors import Kind, code
 from kabao.cards.states import CardState
+from kabao.vault.model import CardKeyUse, RewrapTarget
 
 CardId = NewType("CardId", str)
 ProgrammeId = NewType("ProgrammeId", str)
@@ -48,6 +49,23 @@ BATCH_STOPPED = code("batch_stopped", Kind.CONFLICT, "The batch was stopped.")
 SECRETS_GONE = code(
     "secrets_gone", Kind.CONFLICT, "These numbers and PINs were shown before, or waited too long."
 )
+
+
+CARD_TABLE, CARD_COLUMN = "cards.card", "number_sealed"
+CHUNK_TABLE, CHUNK_COLUMN = "cards.batch_chunk", "secrets_sealed"
+"""Under these the vault seals numbers, and the secrets of a bulk issue."""
+
+NUMBER_INDEX = "card_number"
+"""Purpose of a number's blind index."""
+
+REWRAP_TARGETS = (
+    RewrapTarget(schema="cards", table="card", id_column="id", sealed_column=CARD_COLUMN),
+    RewrapTarget(schema="cards", table="batch_chunk", id_column="id", sealed_column=CHUNK_COLUMN),
+)
+"""Columns the vault's key rotation walks."""
+
+CARD_KEY_USES = (CardKeyUse(schema="cards", table="card", version_column="key_version"),)
+"""Where it stands which master key a card's verification values need."""
 
 
 class CardClass(StrEnum):
@@ -170,6 +188,18 @@ class Programme(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     changed_at: datetime
     revision: int = 0
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """What a programme was from one change to the next, and who changed it."""
+
+    programme: str
+    version: int
+    state: ProgrammeState
+    terms: Terms
+    changed_at: datetime
+    changed_by: str
+    approval: str | None
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -356,10 +386,12 @@ def is_over(valid_until: date | None, us: int, time_zone: str) -> bool:
     return valid_until is not None and local_day(us, time_zone) > valid_until
 
 
-def is_weak_pin(pin: str) -> bool:
-    """Whether a PIN is among the first anyone would try: one digit repeated,
-    a run up or down, or a short pattern repeated.
+def is_weak_pin(pin: str, weak: Container[str] = ()) -> bool:
+    """Whether a PIN is among the first anyone would try: listed (policy
+    `pin.weak`), one digit repeated, a run up or down, or a pattern repeated.
     """
+    if pin in weak:
+        return True
     digits = [int(sign) for sign in pin]
     steps = {(b - a) % 10 for a, b in itertools.pairwise(digits)}
     if steps <= {0} or steps == {1} or steps == {9}:
