@@ -28,6 +28,9 @@ HANDOVER_OVER = code("hand_over_ended", Kind.CONFLICT, "This hand-over has ended
 SAME_PERSON = code(
     "same_person", Kind.REFUSED, "Who gives cards and who takes them must be two persons."
 )
+LOCATION_TAKEN = code(
+    "location_taken", Kind.CONFLICT, "There is a location of this name, store or till already."
+)
 STOCK_DIFFERS = code(
     "stock_count_differs",
     Kind.REFUSED,
@@ -47,10 +50,6 @@ class Place(StrEnum):
     TILL = "till"
 
 
-SELLS = frozenset({Place.STORE, Place.TILL, Place.HEADQUARTERS})
-"""Places that hand cards to customers; headquarters for corporate orders."""
-
-
 class Location(msgspec.Struct, frozen=True, kw_only=True):
     """A place that holds cards. A till belongs to the store it stands in."""
 
@@ -61,6 +60,16 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
     store: str | None
     terminal: str | None
     created_at: datetime
+
+
+class NewLocation(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of a location when it is set up."""
+
+    company: str
+    kind: Place
+    name: str
+    store: str | None = None
+    terminal: str | None = None
 
 
 class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

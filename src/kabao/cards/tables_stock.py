@@ -23,7 +23,7 @@ sa.Index("ix_card_expires_on", card.c.expires_on, postgresql_where=sa.text("stat
 card_change = sa.Table(
     "card_change",
     metadata,
-    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("n", sa.BigInteger, sa.Identity(always=True), primary_key=True),
     sa.Column("card", Uuid, nullable=False),
     sa.Column("verb", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
@@ -50,7 +50,7 @@ card_change = sa.Table(
     schema=_SCHEMA,
 )
 
-sa.Index("ix_card_change_card", card_change.c.card, card_change.c.at)
+sa.Index("ix_card_change_card", card_change.c.card, card_change.c.n)
 
 location = sa.Table(
     "location",

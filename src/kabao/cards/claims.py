@@ -1,0 +1,103 @@
+"""Who asks for a change of a card, and on what they are believed. Pure types.
+
+A registered card obeys its holder, identified; a bearer card obeys whoever has
+it (CR-30). Buying a bearer card proves nothing about having it now, so proof
+of purchase freezes it for a while and does no more (ruling 3).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from kabao.base.errors import Kind, code
+from kabao.cards.model import Source
+
+NOT_THE_HOLDER = code(
+    "not_the_holder", Kind.REFUSED, "The card is not held by the person who asks."
+)
+CLAIM_TOO_WEAK = code(
+    "claim_too_weak", Kind.REFUSED, "This proof is not enough for what was asked."
+)
+
+
+class Basis(StrEnum):
+    """On what a change of a card was asked for."""
+
+    HOLDER = "holder"
+    """By the registered holder, identified."""
+    POSSESSION = "possession"
+    """By whoever showed the card with its secret."""
+    PURCHASE = "purchase"
+    """By whoever showed that they had bought it."""
+    STAFF = "staff"
+    """By the house itself: risk, dispute, authority, stock."""
+    SYSTEM = "system"
+    """By the clock."""
+
+
+class ByHolder(
+    msgspec.Struct, frozen=True, tag_field="type", tag="holder", forbid_unknown_fields=True
+):
+    """The holder, whose identity was checked just now."""
+
+    customer: Annotated[str, Meta(max_length=64)]
+
+
+class ByPossession(
+    msgspec.Struct, frozen=True, tag_field="type", tag="possession", forbid_unknown_fields=True
+):
+    """The card itself: number and PIN, track or barcode."""
+
+    source: Source
+
+    def __repr__(self) -> str:
+        return "ByPossession(…)"
+
+
+class ByPurchase(
+    msgspec.Struct, frozen=True, tag_field="type", tag="purchase", forbid_unknown_fields=True
+):
+    """A receipt or order of the purchase, seen by staff."""
+
+    reference: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+Claim = ByHolder | ByPossession | ByPurchase
+
+
+class By(msgspec.Struct, frozen=True):
+    """Who does it: the caller's key, where it stands, and who has agreed."""
+
+    actor: str
+    """Id of the principal; a job's name."""
+    company: str
+    """The company in whose name it acts."""
+    store: str | None = None
+    terminal: str | None = None
+    cashier: str | None = None
+    shift: str | None = None
+    channel: str | None = None
+    approval: str | None = None
+    """Id of the approval by a second person, where one is needed."""
+
+    @property
+    def at_counter(self) -> bool:
+        """Whether a person stands before staff at a till of a store."""
+        return self.store is not None and self.terminal is not None
+
+
+class Believed(msgspec.Struct, frozen=True):
+    """A claim that held, with what must still be true under the lock."""
+
+    basis: Basis
+    secret_version: int | None = None
+    """The version of the secret that was right."""
+    note: str = ""
+
+
+STAFF = Believed(Basis.STAFF)
+SYSTEM = Believed(Basis.SYSTEM)
