@@ -89,3 +89,31 @@ class Suite(StrEnum):
 
     SM4_GCM = "sm4_gcm"
     AES_256_GCM = "aes_256_gcm"
+
+
+class Switch(StrEnum):
+    """What can be stopped at once. Redemption has a switch of its own, and no other touches it."""
+
+    STOP_SALE = "stop_sale"  # no prepayment is taken: no new cards, no top-ups (CR-33)
+    STOP_ISSUE = "stop_issue"
+    STOP_TOPUP = "stop_topup"
+    STOP_PAY = "stop_pay"
+    STOP_TRANSFER = "stop_transfer"
+    STOP_CASH_OUT = "stop_cash_out"
+    STOP_BIND = "stop_bind"
+    STOP_KEY_REDEMPTION = "stop_key_redemption"
+
+
+class Scope(StrEnum):
+    """How far a switch reaches."""
+
+    GROUP = "group"
+    COMPANY = "company"
+    PROGRAMME = "programme"
+
+
+class SwitchState(StrEnum):
+    """How a switch stands."""
+
+    STOPPED = "stopped"
+    RUNNING = "running"
