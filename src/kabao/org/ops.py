@@ -74,6 +74,19 @@ class Org:
         ident = self._store_of_merchant_no.get(merchant_no)
         return None if ident is None else self._stores[ident]
 
+    def stores_within(
+        self, companies: Collection[str] | None, stores: Collection[str] | None
+    ) -> list[str] | None:
+        """Ids of the stores within a key's scope; None when that is every store."""
+        if companies is None and stores is None:
+            return None
+        return [
+            store.id
+            for store in self._stores.values()
+            if (companies is None or store.company in companies)
+            and (stores is None or store.id in stores)
+        ]
+
     def group(self, company: str) -> str | None:
         """The company at the head of the group this one belongs to."""
         return self._graph.top(company)

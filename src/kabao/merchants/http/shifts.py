@@ -1,0 +1,143 @@
+"""`/v1/shifts`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from kabao.base.clock import rfc3339, to_us
+from kabao.base.db import Conn, Database
+from kabao.base.ids import from_edge, to_edge
+from kabao.base.web.fields import EdgeId, RequestBody
+from kabao.base.web.once import Once
+from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, Limit, Page, page
+from kabao.base.web.principal import Principal, requires
+from kabao.merchants.http.scope import (
+    CASHIER,
+    SHIFT,
+    STORE,
+    TERMINAL,
+    after,
+    once_and_refresh,
+    require_visible,
+    stores_to_list,
+)
+from kabao.merchants.model import Shift
+from kabao.merchants.ops import Merchants
+from kabao.org.ops import Org
+
+
+class OpenShift(RequestBody, frozen=True):
+    """A cashier begins at a terminal of the own store."""
+
+    cashier: EdgeId
+    terminal: EdgeId
+
+
+class ShiftView(msgspec.Struct, frozen=True):
+    """One cashier at one terminal."""
+
+    id: str
+    store: str
+    cashier: str
+    terminal: str
+    opened_at: str
+    closed_at: str | None
+
+
+def _view(shift: Shift) -> ShiftView:
+    return ShiftView(
+        id=to_edge(SHIFT, shift.id),
+        store=to_edge(STORE, shift.store),
+        cashier=to_edge(CASHIER, shift.cashier),
+        terminal=to_edge(TERMINAL, shift.terminal),
+        opened_at=rfc3339(to_us(shift.opened_at)),
+        closed_at=None if shift.closed_at is None else rfc3339(to_us(shift.closed_at)),
+    )
+
+
+@post("/v1/shifts", guards=[requires("shifts:write")])
+async def open_shift(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    data: OpenShift,
+    once: Once,
+    org: Org,
+    merchants: Merchants,
+) -> Response[ShiftView]:
+    """Open a shift."""
+
+    async def work(conn: Conn) -> ShiftView:
+        cashier = await merchants.get_cashier(
+            conn, from_edge(CASHIER, data.cashier, field="cashier")
+        )
+        await require_visible(conn, principal, org, cashier.store, field="cashier")
+        terminal = from_edge(TERMINAL, data.terminal, field="terminal")
+        return _view(await merchants.begin_shift(conn, cashier.id, terminal))
+
+    return await once_and_refresh(once, request, principal, data, work, merchants)
+
+
+@get("/v1/shifts", guards=[requires("merchants:read")])
+async def list_shifts(
+    principal: Principal,
+    db: Database,
+    org: Org,
+    merchants: Merchants,
+    store: EdgeId | None = None,
+    cashier: EdgeId | None = None,
+    open: bool = False,  # noqa: A002, FBT001, FBT002 – the name of the query parameter
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor | None = None,
+) -> Page[ShiftView]:
+    """List shifts, of one store, one cashier or all, those under way or all."""
+    async with db.read() as conn:
+        rows = await merchants.list_shifts(
+            conn,
+            stores=await stores_to_list(conn, principal, org, store),
+            cashier=None if cashier is None else from_edge(CASHIER, cashier, field="cashier"),
+            only_open=open,
+            after=after(cursor),
+            limit=limit + 1,
+        )
+    return page(rows, limit, _view, lambda shift: (shift.id,))
+
+
+@get("/v1/shifts/{shift:str}", guards=[requires("merchants:read")])
+async def get_shift(
+    principal: Principal, db: Database, org: Org, merchants: Merchants, shift: str
+) -> ShiftView:
+    """Get a shift."""
+    async with db.read() as conn:
+        return _view(await _visible(conn, principal, org, merchants, shift))
+
+
+@post("/v1/shifts/{shift:str}/close", guards=[requires("shifts:write")], status_code=200)
+async def close_shift(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    once: Once,
+    org: Org,
+    merchants: Merchants,
+    shift: str,
+) -> Response[ShiftView]:
+    """Close a shift."""
+
+    async def work(conn: Conn) -> ShiftView:
+        found = await _visible(conn, principal, org, merchants, shift)
+        return _view(await merchants.end_shift(conn, found.id))
+
+    return await once_and_refresh(once, request, principal, None, work, merchants)
+
+
+async def _visible(
+    conn: Conn, principal: Principal, org: Org, merchants: Merchants, text: str
+) -> Shift:
+    shift = await merchants.get_shift(conn, from_edge(SHIFT, text))
+    await require_visible(conn, principal, org, shift.store)
+    return shift
+
+
+ROUTES = [open_shift, list_shifts, get_shift, close_shift]

@@ -1,0 +1,295 @@
+"""Terminals, cashiers, shifts, fee plans, and their rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date, datetime
+from enum import StrEnum
+from typing import assert_never
+
+import msgspec
+
+from kabao.base.errors import INVALID, Kind, code
+from kabao.vault.model import RewrapTarget
+
+TERMINAL_NOT_ACTIVE = code(
+    "terminal_not_active", Kind.REFUSED, "The terminal is blocked or retired."
+)
+TERMINAL_ELSEWHERE = code(
+    "terminal_of_other_store", Kind.REFUSED, "The terminal belongs to another store."
+)
+TERMINAL_STATE = code(
+    "terminal_state_conflict", Kind.CONFLICT, "The terminal cannot go from its state to that one."
+)
+CASHIER_NOT_ACTIVE = code("cashier_not_active", Kind.REFUSED, "The cashier does not work any more.")
+CASHIER_ELSEWHERE = code(
+    "cashier_of_other_store", Kind.REFUSED, "The cashier works at another store."
+)
+SHIFT_OPEN = code("shift_already_open", Kind.CONFLICT, "The cashier has an open shift.")
+SHIFT_CLOSED = code("shift_closed", Kind.CONFLICT, "The shift is closed.")
+NUMBER_TAKEN = code(
+    "number_taken", Kind.CONFLICT, "The store has a terminal or cashier of this number."
+)
+FEE_TERM_BEGUN = code(
+    "fee_term_begun", Kind.CONFLICT, "The past of a store's fees cannot be changed."
+)
+
+NAME_PURPOSE = ("merchants.cashier", "name")
+"""Table and column under which the vault seals a cashier's name."""
+
+REWRAP_TARGETS = (
+    RewrapTarget(schema="merchants", table="cashier", id_column="id", sealed_column="name"),
+)
+"""Columns the vault's key rotation walks."""
+
+
+class TerminalState(StrEnum):
+    """Whether a terminal may be used."""
+
+    ACTIVE = "active"
+    BLOCKED = "blocked"
+    RETIRED = "retired"
+
+
+_TERMINAL_MOVES = {
+    TerminalState.ACTIVE: {TerminalState.BLOCKED, TerminalState.RETIRED},
+    TerminalState.BLOCKED: {TerminalState.ACTIVE, TerminalState.RETIRED},
+    TerminalState.RETIRED: set[TerminalState](),
+}
+
+
+def check_terminal_move(before: TerminalState, after: TerminalState) -> None:
+    """Raises `terminal_state_conflict` for a move the table does not know."""
+    if after not in _TERMINAL_MOVES[before]:
+        raise TERMINAL_STATE.error(f"The terminal is {before}.")
+
+
+class Certification(msgspec.Struct, frozen=True):
+    """What a terminal's security was certified by (row P-23): recorded, not judged here."""
+
+    scheme: str
+    """For example `pci_pts`."""
+    number: str
+    expires_on: date | None = None
+
+
+class Terminal(msgspec.Struct, frozen=True):
+    """One till or reader."""
+
+    id: str
+    store: str
+    terminal_no: str
+    model: str
+    certification: Certification | None
+    state: TerminalState
+    created_at: datetime
+    revision: int
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it may be used."""
+        return self.state is TerminalState.ACTIVE
+
+
+class NewTerminal(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of a terminal when it is set up; without a number it is allotted one."""
+
+    store: str
+    model: str
+    terminal_no: str | None = None
+    certification: Certification | None = None
+
+
+class CashierRole(StrEnum):
+    """What a cashier may do at a till; a supervisor also confirms voids of cash."""
+
+    CASHIER = "cashier"
+    SUPERVISOR = "supervisor"
+
+
+class CashierState(StrEnum):
+    """Whether a cashier still works here."""
+
+    ACTIVE = "active"
+    LEFT = "left"
+
+
+class Cashier(msgspec.Struct, frozen=True):
+    """A person at the tills of one store, without the name."""
+
+    id: str
+    store: str
+    code: str
+    role: CashierRole
+    state: CashierState
+    created_at: datetime
+    revision: int
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the cashier still works here."""
+        return self.state is CashierState.ACTIVE
+
+
+class NewCashier(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of a cashier who begins to work."""
+
+    store: str
+    code: str
+    name: str
+    role: CashierRole = CashierRole.CASHIER
+
+    def __repr__(self) -> str:
+        return f"NewCashier(store={self.store!r}, code={self.code!r})"
+
+
+class Shift(msgspec.Struct, frozen=True):
+    """One cashier at one terminal."""
+
+    id: str
+    store: str
+    cashier: str
+    terminal: str
+    opened_at: datetime
+    closed_at: datetime | None
+    revision: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is under way."""
+        return self.closed_at is None
+
+
+class Till(msgspec.Struct, frozen=True):
+    """Where a payment is taken and by whom, as far as it was said; no cashier, no shift."""
+
+    terminal: Terminal | None
+    cashier: Cashier | None
+    shift: Shift | None
+
+
+class Rounding(StrEnum):
+    """How the share of an amount becomes whole fen."""
+
+    HALF_UP = "half_up"
+    DOWN = "down"
+    UP = "up"
+
+
+RATE_UNIT = 10_000
+"""Basis points of the whole."""
+
+
+def share_fen(amount_fen: int, rate_bp: int, rounding: Rounding) -> int:
+    """`rate_bp` ten-thousandths of a non-negative amount, in whole fen."""
+    assert amount_fen >= 0 and rate_bp >= 0, "shares are taken of non-negative amounts"
+    product = amount_fen * rate_bp
+    match rounding:
+        case Rounding.HALF_UP:
+            return (product + RATE_UNIT // 2) // RATE_UNIT
+        case Rounding.DOWN:
+            return product // RATE_UNIT
+        case Rounding.UP:
+            return -(-product // RATE_UNIT)
+        case _:
+            assert_never(rounding)
+
+
+class FeePlan(msgspec.Struct, frozen=True):
+    """What a store is charged for a redemption. Amounts in fen, the rate in basis points."""
+
+    id: str
+    company: str
+    name: str
+    rate_bp: int
+    per_item_fen: int
+    min_fen: int
+    max_fen: int | None
+    rounding: Rounding
+    created_at: datetime
+    revision: int
+
+    def fee(self, amount_fen: int) -> int:
+        """The fee on one redemption: share plus item fee, kept between the bounds.
+
+        Never more than the amount itself: a redemption does not cost a store
+        more than it brought. Nothing is charged on nothing.
+        """
+        fee = share_fen(amount_fen, self.rate_bp, self.rounding) + self.per_item_fen
+        fee = max(fee, self.min_fen)
+        if self.max_fen is not None:
+            fee = min(fee, self.max_fen)
+        return min(fee, amount_fen)
+
+
+class NewFeePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A fee plan as agreed."""
+
+    company: str
+    name: str
+    rate_bp: int = 0
+    per_item_fen: int = 0
+    min_fen: int = 0
+    max_fen: int | None = None
+    rounding: Rounding = Rounding.HALF_UP
+
+    def check(self) -> None:
+        """Raises `invalid` for a rate over the whole, or bounds the wrong way round."""
+        if not 0 <= self.rate_bp <= RATE_UNIT:
+            raise INVALID.error("A rate is 0 to 10,000 basis points.", field="rate_bp")
+        if self.per_item_fen < 0:
+            raise INVALID.error("A fee is not negative.", field="per_item")
+        if self.min_fen < 0:
+            raise INVALID.error("A fee is not negative.", field="min")
+        if self.max_fen is not None and self.max_fen < self.min_fen:
+            raise INVALID.error("The upper bound is under the lower one.", field="max")
+
+
+class FeeTerm(msgspec.Struct, frozen=True):
+    """From this day on, the store is under this plan; under none, it pays nothing."""
+
+    store: str
+    effective_from: date
+    plan: str | None
+    created_at: datetime
+    revision: int
+
+
+def term_on(terms: Iterable[FeeTerm], day: date) -> FeeTerm | None:
+    """Of a store's terms, the one that holds on a day: the last that has begun."""
+    begun = [term for term in terms if term.effective_from <= day]
+    return max(begun, key=lambda term: term.effective_from, default=None)
+
+
+_TERMINAL_NO = re.compile(r"[0-9A-Z]{8}")
+_CASHIER_CODE = re.compile(r"[0-9A-Za-z_-]{1,16}")
+_SCHEME = re.compile(r"[a-z0-9_]{1,32}")
+
+
+def check_terminal_no(text: str) -> None:
+    """Raises `invalid` unless it fits field 41 of ISO 8583 as we use it: 8 of 0-9, A-Z."""
+    if not _TERMINAL_NO.fullmatch(text):
+        raise INVALID.error("8 characters of 0-9 and A-Z.", field="terminal_no")
+
+
+def check_cashier_code(text: str) -> None:
+    """Raises `invalid` unless it is 1 to 16 letters, digits, `_` or `-`."""
+    if not _CASHIER_CODE.fullmatch(text):
+        raise INVALID.error("1 to 16 letters, digits, '_' or '-'.", field="code")
+
+
+def check_certification(certification: Certification | None) -> None:
+    """Raises `invalid` unless there is none or its scheme is a plain word."""
+    if certification is not None and not _SCHEME.fullmatch(certification.scheme):
+        raise INVALID.error("1 to 32 of a-z, 0-9 and '_'.", field="certification")
+
+
+def allotted_terminal_no(revision: int) -> str:
+    """A terminal number for one that came with none."""
+    return f"{revision % 100_000_000:08d}"
+
+
+def masked_name(name: str) -> str:
+    """`张三丰` to `张**`: who it is, to those who know the person."""
+    return name[:1] + "*" * min(max(len(name) - 1, 1), 2)

@@ -1,0 +1,361 @@
+"""The verbs of terminals, cashiers and shifts, and what the hot path asks of the slice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Sequence
+from datetime import date
+
+from msgspec.structs import replace
+
+from kabao.base.clock import BusinessDays, Clock, now
+from kabao.base.db import Conn, Database
+from kabao.base.errors import NOT_FOUND, KabaoError
+from kabao.base.ids import Ids
+from kabao.merchants import sql
+from kabao.merchants.model import (
+    CASHIER_ELSEWHERE,
+    CASHIER_NOT_ACTIVE,
+    NAME_PURPOSE,
+    NUMBER_TAKEN,
+    SHIFT_CLOSED,
+    SHIFT_OPEN,
+    TERMINAL_ELSEWHERE,
+    TERMINAL_NOT_ACTIVE,
+    Cashier,
+    CashierRole,
+    CashierState,
+    FeePlan,
+    NewCashier,
+    NewTerminal,
+    Shift,
+    Terminal,
+    TerminalState,
+    Till,
+    allotted_terminal_no,
+    check_cashier_code,
+    check_certification,
+    check_terminal_move,
+    check_terminal_no,
+)
+from kabao.merchants.ops.fees import Fees
+from kabao.merchants.snapshot import Snapshot
+from kabao.org.model import STORE_CLOSED, Store
+from kabao.org.ops import Org
+from kabao.vault.ops import Vault
+
+
+class Merchants:
+    """Terminals, cashiers and shifts of stores, and what stores pay.
+
+    Writing verbs take the caller's transaction. `terminal`, `cashier`,
+    `open_shift`, `till` and `fee_plan` answer at once from a snapshot that
+    `refresh` brings up to date: the process does so every second, and after
+    each change it made itself.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        vault: Vault,
+        org: Org,
+        ids: Ids,
+        clock: Clock,
+        days: BusinessDays,
+    ) -> None:
+        self._db, self._vault, self._org = db, vault, org
+        self._ids, self._clock, self._days = ids, clock, days
+        self.fees = Fees(org, ids, clock, days)
+        """Fee plans and terms."""
+        self._snapshot = Snapshot()
+        self._refreshing = asyncio.Lock()
+
+    # --- the snapshot -------------------------------------------------------
+
+    def terminal(self, ident: str) -> Terminal | None:
+        """A terminal, as of the last refresh."""
+        return self._snapshot.terminals.get(ident)
+
+    def terminal_by_no(self, store: str, terminal_no: str) -> Terminal | None:
+        """A terminal by store and number (field 41), as of the last refresh."""
+        return self._snapshot.terminal_by_no(store, terminal_no)
+
+    def cashier(self, ident: str) -> Cashier | None:
+        """A cashier, as of the last refresh."""
+        return self._snapshot.cashiers.get(ident)
+
+    def open_shift(self, cashier: str) -> Shift | None:
+        """The shift a cashier has under way, as of the last refresh."""
+        return self._snapshot.open_shift(cashier)
+
+    def fee_plan(self, store: str, on: date | None = None) -> FeePlan | None:
+        """The plan a store is under on a business day (today's if not given), or None."""
+        day = on or self._days.of(self._clock.now_us())
+        return self._snapshot.fee_plan(store, day)
+
+    def till(self, store: str, terminal: str | None, cashier: str | None) -> Till:
+        """The till that a request names, as far as it may be used in this store.
+
+        Raises:
+            KabaoError: `not_found`, `terminal_not_active`, `terminal_of_other_store`,
+                `cashier_not_active`, `cashier_of_other_store`, each with its field.
+        """
+        return Till(
+            terminal=None if terminal is None else self._usable_terminal(store, terminal),
+            cashier=None if cashier is None else self._working_cashier(store, cashier),
+            shift=None if cashier is None else self.open_shift(cashier),
+        )
+
+    def _usable_terminal(self, store: str, ident: str) -> Terminal:
+        terminal = self.terminal(ident)
+        if terminal is None:
+            raise NOT_FOUND.error("There is no such terminal.", field="terminal")
+        return _check_terminal(terminal, store)
+
+    def _working_cashier(self, store: str, ident: str) -> Cashier:
+        cashier = self.cashier(ident)
+        if cashier is None:
+            raise NOT_FOUND.error("There is no such cashier.", field="cashier")
+        return _check_cashier(cashier, store)
+
+    async def refresh(self) -> bool:
+        """Take over what changed since the last refresh; True if anything did."""
+        async with self._refreshing, self._db.read() as conn:
+            seen = self._snapshot.revision
+            # Read first: a change that slips in between is only taken over twice.
+            revision = await sql.current_revision(conn)
+            if revision == seen:
+                return False
+            # Closed shifts are only news to those who saw them open.
+            shifts = await sql.shifts_since(conn, seen) if seen else await sql.open_shifts(conn)
+            self._snapshot.take(
+                revision,
+                await sql.terminals_since(conn, seen),
+                await sql.cashiers_since(conn, seen),
+                shifts,
+                await sql.plans_since(conn, seen),
+                await sql.terms_since(conn, seen),
+            )
+        return True
+
+    async def catch_up(self) -> None:
+        """Refresh after an own commit. The change stands even if this fails."""
+        with contextlib.suppress(KabaoError):
+            await self.refresh()
+
+    # --- terminals ----------------------------------------------------------
+
+    async def get_terminal(self, conn: Conn, ident: str) -> Terminal:
+        """A terminal as stored. Raises `not_found`."""
+        found = await sql.terminal(conn, ident)
+        if found is None:
+            raise NOT_FOUND.error("There is no such terminal.")
+        return found
+
+    async def list_terminals(
+        self, conn: Conn, *, stores: Collection[str] | None, after: str | None, limit: int
+    ) -> list[Terminal]:
+        """Terminals in id order after `after`, of these stores unless None."""
+        return await sql.list_terminals(conn, stores=stores, after=after, limit=limit)
+
+    async def add_terminal(self, conn: Conn, new: NewTerminal) -> Terminal:
+        """A terminal is set up.
+
+        Raises:
+            KabaoError: `invalid` (terminal_no, certification), `not_found` or
+                `store_closed` (store), `number_taken`.
+        """
+        revision = await sql.next_revision(conn)
+        terminal_no = new.terminal_no or allotted_terminal_no(revision)
+        check_terminal_no(terminal_no)
+        check_certification(new.certification)
+        await self._open_store(conn, new.store)
+        if await sql.terminal_no_taken(conn, new.store, terminal_no):
+            raise NUMBER_TAKEN.error(field="terminal_no")
+        terminal = Terminal(
+            id=self._ids.new(),
+            store=new.store,
+            terminal_no=terminal_no,
+            model=new.model,
+            certification=new.certification,
+            state=TerminalState.ACTIVE,
+            created_at=now(self._clock),
+            revision=revision,
+        )
+        await sql.insert_terminal(conn, terminal)
+        return terminal
+
+    async def set_terminal_state(self, conn: Conn, ident: str, state: TerminalState) -> Terminal:
+        """Block, unblock or retire a terminal; to the state it has, nothing changes.
+
+        Raises:
+            KabaoError: `not_found`, `terminal_state_conflict`.
+        """
+        revision = await sql.next_revision(conn)
+        terminal = await self.get_terminal(conn, ident)
+        if terminal.state is state:
+            return terminal
+        check_terminal_move(terminal.state, state)
+        terminal = replace(terminal, state=state, revision=revision)
+        await sql.update_terminal(conn, terminal)
+        return terminal
+
+    async def _open_store(self, conn: Conn, ident: str) -> Store:
+        """A store that does business. Raises `not_found`, `store_closed`."""
+        store = await self._org.get_store(conn, ident)
+        if not store.is_open:
+            raise STORE_CLOSED.error(field="store")
+        return store
+
+    # --- cashiers -----------------------------------------------------------
+
+    async def get_cashier(self, conn: Conn, ident: str) -> Cashier:
+        """A cashier as stored. Raises `not_found`."""
+        found = await sql.cashier(conn, ident)
+        if found is None:
+            raise NOT_FOUND.error("There is no such cashier.")
+        return found
+
+    async def list_cashiers(
+        self, conn: Conn, *, stores: Collection[str] | None, after: str | None, limit: int
+    ) -> list[Cashier]:
+        """Cashiers in id order after `after`, of these stores unless None."""
+        return await sql.list_cashiers(conn, stores=stores, after=after, limit=limit)
+
+    async def names(self, conn: Conn, cashiers: Sequence[Cashier]) -> dict[str, str]:
+        """Cashiers' names in clear, by id: personal data, to be masked on the way out."""
+        sealed = await sql.sealed_names(conn, [cashier.id for cashier in cashiers])
+        return {
+            ident: self._vault.decrypt(*NAME_PURPOSE, ident, name).decode()
+            for ident, name in sealed.items()
+        }
+
+    async def add_cashier(self, conn: Conn, new: NewCashier) -> Cashier:
+        """A cashier begins to work.
+
+        Raises:
+            KabaoError: `invalid` (code), `not_found` or `store_closed` (store), `number_taken`.
+        """
+        revision = await sql.next_revision(conn)
+        check_cashier_code(new.code)
+        await self._open_store(conn, new.store)
+        if await sql.cashier_code_taken(conn, new.store, new.code):
+            raise NUMBER_TAKEN.error(field="code")
+        cashier = Cashier(
+            id=self._ids.new(),
+            store=new.store,
+            code=new.code,
+            role=new.role,
+            state=CashierState.ACTIVE,
+            created_at=now(self._clock),
+            revision=revision,
+        )
+        sealed = self._vault.encrypt(*NAME_PURPOSE, cashier.id, new.name.encode())
+        await sql.insert_cashier(conn, cashier, sealed)
+        return cashier
+
+    async def set_cashier_role(self, conn: Conn, ident: str, role: CashierRole) -> Cashier:
+        """Make a cashier a supervisor, or the other way round.
+
+        Raises `not_found`, `cashier_not_active`.
+        """
+        revision = await sql.next_revision(conn)
+        cashier = await self.get_cashier(conn, ident)
+        if not cashier.is_active:
+            raise CASHIER_NOT_ACTIVE.error()
+        cashier = replace(cashier, role=role, revision=revision)
+        await sql.update_cashier(conn, cashier)
+        return cashier
+
+    async def dismiss_cashier(self, conn: Conn, ident: str) -> Cashier:
+        """A cashier leaves, at once and for good; a shift under way ends. Raises `not_found`."""
+        revision = await sql.next_revision(conn)
+        cashier = await self.get_cashier(conn, ident)
+        shift = await sql.open_shift_of(conn, ident)
+        if shift is not None:
+            await self._end_shift(conn, shift, revision)
+        cashier = replace(cashier, state=CashierState.LEFT, revision=revision)
+        await sql.update_cashier(conn, cashier)
+        return cashier
+
+    # --- shifts -------------------------------------------------------------
+
+    async def get_shift(self, conn: Conn, ident: str) -> Shift:
+        """A shift as stored. Raises `not_found`."""
+        found = await sql.shift(conn, ident)
+        if found is None:
+            raise NOT_FOUND.error("There is no such shift.")
+        return found
+
+    async def list_shifts(
+        self,
+        conn: Conn,
+        *,
+        stores: Collection[str] | None,
+        after: str | None,
+        limit: int,
+        cashier: str | None = None,
+        only_open: bool = False,
+    ) -> list[Shift]:
+        """Shifts in id order after `after`, of these stores unless None."""
+        return await sql.list_shifts(
+            conn, stores=stores, cashier=cashier, only_open=only_open, after=after, limit=limit
+        )
+
+    async def begin_shift(self, conn: Conn, cashier_id: str, terminal_id: str) -> Shift:
+        """A cashier begins a shift at a terminal of the own store.
+
+        Raises:
+            KabaoError: `not_found`, `store_closed`, `cashier_not_active`,
+                `terminal_not_active`, `terminal_of_other_store`, `shift_already_open`.
+        """
+        revision = await sql.next_revision(conn)
+        cashier = await self.get_cashier(conn, cashier_id)
+        _check_cashier(cashier, cashier.store)
+        _check_terminal(await self.get_terminal(conn, terminal_id), cashier.store)
+        await self._open_store(conn, cashier.store)
+        if await sql.open_shift_of(conn, cashier_id) is not None:
+            raise SHIFT_OPEN.error(field="cashier")
+        shift = Shift(
+            id=self._ids.new(),
+            store=cashier.store,
+            cashier=cashier_id,
+            terminal=terminal_id,
+            opened_at=now(self._clock),
+            closed_at=None,
+            revision=revision,
+        )
+        await sql.insert_shift(conn, shift)
+        return shift
+
+    async def end_shift(self, conn: Conn, ident: str) -> Shift:
+        """A shift ends. Raises `not_found`, `shift_closed`."""
+        revision = await sql.next_revision(conn)
+        shift = await self.get_shift(conn, ident)
+        if not shift.is_open:
+            raise SHIFT_CLOSED.error()
+        return await self._end_shift(conn, shift, revision)
+
+    async def _end_shift(self, conn: Conn, shift: Shift, revision: int) -> Shift:
+        # A clock stepped back must not keep a shift open.
+        closed_at = max(now(self._clock), shift.opened_at)
+        shift = replace(shift, closed_at=closed_at, revision=revision)
+        await sql.close_shift(conn, shift)
+        return shift
+
+
+def _check_terminal(terminal: Terminal, store: str) -> Terminal:
+    if terminal.store != store:
+        raise TERMINAL_ELSEWHERE.error(field="terminal")
+    if not terminal.is_active:
+        raise TERMINAL_NOT_ACTIVE.error(field="terminal")
+    return terminal
+
+
+def _check_cashier(cashier: Cashier, store: str) -> Cashier:
+    if cashier.store != store:
+        raise CASHIER_ELSEWHERE.error(field="cashier")
+    if not cashier.is_active:
+        raise CASHIER_NOT_ACTIVE.error(field="cashier")
+    return cashier

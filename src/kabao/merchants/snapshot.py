@@ -1,0 +1,58 @@
+"""What the hot path asks of this slice, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from kabao.merchants.model import Cashier, FeePlan, FeeTerm, Shift, Terminal, term_on
+
+
+class Snapshot:
+    """Terminals, cashiers, open shifts and fees as of one revision."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.terminals: dict[str, Terminal] = {}
+        self.cashiers: dict[str, Cashier] = {}
+        self._terminal_of: dict[tuple[str, str], Terminal] = {}
+        self._shift_of: dict[str, Shift] = {}
+        self._plans: dict[str, FeePlan] = {}
+        self._terms: dict[str, dict[date, FeeTerm]] = {}
+
+    def terminal_by_no(self, store: str, terminal_no: str) -> Terminal | None:
+        """A terminal by its number within its store."""
+        return self._terminal_of.get((store, terminal_no))
+
+    def open_shift(self, cashier: str) -> Shift | None:
+        """The shift a cashier has under way."""
+        return self._shift_of.get(cashier)
+
+    def fee_plan(self, store: str, day: date) -> FeePlan | None:
+        """The plan a store is under on a day."""
+        term = term_on(self._terms.get(store, {}).values(), day)
+        return None if term is None or term.plan is None else self._plans[term.plan]
+
+    def take(
+        self,
+        revision: int,
+        terminals: Iterable[Terminal],
+        cashiers: Iterable[Cashier],
+        shifts: Iterable[Shift],
+        plans: Iterable[FeePlan],
+        terms: Iterable[FeeTerm],
+    ) -> None:
+        """Take over changes. Shifts come in the order of their revisions."""
+        for terminal in terminals:
+            self.terminals[terminal.id] = terminal
+            self._terminal_of[terminal.store, terminal.terminal_no] = terminal
+        self.cashiers.update((cashier.id, cashier) for cashier in cashiers)
+        for shift in shifts:
+            if shift.is_open:
+                self._shift_of[shift.cashier] = shift
+            elif (current := self._shift_of.get(shift.cashier)) and current.id == shift.id:
+                del self._shift_of[shift.cashier]
+        self._plans.update((plan.id, plan) for plan in plans)
+        for term in terms:
+            self._terms.setdefault(term.store, {})[term.effective_from] = term
+        self.revision = revision

@@ -1,0 +1,118 @@
+"""Tables of the schema `merchants`.
+
+`store`, and a plan's `company`, are ids of the slice `org`, without foreign
+keys: a slice's constraints stay within its own schema.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import BYTEA
+
+from kabao.base.schema import Fen, Instant, Uuid, metadata
+
+_SCHEMA = "merchants"
+
+terminal = sa.Table(
+    "terminal",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("store", Uuid, nullable=False),
+    sa.Column("terminal_no", sa.CHAR(8), nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("certification_scheme", sa.Text),
+    sa.Column("certification_no", sa.Text),
+    sa.Column("certification_expires_on", sa.Date),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False, index=True),
+    sa.UniqueConstraint("store", "terminal_no"),
+    sa.CheckConstraint("length(model) between 1 and 60", name="model_length"),
+    sa.CheckConstraint(
+        "(certification_scheme is null) = (certification_no is null)"
+        " and (certification_scheme is not null or certification_expires_on is null)",
+        name="certification_whole",
+    ),
+    sa.CheckConstraint("state in ('active', 'blocked', 'retired')", name="state"),
+    schema=_SCHEMA,
+)
+
+cashier = sa.Table(
+    "cashier",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("store", Uuid, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("name", BYTEA, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False, index=True),
+    sa.UniqueConstraint("store", "code"),
+    sa.CheckConstraint("length(code) between 1 and 16", name="code_length"),
+    sa.CheckConstraint("role in ('cashier', 'supervisor')", name="role"),
+    sa.CheckConstraint("state in ('active', 'left')", name="state"),
+    schema=_SCHEMA,
+)
+
+shift = sa.Table(
+    "shift",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("store", Uuid, nullable=False),
+    sa.Column("cashier", Uuid, sa.ForeignKey("merchants.cashier.id"), nullable=False),
+    sa.Column("terminal", Uuid, sa.ForeignKey("merchants.terminal.id"), nullable=False),
+    sa.Column("opened_at", Instant, nullable=False),
+    sa.Column("closed_at", Instant),
+    sa.Column("revision", sa.BigInteger, nullable=False, index=True),
+    sa.CheckConstraint("closed_at >= opened_at", name="closed_after_opened"),
+    schema=_SCHEMA,
+)
+
+sa.Index(
+    "uq_shift_open", shift.c.cashier, unique=True, postgresql_where=sa.text("closed_at is null")
+)
+sa.Index("ix_shift_cashier", shift.c.cashier, shift.c.id)
+sa.Index("ix_shift_store", shift.c.store, shift.c.id)
+
+fee_plan = sa.Table(
+    "fee_plan",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("company", Uuid, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("rate_bp", sa.Integer, nullable=False),
+    sa.Column("per_item_fen", Fen, nullable=False),
+    sa.Column("min_fen", Fen, nullable=False),
+    sa.Column("max_fen", Fen),
+    sa.Column("rounding", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False, index=True),
+    sa.CheckConstraint("length(name) between 1 and 120", name="name_length"),
+    sa.CheckConstraint("rate_bp between 0 and 10000", name="rate"),
+    sa.CheckConstraint("per_item_fen >= 0 and min_fen >= 0 and max_fen >= min_fen", name="bounds"),
+    sa.CheckConstraint("rounding in ('half_up', 'down', 'up')", name="rounding"),
+    schema=_SCHEMA,
+)
+
+fee_term = sa.Table(
+    "fee_term",
+    metadata,
+    sa.Column("store", Uuid, nullable=False),
+    sa.Column("effective_from", sa.Date, nullable=False),
+    sa.Column("plan", Uuid, sa.ForeignKey("merchants.fee_plan.id")),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False, index=True),
+    sa.PrimaryKeyConstraint("store", "effective_from", name="pk_fee_term"),
+    schema=_SCHEMA,
+)
+
+# One row; it is made by the first change.
+revision = sa.Table(
+    "revision",
+    metadata,
+    sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("id = 1", name="one_row"),
+    schema=_SCHEMA,
+)
