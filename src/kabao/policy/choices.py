@@ -87,8 +87,8 @@ class Tls(StrEnum):
 class Suite(StrEnum):
     """How fields are encrypted at rest."""
 
-    SM4_GCM = "sm4_gcm"
-    AES_256_GCM = "aes_256_gcm"
+    SM4_GCM = "sm4"
+    AES_256_GCM = "aes256"
 
 
 class Switch(StrEnum):
