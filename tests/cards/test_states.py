@@ -36,6 +36,7 @@ expire          .        .        .        .           expired     .           .
 exchange        .        .        .        .           .           .           .           .           replaced .        .
 reactivate      .        .        .        .           .           .           .           .           active   .        .
 transfer        .        .        .        .           active      .           .           .           .        .        .
+transfer_anew   .        .        .        .           replaced    .           .           .           .        .        .
 merge_out       .        .        .        .           closed      .           .           .           .        .        .
 merge_in        .        .        .        .           active      .           .           .           .        .        .
 change_pin      .        .        .        .           active      .           .           .           .        .        .

@@ -73,6 +73,9 @@ class Verb(StrEnum):
     REACTIVATE = "reactivate"
     """An expired card gets a new validity."""
     TRANSFER = "transfer"
+    """Plastic changes hands, name and PIN."""
+    TRANSFER_ANEW = "transfer_anew"
+    """The new holder gets a carrier of his own: a barcode cannot be handed over."""
     MERGE_OUT = "merge_out"
     MERGE_IN = "merge_in"
     CHANGE_PIN = "change_pin"
@@ -154,6 +157,7 @@ TABLE: Mapping[tuple[CardState, Verb], Step] = {
     (_S.ACTIVE, _V.REPLACE_BY_POST): Step(_S.REPLACED, _R.INACTIVE, _IN_HAND),
     (_S.ACTIVE, _V.EXPIRE): Step(_S.EXPIRED, _R.EXPIRED, (_W.VALIDITY_OVER,)),
     (_S.ACTIVE, _V.TRANSFER): Step(_S.ACTIVE, _R.ACTIVE, (_W.GIVEN, _W.INHERITED)),
+    (_S.ACTIVE, _V.TRANSFER_ANEW): Step(_S.REPLACED, _R.ACTIVE, (_W.GIVEN, _W.INHERITED)),
     (_S.ACTIVE, _V.MERGE_OUT): Step(_S.CLOSED, _R.CLOSED, (_W.MERGED,)),
     (_S.ACTIVE, _V.MERGE_IN): Step(_S.ACTIVE, _R.ACTIVE, (_W.MERGED,)),
     (_S.ACTIVE, _V.CHANGE_PIN): Step(_S.ACTIVE, _R.ACTIVE, (_W.HOLDER_REQUEST,)),
