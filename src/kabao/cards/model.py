@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Container, Mapping
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from typing import Annotated, NewType
 from zoneinfo import ZoneInfo
 
@@ -18,8 +19,15 @@ from kabao.base.errors import Kind, code
 from kabao.cards.states import CardState
 from kabao.vault.model import CardKeyUse, RewrapTarget
 
+LINE = r"^[^\x00-\x1f\x7f]*$(?!\n)"
+LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+"""One line, or several, without control characters."""
+
 CardId = NewType("CardId", str)
 ProgrammeId = NewType("ProgrammeId", str)
+
+VALUE_DIGITS = 8
+"""Digits of a verification value: what track 2 has room for behind a 19-digit number."""
 
 PROGRAMME_INVALID = code(
     "programme_invalid", Kind.REFUSED, "A programme with these terms is not allowed."
@@ -139,13 +147,16 @@ class Proof(IntEnum):
 class PinPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a programme uses PINs."""
 
-    length: Annotated[int, Meta(ge=4, le=12)] = 6
+    length: Annotated[int, Meta(ge=4, le=12)] | None = None
+    """Digits; None: as policy says."""
     on_swipe: bool = False
     """Whether a track needs the PIN as well."""
 
 
 Prefix = Annotated[str, Meta(pattern="^[0-9]{4,12}$")]
-Name = Annotated[str, Meta(min_length=1, max_length=60)]
+Name = Annotated[str, Meta(min_length=1, max_length=60, pattern=LINE)]
+RuleText = Annotated[str, Meta(min_length=1, max_length=80, pattern=LINE)]
+Limit = int | bool | RuleText | Annotated[tuple[RuleText, ...], Meta(max_length=200)]
 
 
 class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -155,23 +166,35 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     name_zh: Name
     carriers: Annotated[tuple[Carrier, ...], Meta(min_length=1, max_length=2)]
     prefixes: Annotated[tuple[Prefix, ...], Meta(min_length=1, max_length=32)]
-    number_length: Annotated[int, Meta(ge=16, le=19)] = 19
+    number_length: Annotated[int, Meta(ge=16, le=19)] | None = None
+    """Digits; None: as policy says."""
     pin: PinPolicy = PinPolicy()
     validity_months: Annotated[int, Meta(ge=1, le=1200)] | None = None
-    """Months until a card expires; None: never (CR-13)."""
+    """Months until a card expires; None: as policy says, a registered card never (CR-13)."""
     face_values: Annotated[tuple[Annotated[int, Meta(gt=0)], ...], Meta(max_length=32)] = ()
     """Amounts it is sold at, in fen; none given: any amount within the limits."""
-    limits: Annotated[dict[str, int | str | bool], Meta(max_length=64)] = {}
+    limits: Annotated[dict[RuleText, Limit], Meta(max_length=64)] = {}
     """Policy values of its own, by rule name; they may only be tighter."""
     active_at_issue: bool = True
     """Whether electronic cards are active as soon as they are issued."""
-    time_zone: Annotated[str, Meta(max_length=40)] = "Asia/Shanghai"
-    art: Annotated[str, Meta(max_length=200)] | None = None
+    time_zone: Annotated[str, Meta(min_length=1, max_length=40, pattern=LINE)] = "Asia/Shanghai"
+    art: Annotated[str, Meta(max_length=200, pattern=LINE)] | None = None
     """Reference to the card face's picture."""
-    notes: Annotated[str, Meta(max_length=500)] = ""
+    notes: Annotated[str, Meta(max_length=500, pattern=LINES)] = ""
     """What the face says besides name, issuer, value and number (CR-14)."""
-    contact: Annotated[str, Meta(max_length=120)] = ""
+    contact: Annotated[str, Meta(max_length=120, pattern=LINE)] = ""
     """How to reach the issuer, as printed on the face (CR-14)."""
+
+
+class NewProgramme(msgspec.Struct, frozen=True, kw_only=True):
+    """A card product to be. `jurisdiction` None: its issuer's."""
+
+    issuer: str
+    card_class: CardClass
+    terms: Terms
+    currency: str = "CNY"
+    jurisdiction: str | None = None
+    active: bool = False
 
 
 class Programme(msgspec.Struct, frozen=True, kw_only=True):
@@ -362,21 +385,20 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 def local_day(us: int, time_zone: str) -> date:
     """The calendar day of a moment where the programme lives."""
-    return from_us(us).astimezone(_zone(time_zone)).date()
+    return from_us(us).astimezone(zone(time_zone)).date()
 
 
-def expires_on(terms: Terms, from_day: date) -> date | None:
-    """The last day on which a card that starts on `from_day` is good, or None.
+def last_day(from_day: date, months: int | None) -> date | None:
+    """The last day on which a card that starts on `from_day` is good, or None for ever.
 
     A period in months ends on the same day of its last month, or on that
     month's last day if it has no such day (Civil Code art. 202).
     """
-    if terms.validity_months is None:
+    if months is None:
         return None
-    months = from_day.year * 12 + from_day.month - 1 + terms.validity_months
-    year, month = divmod(months, 12)
-    last = calendar.monthrange(year, month + 1)[1]
-    return date(year, month + 1, min(from_day.day, last))
+    year, month = divmod(from_day.year * 12 + from_day.month - 1 + months, 12)
+    length = calendar.monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(from_day.day, length))
 
 
 def is_over(valid_until: date | None, us: int, time_zone: str) -> bool:
@@ -403,11 +425,7 @@ def is_weak_pin(pin: str, weak: Container[str] = ()) -> bool:
     )
 
 
-_zones: dict[str, ZoneInfo] = {}
-
-
-def _zone(name: str) -> ZoneInfo:
-    zone = _zones.get(name)
-    if zone is None:
-        zone = _zones[name] = ZoneInfo(name)
-    return zone
+@lru_cache(maxsize=64)
+def zone(name: str) -> ZoneInfo:
+    """A time zone by name. Raises ValueError or OSError for an unknown one."""
+    return ZoneInfo(name)

@@ -32,12 +32,10 @@ from datetime import date
 
 import msgspec
 
-from kabao.cards.model import is_weak_pin
+from kabao.base.money import split
+from kabao.cards.model import VALUE_DIGITS, is_weak_pin
 
 TRACK_MAX = 37
-VALUE_DIGITS = 8
-"""Digits of a verification value: what a track has room for behind 19 digits."""
-
 BARCODE_PREFIX = "988"
 _NO_EXPIRY = "4912"
 _KEY_DIGITS = 2
@@ -159,3 +157,17 @@ def read_barcode(data: str) -> Shown | None:
         return None
     number, key_version, value = found.groups()
     return Shown(number, int(key_version), ("barcode", number), value)
+
+
+def allot(room: Sequence[int], count: int) -> list[int] | None:
+    """How many numbers to draw from each range: in proportion to the room left
+    in it, so that no range fills first; None if there is not enough in all.
+    """
+    if sum(room) < count:
+        return None
+    return split(count, room)
+
+
+def room_left(prefix: str, length: int, issued: int, density_ppm: int) -> int:
+    """How many more numbers a range may hold (ATK-2)."""
+    return max(0, range_size(prefix, length) * density_ppm // 1_000_000 - issued)
