@@ -41,7 +41,7 @@ from kabao.vault.model import (
     KeyInfo,
     KeyKind,
     Suite,
-    kek_bytes,
+    head,
 )
 
 FORMAT = "kabao-keys-1"
@@ -61,6 +61,9 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return f"<key {self.kind} {self.version} {self.algorithm}>"
+
+    def __rich_repr__(self) -> Iterator[str]:
+        yield repr(self)
 
     def key(self) -> bytes:
         assert self.secret is not None
@@ -347,4 +350,4 @@ def _stamp_of(state: os.stat_result) -> tuple[int, ...]:
 
 def _wrap_aad(version: int, suite: Suite) -> bytes:
     """What a wrapped data key is bound to."""
-    return b"kabao kek " + suite.encode() + kek_bytes(version)
+    return b"kabao kek " + head(suite, version)

@@ -43,15 +43,15 @@ transactions that sealed with it and have not committed."""
 class Suite(StrEnum):
     """What new values are sealed with (requirements B-13, P-24; conflict 8)."""
 
-    SM4_GCM = "sm4-gcm"  # RFC 8998, GB/T 32907
-    AES_256_GCM = "aes-256-gcm"  # NIST SP 800-38D
+    SM4_GCM = "sm4"  # RFC 8998, GB/T 32907
+    AES_256_GCM = "aes256"  # NIST SP 800-38D
 
 
 class Algorithm(StrEnum):
     """What a key is for, fixed at its birth."""
 
     SM4 = "sm4"
-    AES_256 = "aes-256"
+    AES_256 = "aes256"
     HMAC_SM3 = "hmac-sm3"
     HMAC_SHA256 = "hmac-sha256"
 
@@ -279,7 +279,8 @@ class Rotated(msgspec.Struct, frozen=True):
 
     `added` is false when an earlier rotation was unfinished and this one finished it. `broken`
     values could not be opened and stay as they are; `broken_at` names the first of them as
-    `column id`. `left` were locked by others all the time: run it again.
+    `column id`. `left` were locked by others all the time, or sealed meanwhile by processes that
+    had not taken up the new version (`RELOAD_S`): the next run finishes them.
     """
 
     kek: int
@@ -293,6 +294,11 @@ class Rotated(msgspec.Struct, frozen=True):
 def kek_bytes(version: int) -> bytes:
     """A KEK version as it stands in a sealed value (its third and fourth byte)."""
     return version.to_bytes(2, "big")
+
+
+def head(suite: Suite, kek: int) -> bytes:
+    """The first four bytes of a sealed value."""
+    return _PREFIX[suite] + kek_bytes(kek)
 
 
 def kek_of_head(head: bytes) -> int | None:

@@ -34,6 +34,8 @@ PASSES = 5
 """How often a column is walked again for rows that were locked when their turn came."""
 
 PAUSE_S = 0.5
+"""Between two walks."""
+
 BROKEN_SHOWN = 20
 
 
@@ -55,8 +57,10 @@ class Rotation:
         clock: Clock,
         targets: Sequence[RewrapTarget],
         card_key_uses: Sequence[CardKeyUse] = (),
+        *,
+        pause_s: float = PAUSE_S,
     ) -> None:
-        self._db, self._vault, self._clock = db, vault, clock
+        self._db, self._vault, self._clock, self._pause_s = db, vault, clock, pause_s
         self._targets, self._card_key_uses = tuple(targets), tuple(card_key_uses)
 
     async def status(self) -> Status:
@@ -103,7 +107,7 @@ class Rotation:
         for target in self._targets:
             total = await self._outdated(target)
             walks.append(_Walk(self._db, self._vault, target, total, progress))
-            await walks[-1].run()
+            await walks[-1].run(self._pause_s)
         return walks
 
     async def rotate_card_key(self) -> int:
@@ -215,11 +219,11 @@ class _Walk:
         self.done = 0
         self.broken: set[str] = set()
 
-    async def run(self) -> None:
+    async def run(self, pause_s: float) -> None:
         """Walk until nothing is left that can be moved."""
         for turn in range(PASSES):
             if turn:
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(pause_s)
             missed, after = False, None
             while True:
                 async with self._db.read() as conn:
