@@ -8,7 +8,7 @@ else (docs/decisions/0002). uuid columns load as 32 hex characters, see `ids`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
@@ -149,7 +149,9 @@ async def check_durability(conn: Conn) -> None:
             )
 
 
-async def fetch_all(conn: Conn, kind: type[T], sql: LiteralString, params: Params = None) -> list[T]:
+async def fetch_all(
+    conn: Conn, kind: type[T], sql: LiteralString, params: Params = None
+) -> list[T]:
     """All rows, each made into `kind` by column name."""
     async with conn.cursor(row_factory=kwargs_row(kind)) as cursor:
         await cursor.execute(sql, params)
@@ -171,17 +173,25 @@ async def fetch_value(conn: Conn, sql: LiteralString, params: Params = None) -> 
     return row[0] if row else None
 
 
-def text_array(values: Iterable[object]) -> str:
+def text_array(values: Sequence[object]) -> str:
     """A PostgreSQL array literal of numbers, hex ids, booleans or None.
 
     Ten times cheaper than an adapted list, and only for values that hold no
     quotes, commas, braces or backslashes; `quoted_array` is for all others.
+    All None gives the empty array: `unnest` fills the shorter columns with null.
     """
-    return "{" + ",".join(["null" if v is None else str(v) for v in values]) + "}"
+    try:
+        return "{" + ",".join(values) + "}"  # type: ignore[arg-type]  # all strings: the usual case
+    except TypeError:
+        if values.count(None) == len(values):
+            return "{}"
+        return "{" + ",".join(["null" if v is None else str(v) for v in values]) + "}"
 
 
-def quoted_array(values: Iterable[str | None]) -> str:
-    """A PostgreSQL array literal of arbitrary texts."""
+def quoted_array(values: Sequence[str | None]) -> str:
+    """A PostgreSQL array literal of arbitrary texts. All None: see `text_array`."""
+    if values.count(None) == len(values):
+        return "{}"
     return (
         "{"
         + ",".join(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+
 from kabao.base.clock import from_us
 from kabao.base.db import Conn, fetch_all, quoted_array, text_array
 

@@ -88,7 +88,7 @@ class RootState(IntEnum):
     CLOSED = 5
 
 
-class Root(msgspec.Struct, frozen=True):
+class Root(msgspec.Struct, frozen=True, gc=False):
     """A root account as seen under its lock. Amounts in fen, moments in µs UTC."""
 
     id: str
@@ -151,14 +151,14 @@ MUTABLE = (
 """The columns of a root that a decision may change, in storing order."""
 
 
-class Moment(msgspec.Struct, frozen=True):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """When a batch decides: the clock's time and the open business day."""
 
     us: int
     day: date
 
 
-class Dimensions(msgspec.Struct, frozen=True):
+class Dimensions(msgspec.Struct, frozen=True, gc=False):
     """Where and through whom value moved; part of every transfer."""
 
     selling_store: str | None = None
@@ -174,7 +174,7 @@ class Dimensions(msgspec.Struct, frozen=True):
 NOWHERE = Dimensions()
 
 
-class Move(msgspec.Struct, frozen=True):
+class Move(msgspec.Struct, frozen=True, gc=False):
     """One transfer to be: exactly one side or both sides are of the root."""
 
     debit: Account
@@ -187,7 +187,7 @@ class Move(msgspec.Struct, frozen=True):
     """The operation this one undoes or completes."""
 
 
-class Lot(msgspec.Struct, frozen=True):
+class Lot(msgspec.Struct, frozen=True, gc=False):
     """One load, kept for ever: refunds, netting and clawback are derived from it."""
 
     principal_fen: int
@@ -209,7 +209,7 @@ class HoldState(IntEnum):
     EXPIRED = 3
 
 
-class Hold(msgspec.Struct, frozen=True):
+class Hold(msgspec.Struct, frozen=True, gc=False):
     """Value set aside on a root: what is left of it, by sub-account."""
 
     id: str
@@ -220,7 +220,7 @@ class Hold(msgspec.Struct, frozen=True):
     expires_us: int
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """Something that happened, told in order per root. Payload: a msgspec Struct or dict."""
 
     type: str
@@ -248,7 +248,9 @@ class Decision(msgspec.Struct, frozen=True):
     """What a command decided under the lock. A refusal is a decision as well."""
 
     result: Any
-    """The answer, a msgspec Struct; kept with the operation."""
+    """The answer, a msgspec Struct."""
+    kept: Any = None
+    """What is kept with the operation for `recall`; None: the result itself."""
     moves: tuple[Move, ...] = ()
     set: Mapping[str, Any] | None = None
     """Other fields of the root to change (state, tries, counters)."""
@@ -352,7 +354,7 @@ class OperationState(IntEnum):
     TOMBSTONE = 1
 
 
-class Operation(msgspec.Struct, frozen=True):
+class Operation(msgspec.Struct, frozen=True, gc=False):
     """A stored operation."""
 
     company: str
@@ -376,7 +378,7 @@ class NewRoot(msgspec.Struct, frozen=True):
     valid_until: date | None = None
 
 
-class Transfer(msgspec.Struct, frozen=True):
+class Transfer(msgspec.Struct, frozen=True, gc=False):
     """A stored transfer. Moments are µs UTC."""
 
     root: str

@@ -15,6 +15,7 @@ import msgspec
 from kabao.base.errors import INTERNAL, KEY_REUSED, KabaoError
 from kabao.base.outbox import Pending
 from kabao.ledger.model import (
+    Account,
     Command,
     Decision,
     Dimensions,
@@ -123,7 +124,7 @@ def _one(
             command.root if root is not None else None,
             command.mac,
             OperationState.ANSWERED,
-            _encode(decision.result).decode(),
+            _encode(decision.result if decision.kept is None else decision.kept).decode(),
         )
         seen[name] = operation
         played.operations.append(operation)
@@ -161,7 +162,7 @@ def _late(
         None,
         command.mac,
         OperationState.TOMBSTONE,
-        _encode(decision.result).decode(),
+        _encode(decision.result if decision.kept is None else decision.kept).decode(),
     )
     seen[(prior.company, prior.key)] = answered
     played.late.append(answered)
@@ -210,10 +211,10 @@ def _move(
     for move in decision.moves:
         assert move.amount_fen > 0, "a transfer moves something"
         assert move.debit != move.credit, "a transfer has two accounts"
-        assert (move.house is None) == (move.debit.of_root and move.credit.of_root)
-        if move.debit.of_root:
+        assert (move.house is None) == (move.debit < Account.CASH and move.credit < Account.CASH)
+        if move.debit < Account.CASH:
             balance[move.debit] -= move.amount_fen
-        if move.credit.of_root:
+        if move.credit < Account.CASH:
             balance[move.credit] += move.amount_fen
         assert min(balance) >= 0, "no sub-account may go below zero"
         seq += 1

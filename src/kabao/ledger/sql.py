@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import LiteralString, cast
+from typing import Any, LiteralString, cast
 
 from psycopg import sql as compose
 
@@ -53,8 +53,12 @@ _ROOT_COLUMNS: LiteralString = (
 
 LOCK_FENCE: LiteralString = f"select pg_advisory_xact_lock_shared({FENCE_LOCK})"
 LAST_CLOSED: LiteralString = "select max(business_date) from ledger.closed_day"
+_ROOT_AS_TEXT: LiteralString = _ROOT_COLUMNS.replace(
+    "id, card, programme, issuer,", "id::text, card::text, programme::text, issuer::text,"
+)
+# As text psycopg's C loader takes them; the hyphens go in `root_of`.
 LOCK_ROOTS: LiteralString = (
-    f"select {_ROOT_COLUMNS} from ledger.root where id = any(%s::uuid[]) order by id for update"  # noqa: S608 - constant columns
+    f"select {_ROOT_AS_TEXT} from ledger.root where id = any(%s::uuid[]) order by id for update"  # noqa: S608 - constant columns
 )
 KNOWN: LiteralString = """
 select o.company, o.key, o.id, o.root, o.mac, o.state, o.result
@@ -109,10 +113,25 @@ from unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::smal
 """
 
 
+def roots_of(rows: Iterable[Sequence[Any]]) -> dict[str, Root]:
+    """Roots by id, from rows of `LOCK_ROOTS`."""
+    found: dict[str, Root] = {}
+    for ident, card, programme, issuer, *rest in rows:
+        key = ident.replace("-", "")
+        found[key] = Root(
+            key,
+            card.replace("-", ""),
+            programme.replace("-", ""),
+            issuer.replace("-", ""),
+            *rest,
+        )
+    return found
+
+
 async def lock_roots(conn: Conn, ids: Iterable[str]) -> dict[str, Root]:
     """Lock roots in id order, so that two batches never wait in a circle."""
-    rows = await (await conn.execute(LOCK_ROOTS, [text_array(sorted(ids))])).fetchall()
-    return {row[0]: Root(*row) for row in rows}
+    cursor = await conn.execute(LOCK_ROOTS, [text_array(sorted(ids))])
+    return roots_of(await cursor.fetchall())
 
 
 async def known_operations(

@@ -53,7 +53,7 @@ async def lock(
         known_rows = await known.fetchall()
     return (
         moment(clock, days, last),
-        {row[0]: Root(*row) for row in root_rows},
+        sql.roots_of(root_rows),
         {(row[0], row[1]): Operation(*row) for row in known_rows},
     )
 

@@ -53,6 +53,15 @@ class Refunded(msgspec.Struct, frozen=True):
     refund: Refund
 
 
+class RefundTold(msgspec.Struct, frozen=True):
+    """What an event tells of a refund."""
+
+    refund: str
+    payment: str
+    card: str | None
+    amount: int
+
+
 class Reversed(msgspec.Struct, frozen=True):
     """The answer to a reversal: the payment as it is now, if it ever came."""
 
@@ -225,7 +234,7 @@ class GiveBack(Later, frozen=True, kw_only=True):
             result=Refunded(after, refund),
             moves=moves,
             rows=((sql.update_payments, after), (sql.insert_refunds, refund)),
-            events=(Event(event, told(after) | {"refund": refund.id, "refunded": amount}),),
+            events=(Event(event, RefundTold(refund.id, payment.id, payment.card, amount)),),
             loaded=after,
         )
 

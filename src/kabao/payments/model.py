@@ -65,7 +65,7 @@ class Decline(StrEnum):
     REVERSED_BEFORE = "reversed_before"
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where and through whom: part of every request, checked before the lane."""
 
     store: str
@@ -99,7 +99,7 @@ class Limits(msgspec.Struct, frozen=True):
     """Field name → row id, for the refusal."""
 
 
-class Payment(msgspec.Struct, frozen=True):
+class Payment(msgspec.Struct, frozen=True, gc=False):
     """A payment as stored. `principal_fen`/`bonus_fen`: what was captured of each;
     `held_*`: what is still set aside.
     """
@@ -151,7 +151,7 @@ class Payment(msgspec.Struct, frozen=True):
         return self.captured_fen - self.refunded_fen
 
 
-class Refund(msgspec.Struct, frozen=True):
+class Refund(msgspec.Struct, frozen=True, gc=False):
     """Value given back for a payment."""
 
     id: str
@@ -165,7 +165,7 @@ class Refund(msgspec.Struct, frozen=True):
     created_us: int
 
 
-class Reversal(msgspec.Struct, frozen=True):
+class Reversal(msgspec.Struct, frozen=True, gc=False):
     """The undoing of a payment whose outcome was not known."""
 
     id: str
@@ -175,7 +175,7 @@ class Reversal(msgspec.Struct, frozen=True):
     created_us: int
 
 
-class Inquiry(msgspec.Struct, frozen=True):
+class Inquiry(msgspec.Struct, frozen=True, gc=False):
     """The answer to a balance inquiry; None stands for `card_not_accepted`."""
 
     accepted: bool

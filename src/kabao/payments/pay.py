@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from kabao.base.clock import from_us
 from kabao.cards.model import Proof, Resolved
 from kabao.ledger.model import (
     CommandBase,
@@ -30,7 +29,35 @@ from kabao.payments.model import Decline, Inquiry, Limits, Payment, Place, Statu
 from kabao.payments.rules import No
 from kabao.policy.choices import RiskAction
 
-_decode_payment = msgspec.json.Decoder(Payment).decode
+
+class Kept(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What is kept of a payment's first answer; the rest is in the repeated request."""
+
+    id: str
+    created_us: int
+    day: int
+    status: str
+    card: tuple[str, str, str] | None
+    """Root, card, last four digits."""
+    parts: tuple[int, int]
+    decline_code: str | None
+    rule: str | None
+    balance_after_fen: int | None
+    expires_us: int | None
+
+
+_decode_kept = msgspec.json.Decoder(Kept).decode
+
+
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """What an event tells of a payment; the rest is read by its id."""
+
+    payment: str
+    card: str | None
+    store: str
+    amount: int
+    currency: str
+    balance_after: int | None
 
 
 class Stale(msgspec.Struct, frozen=True):
@@ -40,7 +67,7 @@ class Stale(msgspec.Struct, frozen=True):
 STALE = Stale()
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """What a door asks for, checked for form and scope. `id` is the payment's."""
 
     id: str
@@ -74,8 +101,8 @@ class Pay(CommandBase, frozen=True, kw_only=True):
     """None exactly when the card is unknown."""
 
     def recall(self, result: bytes) -> Payment:
-        """The first answer again."""
-        return _decode_payment(result)
+        """The first answer again: what was kept, over the repeated request."""
+        return self._answer(_decode_kept(result))
 
     def decide(self, root: Root | None, moment: Moment, loaded: Any) -> Decision:
         """Decide under the lock."""
@@ -147,14 +174,19 @@ class Pay(CommandBase, frozen=True, kw_only=True):
         )
         house = request.place.store if request.capture else None
         expires_us = None if request.capture else moment.us + limits.hold_us
-        payment = self._payment(
-            moment,
+        kept = Kept(
+            request.id,
+            moment.us,
+            moment.day.toordinal(),
             Status.CAPTURED if request.capture else Status.AUTHORIZED,
-            approved_fen=amount,
-            parts=(principal, bonus),
-            balance_after_fen=root.available_fen - amount,
-            expires_us=expires_us,
+            self._named(),
+            (principal, bonus),
+            None,
+            None,
+            root.available_fen - amount,
+            expires_us,
         )
+        payment = self._answer(kept)
         held = (
             (Hold(request.id, root.id, HoldState.OPEN, principal, bonus, expires_us),)
             if expires_us is not None
@@ -166,6 +198,7 @@ class Pay(CommandBase, frozen=True, kw_only=True):
             events.append(Event("payment.flagged", {"payment": payment.id, "rule": fired[0].rule}))
         return Decision(
             result=payment,
+            kept=kept,
             moves=rules.moves(principal, bonus, *pairs, purpose, house=house),
             set=rules.counted(root, amount, limits, moment) | forgiven,
             holds=held,
@@ -181,37 +214,42 @@ class Pay(CommandBase, frozen=True, kw_only=True):
         counters: dict[str, int] | None = None,
     ) -> Decision:
         """A decline. `root` is given only where the caller may know the balance."""
-        payment = self._payment(
-            moment,
+        kept = Kept(
+            self.request.id,
+            moment.us,
+            moment.day.toordinal(),
             Status.DECLINED,
-            decline=no,
-            balance_after_fen=root.available_fen if root is not None else None,
+            self._named(),
+            (0, 0),
+            no.code,
+            no.rule,
+            root.available_fen if root is not None else None,
+            None,
         )
+        payment = self._answer(kept)
         return Decision(
-            result=payment, set=counters or None, rows=((sql.insert_payments, payment),)
+            result=payment,
+            kept=kept,
+            set=counters or None,
+            rows=((sql.insert_payments, payment),),
         )
 
-    def _payment(
-        self,
-        moment: Moment,
-        status: Status,
-        *,
-        approved_fen: int = 0,
-        parts: tuple[int, int] = (0, 0),
-        decline: No | None = None,
-        balance_after_fen: int | None = None,
-        expires_us: int | None = None,
-    ) -> Payment:
-        request, place = self.request, self.request.place
-        captured = status == Status.CAPTURED
-        held = status == Status.AUTHORIZED
+    def _named(self) -> tuple[str, str, str] | None:
         card = self.card
+        return (card.root, card.card, card.last4) if card is not None else None
+
+    def _answer(self, kept: Kept) -> Payment:
+        """The payment as it was first answered."""
+        request, place = self.request, self.request.place
+        principal, bonus = kept.parts
+        captured = kept.status == Status.CAPTURED
+        root, card, last4 = kept.card or (None, None, None)
         return Payment(
-            id=request.id,
+            id=kept.id,
             company=request.company,
-            root=card.root if card is not None else None,
-            card=card.card if card is not None else None,
-            last4=card.last4 if card is not None else None,
+            root=root,
+            card=card,
+            last4=last4,
             store=place.store,
             terminal=place.terminal,
             cashier=place.cashier,
@@ -221,24 +259,24 @@ class Pay(CommandBase, frozen=True, kw_only=True):
             metadata=request.metadata,
             currency=request.currency,
             requested_fen=request.amount_fen,
-            approved_fen=approved_fen,
-            captured_fen=approved_fen if captured else 0,
+            approved_fen=principal + bonus,
+            captured_fen=principal + bonus if captured else 0,
             refunded_fen=0,
-            principal_fen=parts[0] if captured else 0,
-            bonus_fen=parts[1] if captured else 0,
+            principal_fen=principal if captured else 0,
+            bonus_fen=bonus if captured else 0,
             refunded_principal_fen=0,
             refunded_bonus_fen=0,
-            held_principal_fen=parts[0] if held else 0,
-            held_bonus_fen=parts[1] if held else 0,
-            status=status,
-            decline_code=decline.code if decline is not None else None,
-            rule=decline.rule if decline is not None else None,
-            balance_after_fen=balance_after_fen,
+            held_principal_fen=0 if captured else principal,
+            held_bonus_fen=0 if captured else bonus,
+            status=kept.status,
+            decline_code=kept.decline_code,
+            rule=kept.rule,
+            balance_after_fen=kept.balance_after_fen,
             tender="stored_value",
             invoiceable_fen=0,
-            expires_us=expires_us,
-            created_us=moment.us,
-            day=moment.day.toordinal(),
+            expires_us=kept.expires_us,
+            created_us=kept.created_us,
+            day=kept.day,
         )
 
 
@@ -257,19 +295,16 @@ def command(request: Request, card: Resolved | None, terms: Terms | None) -> Pay
     )
 
 
-def told(payment: Payment) -> dict[str, Any]:
+def told(payment: Payment) -> Told:
     """What an event tells of a payment."""
-    return {
-        "payment": payment.id,
-        "card": payment.card,
-        "store": payment.store,
-        "terminal": payment.terminal,
-        "amount": payment.approved_fen,
-        "currency": payment.currency,
-        "status": payment.status,
-        "balance_after": payment.balance_after_fen,
-        "created_at": from_us(payment.created_us).isoformat(),
-    }
+    return Told(
+        payment.id,
+        payment.card,
+        payment.store,
+        payment.approved_fen,
+        payment.currency,
+        payment.balance_after_fen,
+    )
 
 
 class Inquire(CommandBase, frozen=True, kw_only=True):
