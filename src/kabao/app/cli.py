@@ -1,0 +1,154 @@
+"""`kabao …`: the command line.
+
+Every command has an example in its `--help` and a `--json` for machines. A
+`KabaoError` ends in one clear line on stderr and a status other than 0.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from kabao.app import migrate as migration
+from kabao.app import settings as setting
+from kabao.app.supervise import Platform, wait_for_signal
+from kabao.base import logs
+from kabao.base.errors import KabaoError
+
+SUBCOMMANDS: list[tuple[str, typer.Typer]] = []
+"""Commands of the slices: (name, its typer app), as `kabao NAME …`."""
+
+FAILED = 1
+INTERRUPTED = 130
+
+Json = Annotated[bool, typer.Option("--json", help="Answer with one line of JSON.")]
+
+app = typer.Typer(
+    name="kabao",
+    help="Kabao, the open platform for stored-value cards.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+console = Console(stderr=False, highlight=False, soft_wrap=True)
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help: how it is called."""
+    return "[bold]Example[/bold]\n\n" + "\n\n".join(f"  $ {line}" for line in lines)
+
+
+def answer(data: Any, text: str, *, as_json: bool) -> None:
+    """Print the outcome of a command for a machine or for a person."""
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(data).decode() + "\n")
+        sys.stdout.flush()
+    else:
+        console.print(text)
+
+
+def prepare() -> setting.Settings:
+    """Read the settings and set up the log. Raises `bad_setting`."""
+    settings = setting.load()
+    logs.configure(settings.log_level)
+    for line in setting.strangers():
+        sys.stderr.write(f"kabao: {line}\n")
+    return settings
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Kabao, the open platform for stored-value cards."""
+    if version:
+        number = migration.CODE_VERSION
+        answer({"version": number}, f"kabao {number}", as_json=as_json)
+        raise typer.Exit
+
+
+@app.command(epilog=example("kabao serve", "KABAO_HTTP_PORT=9000 kabao serve --processes 4"))
+def serve(
+    *,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Server processes that share the port.")
+    ] = 1,
+    workers: Annotated[
+        int, typer.Option(min=0, max=16, help="Worker processes beside them; 0 for none.")
+    ] = 1,
+    as_json: Json = False,
+) -> None:
+    """Serve the API, on the embedded database unless KABAO_DATABASE_URL is set."""
+    with Platform(prepare(), servers=processes, workers=workers) as platform:
+        answer(
+            {"http": platform.http, "pids": platform.pids()},
+            f"Kabao {migration.CODE_VERSION} serves [bold]{platform.http}[/bold] "
+            f"with {processes} process{'es' if processes > 1 else ''}. Ctrl-C stops it.",
+            as_json=as_json,
+        )
+        wait_for_signal()
+
+
+@app.command(epilog=example("kabao worker", "kabao worker --processes 2"))
+def worker(
+    *,
+    processes: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Do the deferred and the timed work; `kabao serve` brings one worker of its own."""
+    with Platform(prepare(), workers=processes) as platform:
+        answer(
+            {"pids": platform.pids()},
+            f"{processes} worker{'s' if processes > 1 else ''} at work. Ctrl-C stops it.",
+            as_json=as_json,
+        )
+        wait_for_signal()
+
+
+@app.command(epilog=example("kabao migrate", "KABAO_DATABASE_URL=postgresql://… kabao migrate"))
+def migrate(*, as_json: Json = False) -> None:
+    """Bring the database to this version; safe to repeat, safe from many machines."""
+    platform = Platform(prepare())
+    try:
+        report = platform.open_database()
+    finally:
+        platform.stop()
+    text = (
+        f"The database is at revision {report.after}; nothing to do."
+        if report.before == report.after
+        else f"Migrated from {report.before or 'nothing'} to revision {report.after}."
+    )
+    answer(report, text, as_json=as_json)
+
+
+def main() -> None:
+    """The entry point: run a command, turn a refusal into one line."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    for name, commands in SUBCOMMANDS:
+        app.add_typer(commands, name=name)
+    try:
+        app()
+    except KabaoError as refused:
+        if "--json" in sys.argv:
+            problem = {"code": refused.code.name, "detail": refused.detail}
+            sys.stderr.write(msgspec.json.encode(problem).decode() + "\n")
+        else:
+            sys.stderr.write(f"kabao: {refused.detail}\n")
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """A signal to end unwinds like Ctrl-C, so that whatever was started is stopped."""
+    sys.exit(128 + number)
