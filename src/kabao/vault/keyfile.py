@@ -20,6 +20,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -62,8 +63,8 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     def __repr__(self) -> str:
         return f"<key {self.kind} {self.version} {self.algorithm}>"
 
-    def __rich_repr__(self) -> Iterator[str]:
-        yield repr(self)
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("kind", self.kind), ("version", self.version), ("algorithm", self.algorithm)]
 
     def key(self) -> bytes:
         assert self.secret is not None
