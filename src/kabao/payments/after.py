@@ -7,7 +7,6 @@ root is locked, so all of them see each other's effect (I-6).
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 import msgspec
 
@@ -72,12 +71,16 @@ class Reversed(msgspec.Struct, frozen=True):
 class Later(CommandBase, frozen=True, kw_only=True):
     """A command on an existing payment."""
 
-    def recall(self, result: bytes) -> Any:
-        """The payment, as answered the first time."""
+
+class OfPayment(Later, frozen=True, kw_only=True):
+    """A later verb that answers with the payment as it is then."""
+
+    def recall(self, result: bytes) -> Payment:
+        """The first answer again."""
         return _decode_payment(result)
 
 
-class Capture(Later, frozen=True, kw_only=True):
+class Capture(OfPayment, frozen=True, kw_only=True):
     """Take part or all of what is set aside; `final` sets the rest free."""
 
     amount_fen: int | None
@@ -122,7 +125,7 @@ class Capture(Later, frozen=True, kw_only=True):
         return _changed(after, moves, "payment.captured", root, HoldState.CAPTURED)
 
 
-class Void(Later, frozen=True, kw_only=True):
+class Void(OfPayment, frozen=True, kw_only=True):
     """Undo the whole: set a hold free, or give back a payment of the same day."""
 
     limits: Limits
@@ -239,7 +242,7 @@ class GiveBack(Later, frozen=True, kw_only=True):
         )
 
 
-class Expire(Later, frozen=True, kw_only=True):
+class Expire(OfPayment, frozen=True, kw_only=True):
     """Set a hold free whose time is over."""
 
     def decide(self, root: Root | None, moment: Moment, loaded: Payment) -> Decision:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import psycopg
@@ -15,12 +15,12 @@ from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, UNAVAILABLE
 from kabao.base.gather import Gather
 from kabao.base.ids import Ids
-from kabao.cards.model import CardClass, Programme, Resolved, Source
+from kabao.cards.model import CardClass, Programme, Proof, Resolved, Source
 from kabao.cards.ops import Cards
-from kabao.ledger.model import Command, Decision, OperationState, RootState
+from kabao.ledger.model import Command, CommandBase, Decision, OperationState, RootState
 from kabao.ledger.ops import Ledger
 from kabao.org.ops import Org
-from kabao.payments import pay, sql
+from kabao.payments import sql
 from kabao.payments.after import (
     Capture,
     Expire,
@@ -38,6 +38,8 @@ from kabao.payments.model import (
     Refund,
     Reversal,
 )
+from kabao.payments.pay import Inquire, Request, Stale, Terms, command
+from kabao.payments.rules import dimensions
 from kabao.policy import names
 from kabao.policy.choices import RiskAction, SpendOrder, VoidWindow
 from kabao.policy.model import Rules
@@ -59,6 +61,9 @@ ROOT_STATUS: Mapping[int, str] = {
     RootState.EXPIRED: "expired",
     RootState.CLOSED: "closed",
 }
+
+
+R = TypeVar("R")
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -102,24 +107,31 @@ class Payments:
 
     # Paying: future in, future out, so that the fast door needs no task.
 
-    def pay(self, request: pay.Request, source: Source) -> asyncio.Future[Payment]:
+    def pay(
+        self, request: Request, source: Source, covers: Callable[[str], bool]
+    ) -> asyncio.Future[Payment]:
         """Pay, or set aside with `capture=False`.
 
-        The future ends in the payment, declined ones included, or in a
-        KabaoError: `unavailable`, `in_doubt`, `idempotency_key_reused`.
+        `covers` tells whether the caller's scope covers an issuer's cards: only
+        then may a card be named by its id alone. The future ends in the
+        payment, declined ones included, or in a KabaoError: `unavailable`, `in_doubt`, `idempotency_key_reused`.
         """
 
-        def command(card: Resolved | None) -> Command[Any]:
-            return pay.command(request, card, self._terms(card, request.place))
+        def ask(found: Resolved | None) -> Command[Any]:
+            card = _within(found, covers)
+            return command(request, card, self._terms(card, request.place))
 
-        return self._through(source, command)
+        return self._through(source, ask)
 
-    def inquire(self, company: str, source: Source) -> asyncio.Future[Inquiry]:
+    def inquire(
+        self, company: str, source: Source, covers: Callable[[str], bool]
+    ) -> asyncio.Future[Inquiry]:
         """Ask for a balance. Wrong PINs count; nothing else is stored."""
         ident = self._ids.new()
 
-        def command(card: Resolved | None) -> Command[Any]:
-            return pay.Inquire(
+        def ask(found: Resolved | None) -> Command[Any]:
+            card = _within(found, covers)
+            return Inquire(
                 company=company,
                 operation=ident,
                 root=card.root if card is not None else None,
@@ -128,9 +140,11 @@ class Payments:
                 status_of=ROOT_STATUS,
             )
 
-        return self._through(source, command)
+        return self._through(source, ask)
 
-    def _through(self, source: Source, command: Any) -> asyncio.Future[Any]:
+    def _through(
+        self, source: Source, ask: Callable[[Resolved | None], Command[Any]]
+    ) -> asyncio.Future[Any]:
         """Look the card up, post, and look up again while the card is changing."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         tries = 0
@@ -142,7 +156,7 @@ class Payments:
                 answer.set_exception(failed)
                 return
             try:
-                posted = self._ledger.post(command(card))
+                posted = self._ledger.post(ask(card))
             except Exception as refused:  # noqa: BLE001 - the future carries it
                 answer.set_exception(refused)
                 return
@@ -156,7 +170,7 @@ class Payments:
                 answer.set_exception(UNAVAILABLE.error())
             elif (failed := posted.exception()) is not None:
                 answer.set_exception(failed)
-            elif isinstance(posted.result(), pay.Stale):
+            elif isinstance(posted.result(), Stale):
                 tries += 1
                 if tries < STALE_TRIES:
                     self._look_up.put(source, resolved)
@@ -261,12 +275,12 @@ class Payments:
             "key": ask.key,
             "mac": ask.mac,
             "root": payment.root,
-            "dims": pay.rules.dimensions(place),
+            "dims": dimensions(place),
             "loader": sql.load,
             "wanted": payment.id,
         }
 
-    async def _later(self, command: Command[Any]) -> Any:
+    async def _later(self, command: Command[R]) -> R:
         # Shielded: a caller that goes away must not cancel what others may share.
         return await asyncio.shield(self._ledger.post(command))
 
@@ -287,18 +301,18 @@ class Payments:
         self,
         conn: Conn,
         *,
-        company: str | None,
+        stores: Sequence[str] | None,
         reference: str | None = None,
         terminal: str | None = None,
         before: str | None = None,
         limit: int = 50,
     ) -> list[Payment]:
-        """Payments by reference or terminal, newest first."""
-        return await sql.search(conn, company, reference, terminal, before, limit)
+        """Payments by reference or terminal, newest first; `stores` None: of every store."""
+        return await sql.search(conn, stores, reference, terminal, before, limit)
 
     # Policy
 
-    def _terms(self, card: Resolved | None, place: Place) -> pay.Terms | None:
+    def _terms(self, card: Resolved | None, place: Place) -> Terms | None:
         if card is None:
             return None
         programme = self._cards.programme(card.programme)
@@ -306,7 +320,7 @@ class Payments:
         stopped = self._policy.switched_off(
             "stop_pay", programme=programme.id, company=programme.issuer
         )
-        return pay.Terms(
+        return Terms(
             self.limits(card.programme), self._org.accepts(card.issuer, place.store), stopped
         )
 
@@ -332,7 +346,14 @@ class Payments:
         return known
 
 
-class _Bar(pay.CommandBase, frozen=True, kw_only=True):
+def _within(card: Resolved | None, covers: Callable[[str], bool]) -> Resolved | None:
+    """A card named by id outside the caller's scope is as good as unknown."""
+    if card is not None and card.proof == Proof.SCOPE and not covers(card.issuer):
+        return None
+    return card
+
+
+class _Bar(CommandBase, frozen=True, kw_only=True):
     """The reversal of an original that has not come: only the answer is kept."""
 
     answer: Reversed

@@ -164,7 +164,7 @@ async def load(conn: Conn, wanted: Sequence[str]) -> dict[str, Payment]:
 
 async def search(
     conn: Conn,
-    company: str | None,
+    stores: Sequence[str] | None,
     reference: str | None,
     terminal: str | None,
     before: str | None,
@@ -176,14 +176,14 @@ async def search(
         Payment,
         _SELECT
         + """
-        where (%(company)s::uuid is null or company = %(company)s)
+        where (%(stores)s::uuid[] is null or store = any(%(stores)s::uuid[]))
           and (%(reference)s::text is null or reference = %(reference)s)
           and (%(terminal)s::uuid is null or terminal = %(terminal)s)
           and (%(before)s::uuid is null or id < %(before)s)
         order by id desc limit %(limit)s
         """,
         {
-            "company": company,
+            "stores": list(stores) if stores is not None else None,
             "reference": reference,
             "terminal": terminal,
             "before": before,

@@ -34,6 +34,9 @@ from kabao.base.web.principal import Requires, bearer
 from kabao.base.web.problems import request_id_of
 from kabao.base.web.reading import Reader, read_query, read_text
 
+KEYED = {"keyed": True}
+"""`opt=KEYED` on a POST that keeps idempotency itself, through the ledger."""
+
 PUBLIC = {"public": True}
 """`opt=PUBLIC` on a route that needs no key. Any other route must have a guard."""
 
@@ -116,7 +119,7 @@ def bind(handler: HTTPRouteHandler, provided: Mapping[str, Any]) -> tuple[Route,
             getattr(handler.media_type, "value", handler.media_type) or "application/json"
         ),
         verb=guards[0].verb if guards else None,
-        keyed="once" in asked,
+        keyed="once" in asked or bool(handler.opt.get("keyed")),
         parameters=parameters,
         optional_body=takes is Nothing
         or ("data" in asked and asked["data"].default is not inspect.Parameter.empty),

@@ -1,0 +1,514 @@
+"""The HTTP door of payments. Paying and inquiring are hot routes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, get, post
+from msgspec import Meta
+
+from kabao.base.clock import rfc3339
+from kabao.base.db import Database
+from kabao.base.errors import INVALID, NOT_FOUND
+from kabao.base.ids import Ids, from_edge, to_edge
+from kabao.base.web.answers import Answer, answer
+from kabao.base.web.binding import KEYED
+from kabao.base.web.fields import (
+    KEY_HEADER,
+    Amount,
+    Currency,
+    EdgeId,
+    IdempotencyKey,
+    Metadata,
+    Nothing,
+    RequestBody,
+    ShortText,
+    idempotency_key,
+)
+from kabao.base.web.hot import HotCall, HotRoute
+from kabao.base.web.pages import Cursor, IdPosition, Limit, Page, page, position
+from kabao.base.web.principal import Principal, requires
+from kabao.cards.model import Source
+from kabao.merchants.ops import Merchants
+from kabao.org.ops import Org
+from kabao.payments import pay
+from kabao.payments.after import Refunded, Reversed
+from kabao.payments.model import (
+    CARD_NOT_ACCEPTED,
+    UNKNOWN_STORE,
+    Decline,
+    Inquiry,
+    Payment,
+    Place,
+    Refund,
+)
+from kabao.payments.ops import Ask, Payments
+
+Mac = Callable[[bytes], bytes]
+"""A keyed hash over a parsed body."""
+
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+
+UNTOLD = frozenset({Decline.CARD_NOT_ACCEPTED, Decline.REVERSED_BEFORE})
+"""Declines that tell nothing about the card."""
+
+
+class PayBody(RequestBody, frozen=True):
+    """A payment to make."""
+
+    amount: Amount
+    currency: Currency
+    source: Source
+    store: EdgeId
+    terminal: EdgeId | None = None
+    cashier: EdgeId | None = None
+    reference: ShortText | None = None
+    capture: bool = True
+    accept_partial: bool = False
+    metadata: Metadata = msgspec.field(default_factory=dict)
+
+
+class InquiryBody(RequestBody, frozen=True):
+    """A balance to ask for."""
+
+    source: Source
+
+
+class CaptureBody(RequestBody, frozen=True):
+    """How much of a hold to take; nothing given: all of it."""
+
+    amount: Amount | None = None
+    final: bool = True
+
+
+class RefundBody(RequestBody, frozen=True):
+    """How much to give back; nothing given: all that is left."""
+
+    amount: Amount | None = None
+
+
+class Original(RequestBody, frozen=True):
+    """The payment to undo: by its own key, or by its id."""
+
+    idempotency_key: IdempotencyKey | None = None
+    payment: EdgeId | None = None
+
+
+class ReversalBody(RequestBody, frozen=True):
+    """A payment to undo because its outcome is not known."""
+
+    original: Original
+
+
+class CardView(msgspec.Struct, frozen=True, gc=False):
+    """The card, as far as the caller may know it."""
+
+    id: str
+    last4: str
+
+
+class PaymentView(msgspec.Struct, frozen=True, gc=False):
+    """A payment as the outside sees it."""
+
+    id: str
+    status: str
+    requested_amount: int
+    approved_amount: int
+    captured_amount: int
+    refunded_amount: int
+    currency: str
+    balance_after: int | None
+    decline_code: str | None
+    rule: str | None
+    card: CardView | None
+    store: str
+    terminal: str | None
+    cashier: str | None
+    reference: str | None
+    tender: str
+    invoiceable_amount: int
+    expires_at: str | None
+    created_at: Annotated[str, Meta(description="RFC 3339 with offset.")]
+    metadata: msgspec.Raw
+
+
+class RefundView(msgspec.Struct, frozen=True):
+    """A refund, and the payment as it is now."""
+
+    id: str
+    amount: int
+    currency: str
+    destination: str
+    rule: str | None
+    created_at: str
+    payment: PaymentView
+
+
+class RefundLine(msgspec.Struct, frozen=True):
+    """A refund in a list."""
+
+    id: str
+    payment: str
+    amount: int
+    destination: str
+    rule: str | None
+    created_at: str
+
+
+class ReversalView(msgspec.Struct, frozen=True):
+    """A reversal. `payment` null: the original never came, and is barred."""
+
+    id: str
+    status: str
+    amount: int
+    created_at: str
+    payment: PaymentView | None
+
+
+class InquiryView(msgspec.Struct, frozen=True):
+    """What a card is worth now."""
+
+    card: str
+    card_status: str
+    balance: int
+    available: int
+    single_limit: int
+    currency: str
+    expires_on: str | None
+
+
+def payment_view(p: Payment) -> PaymentView:
+    """A payment for the outside."""
+    told = p.card is not None and p.decline_code not in UNTOLD
+    return PaymentView(
+        id="pay_" + p.id,
+        status=p.status,
+        requested_amount=p.requested_fen,
+        approved_amount=p.approved_fen,
+        captured_amount=p.captured_fen,
+        refunded_amount=p.refunded_fen,
+        currency=p.currency,
+        balance_after=p.balance_after_fen,
+        decline_code=p.decline_code,
+        rule=p.rule,
+        card=CardView("card_" + p.card, p.last4 or "") if told and p.card else None,
+        store="sto_" + p.store,
+        terminal="ter_" + p.terminal if p.terminal else None,
+        cashier="csh_" + p.cashier if p.cashier else None,
+        reference=p.reference,
+        tender=p.tender,
+        invoiceable_amount=p.invoiceable_fen,
+        expires_at=rfc3339(p.expires_us) if p.expires_us is not None else None,
+        created_at=rfc3339(p.created_us),
+        metadata=msgspec.Raw(p.metadata.encode()),
+    )
+
+
+class Door:
+    """The hot routes of payments, with what they need."""
+
+    def __init__(
+        self, payments: Payments, org: Org, merchants: Merchants, ids: Ids, mac: Mac
+    ) -> None:
+        self._payments, self._org, self._merchants = payments, org, merchants
+        self._ids, self._mac = ids, mac
+
+    def routes(self) -> list[HotRoute]:
+        """To be given to `Web`."""
+        return [
+            HotRoute(
+                "POST",
+                "/v1/payments",
+                self._pay,
+                show=_show_payment,
+                takes=PayBody,
+                gives=PaymentView,
+                verb="payments:write",
+                status=201,
+                name="payments_create",
+                summary="Pay with a card, or set value aside",
+                description="A refused payment is an answer: 201 with `status` `declined`.",
+                tag="payments",
+            ),
+            HotRoute(
+                "POST",
+                "/v1/balance-inquiries",
+                self._inquire,
+                show=_show_inquiry,
+                takes=InquiryBody,
+                gives=InquiryView,
+                verb="payments:inquire",
+                status=200,
+                keyed=False,
+                name="balance_inquiries_create",
+                summary="Ask what a card is worth",
+                description="Wrong PINs are counted here as in payments.",
+                tag="payments",
+            ),
+        ]
+
+    def _pay(self, call: HotCall[PayBody]) -> asyncio.Future[Any]:
+        body = call.data
+        request = pay.Request(
+            id=self._ids.new(),
+            company=call.principal.company,
+            key="pay/" + call.key,
+            mac=self._mac(_canonical(body)),
+            amount_fen=body.amount,
+            currency=body.currency,
+            place=self._place(call.principal, body),
+            reference=body.reference,
+            metadata=_canonical(body.metadata).decode() if body.metadata else "{}",
+            capture=body.capture,
+            accept_partial=body.accept_partial,
+        )
+        return self._payments.pay(request, body.source, covers(call.principal))
+
+    def _inquire(self, call: HotCall[InquiryBody]) -> asyncio.Future[Any]:
+        return self._payments.inquire(
+            call.principal.company, call.data.source, covers(call.principal)
+        )
+
+    def _place(self, principal: Principal, body: PayBody) -> Place:
+        store_id = from_edge("sto", body.store, field="store")
+        store = self._org.store(store_id)
+        if (
+            store is None
+            or not principal.may_see_store(store_id)
+            or not principal.may_see_company(store.company)
+        ):
+            raise UNKNOWN_STORE.error(field="store")
+        till = self._merchants.till(
+            store_id,
+            from_edge("ter", body.terminal, field="terminal") if body.terminal else None,
+            from_edge("csh", body.cashier, field="cashier") if body.cashier else None,
+        )
+        return Place(
+            store_id,
+            till.terminal.id if till.terminal else None,
+            till.cashier.id if till.cashier else None,
+            till.shift.id if till.shift else None,
+        )
+
+
+def covers(principal: Principal) -> Callable[[str], bool]:
+    """Whether a key's scope covers the cards of an issuer: store keys cover none."""
+    if principal.stores is not None:
+        return lambda _issuer: False
+    return principal.may_see_company
+
+
+def _show_payment(payment: Payment) -> Answer:
+    return answer(payment_view(payment), 201)
+
+
+def _show_inquiry(inquiry: Inquiry) -> Answer:
+    if not inquiry.accepted or inquiry.card is None or inquiry.card_status is None:
+        raise CARD_NOT_ACCEPTED.error()
+    return answer(
+        InquiryView(
+            to_edge("card", inquiry.card),
+            inquiry.card_status,
+            inquiry.balance_fen,
+            inquiry.available_fen,
+            inquiry.single_limit_fen,
+            inquiry.currency,
+            inquiry.expires_on,
+        )
+    )
+
+
+class Desk:
+    """What the cold routes share: the payment in scope, and who asks."""
+
+    def __init__(self, db: Database, payments: Payments, org: Org, mac: Mac) -> None:
+        self.db, self.payments, self._org, self._mac = db, payments, org, mac
+
+    async def find(self, principal: Principal, ident: str) -> Payment:
+        """A payment inside the key's scope. Raises `not_found`."""
+        async with self.db.read() as conn:
+            payment = await self.payments.get(conn, from_edge("pay", ident))
+        self.check(principal, payment)
+        return payment
+
+    def check(self, principal: Principal, payment: Payment) -> None:
+        """Raises `not_found` for a payment outside the scope."""
+        store = self._org.store(payment.store)
+        if (
+            store is None
+            or not principal.may_see_store(payment.store)
+            or not principal.may_see_company(store.company)
+        ):
+            raise NOT_FOUND.error("There is no such payment.")
+
+    def stores(self, principal: Principal) -> list[str] | None:
+        """The stores a list may show; None: every one."""
+        return self._org.stores_within(principal.companies, principal.stores)
+
+    def ask(
+        self, request: Request[Any, Any, Any], principal: Principal, verb: str, *body: object
+    ) -> Ask:
+        """The idempotency of a later verb: its key, and the MAC of what was said."""
+        key = idempotency_key(request.headers.get(KEY_HEADER))
+        return Ask(principal.company, f"{verb}/{key}", self._mac(_canonical(body)))
+
+
+@post(
+    "/v1/payments/{payment:str}/capture",
+    guards=[requires("payments:write")],
+    status_code=200,
+    opt=KEYED,
+    tags=["payments"],
+)
+async def capture(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    payment: EdgeId,
+    data: CaptureBody,
+    desk: Desk,
+) -> PaymentView:
+    """Take part or all of a hold."""
+    found = await desk.find(principal, payment)
+    ask = desk.ask(request, principal, "capture", found.id, data)
+    return payment_view(await desk.payments.capture(ask, found, data.amount, final=data.final))
+
+
+@post(
+    "/v1/payments/{payment:str}/void",
+    guards=[requires("payments:write")],
+    status_code=200,
+    opt=KEYED,
+    tags=["payments"],
+)
+async def void(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    payment: EdgeId,
+    desk: Desk,
+    data: Nothing = Nothing(),  # noqa: B008 - a frozen value
+) -> PaymentView:
+    """Undo a payment or hold whole, the same day."""
+    found = await desk.find(principal, payment)
+    ask = desk.ask(request, principal, "void", found.id, data)
+    return payment_view(await desk.payments.void(ask, found, found.shift))
+
+
+@post(
+    "/v1/payments/{payment:str}/refunds",
+    guards=[requires("payments:refund")],
+    status_code=200,
+    opt=KEYED,
+    tags=["payments"],
+)
+async def refund(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    payment: EdgeId,
+    data: RefundBody,
+    desk: Desk,
+) -> RefundView:
+    """Give back part or all of what was captured."""
+    found = await desk.find(principal, payment)
+    ask = desk.ask(request, principal, "refund", found.id, data)
+    return refund_view(await desk.payments.refund(ask, found, data.amount))
+
+
+def refund_view(done: Refunded) -> RefundView:
+    """A refund for the outside."""
+    return RefundView(
+        to_edge("ref", done.refund.id),
+        done.refund.amount_fen,
+        done.payment.currency,
+        done.refund.destination,
+        done.refund.rule,
+        rfc3339(done.refund.created_us),
+        payment_view(done.payment),
+    )
+
+
+@post(
+    "/v1/reversals",
+    guards=[requires("payments:write")],
+    status_code=201,
+    opt=KEYED,
+    tags=["payments"],
+)
+async def reverse(
+    request: Request[Any, Any, Any], principal: Principal, data: ReversalBody, desk: Desk
+) -> ReversalView:
+    """Undo a payment whose outcome is not known, also before it has come."""
+    original = data.original
+    if (original.payment is None) == (original.idempotency_key is None):
+        raise INVALID.error("Name the original by its key or by its id.", field="original")
+    ask = desk.ask(request, principal, "reverse", data)
+    if original.payment is not None:
+        found = await desk.find(principal, original.payment)
+        return reversal_view(await desk.payments.reverse(ask, found))
+    assert original.idempotency_key is not None
+    return reversal_view(await desk.payments.reverse_key(ask, original.idempotency_key))
+
+
+def reversal_view(done: Reversed) -> ReversalView:
+    """A reversal for the outside."""
+    return ReversalView(
+        to_edge("rev", done.reversal.id),
+        "reversed" if done.payment is not None else "barred",
+        done.reversal.amount_fen,
+        rfc3339(done.reversal.created_us),
+        payment_view(done.payment) if done.payment is not None else None,
+    )
+
+
+@get("/v1/payments/{payment:str}", guards=[requires("payments:read")], tags=["payments"])
+async def show(principal: Principal, payment: EdgeId, desk: Desk) -> PaymentView:
+    """A payment as it is now."""
+    return payment_view(await desk.find(principal, payment))
+
+
+@get("/v1/payments/{payment:str}/refunds", guards=[requires("payments:read")], tags=["payments"])
+async def list_refunds(principal: Principal, payment: EdgeId, desk: Desk) -> Page[RefundLine]:
+    """The refunds of a payment, oldest first."""
+    found = await desk.find(principal, payment)
+    async with desk.db.read() as conn:
+        refunds = await desk.payments.refunds(conn, found.id)
+    return Page([_line(r) for r in refunds], None)
+
+
+def _line(r: Refund) -> RefundLine:
+    return RefundLine(
+        to_edge("ref", r.id),
+        to_edge("pay", r.payment),
+        r.amount_fen,
+        r.destination,
+        r.rule,
+        rfc3339(r.created_us),
+    )
+
+
+@get("/v1/payments", guards=[requires("payments:read")], tags=["payments"])
+async def search(
+    principal: Principal,
+    desk: Desk,
+    reference: ShortText | None = None,
+    terminal: EdgeId | None = None,
+    limit: Limit = 50,
+    cursor: Cursor | None = None,
+) -> Page[PaymentView]:
+    """Payments by the caller's reference or by terminal, newest first."""
+    before = position(cursor, tuple[IdPosition])
+    async with desk.db.read() as conn:
+        found = await desk.payments.search(
+            conn,
+            stores=desk.stores(principal),
+            reference=reference,
+            terminal=from_edge("ter", terminal, field="terminal") if terminal else None,
+            before=before[0] if before else None,
+            limit=limit + 1,
+        )
+    return page(found, limit, payment_view, lambda p: (p.id,))
+
+
+ROUTES = [capture, void, refund, reverse, show, list_refunds, search]
