@@ -26,35 +26,32 @@ from kabao.base.schema import metadata
 
 CODE_VERSION = version("kabao")
 
-SLICES = (
-    "kabao.base.migrations",
-    "kabao.base",
-    "kabao.base.web",
-    "kabao.policy",
-    "kabao.org",
-    "kabao.vault",
-    "kabao.ledger",
-    "kabao.access",
-    "kabao.proofs",
-    "kabao.merchants",
-    "kabao.customers",
-    "kabao.cards",
-    "kabao.topups",
-    "kabao.payments",
-    "kabao.audit",
-    "kabao.app",
+TABLES = (
+    "kabao.base.migrations.tables",
+    "kabao.base.tables",
+    "kabao.base.web.tables",
+    "kabao.policy.tables",
+    "kabao.org.tables",
+    "kabao.vault.tables",
+    "kabao.ledger.tables",
+    "kabao.access.tables",
+    "kabao.proofs.tables",
+    "kabao.merchants.tables",
+    "kabao.customers.tables",
+    "kabao.cards.tables",
+    "kabao.cards.tables_stock",
+    "kabao.topups.tables",
+    "kabao.payments.tables",
 )
-"""Whose `tables` make up the schema, from the bottom up."""
+"""The modules whose tables make up the schema, from the bottom up."""
 
 
 def tables() -> sa.MetaData:
-    """The tables of every slice."""
-    for name in SLICES:
-        if (
-            importlib.util.find_spec(name) is not None
-            and importlib.util.find_spec(f"{name}.tables") is not None
-        ):
-            importlib.import_module(f"{name}.tables")
+    """The tables of every slice that is built."""
+    for module in TABLES:
+        slice_, _, name = module.rpartition(".")
+        if importlib.util.find_spec(slice_) and importlib.util.find_spec(f"{slice_}.{name}"):
+            importlib.import_module(module)
     return metadata
 
 

@@ -18,11 +18,13 @@ from collections.abc import Callable
 from types import FrameType
 
 import msgspec
+import psycopg
 
 from kabao.app import migrate
 from kabao.app.settings import Settings
 from kabao.base import logs
 from kabao.base.db import Database, check_durability
+from kabao.base.errors import UNAVAILABLE
 from kabao.base.migrations import Report
 from kabao.base.postgres import EmbeddedPostgres
 from kabao.base.process import Fleet, Role, listen
@@ -154,10 +156,10 @@ def wait_for_signal() -> str:
 
 async def _check(url: str) -> None:
     """Refuse a database that may lose what it has acknowledged."""
-    db = Database(url, max_size=1)
-    await db.open()
     try:
-        async with db.read() as conn:
-            await check_durability(conn)
-    finally:
-        await db.close()
+        conn = await Database(url).connect()
+    except psycopg.OperationalError as gone:
+        reason = str(gone).strip().splitlines()[0]
+        raise UNAVAILABLE.error(f"The database cannot be reached: {reason}.") from gone
+    async with conn:
+        await check_durability(conn)

@@ -112,8 +112,9 @@ def _connection(url: str) -> Iterator[sa.Connection]:
     try:
         with engine.begin() as connection:
             yield connection
-    except sa.exc.DBAPIError as failed:
-        reason = str(failed.orig).strip().splitlines() or ["no reason given"]
+    except (sa.exc.DBAPIError, psycopg.Error) as failed:
+        cause = failed.orig if isinstance(failed, sa.exc.DBAPIError) else failed
+        reason = str(cause).strip().splitlines() or ["no reason given"]
         raise UNAVAILABLE.error(f"The database cannot be migrated: {reason[0]}.") from failed
 
 

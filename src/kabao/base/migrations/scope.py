@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.base import ischema_names
+
+from kabao.base.tables import Xid8
+
+ischema_names["xid8"] = Xid8  # SQLAlchemy does not know it by itself
 
 VERSION_TABLE, VERSION_SCHEMA = "alembic_version", "base"
 
