@@ -250,4 +250,7 @@ def _convert(table: object, kind: type[T], place: _Place) -> T:
     except msgspec.ValidationError as wrong:
         told = str(wrong)
         key = re.search(r"\$\.(\w+)", told) or re.search(r"unknown field `(\w+)`", told)
-        raise place.wrong(told.replace("Object ", "the row "), key and key[1]) from wrong
+        told = re.sub(r" - at `.*`$", "", told)
+        told = re.sub(r"Object missing required field (.*)", r"\1 is missing", told)
+        told = told.replace("Object contains unknown field", "there is no field")
+        raise place.wrong(told, key and key[1]) from wrong
