@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
 from functools import lru_cache
-from typing import Annotated, NewType
+from typing import Annotated, Any, NewType
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -45,7 +45,6 @@ PREFIX_TAKEN = code(
 RANGE_FULL = code(
     "number_range_full", Kind.REFUSED, "No number range of the programme has room left."
 )
-ISSUE_STOPPED = code("issue_stopped", Kind.REFUSED, "Issuing is switched off.")
 CARRIER_NOT_OFFERED = code(
     "carrier_not_offered", Kind.REFUSED, "The programme does not come on this carrier."
 )
@@ -252,37 +251,36 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 # --- what is shown to pay -----------------------------------------------------
 
 
+class Hidden(msgspec.Struct, frozen=True):
+    """What must show in no log and no traceback. Rich asks for fields, not for the repr."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []
+
+
 class CardNumber(
-    msgspec.Struct, frozen=True, tag_field="type", tag="card_number", forbid_unknown_fields=True
+    Hidden, frozen=True, tag_field="type", tag="card_number", forbid_unknown_fields=True
 ):
     """A number typed or read, with its PIN."""
 
     number: Annotated[str, Meta(pattern="^[0-9]{8,24}$")]
     pin: Annotated[str, Meta(pattern="^[0-9]{4,12}$")]
 
-    def __repr__(self) -> str:
-        return "CardNumber(…)"
 
-
-class Track(msgspec.Struct, frozen=True, tag_field="type", tag="track", forbid_unknown_fields=True):
+class Track(Hidden, frozen=True, tag_field="type", tag="track", forbid_unknown_fields=True):
     """Track 2 of a magnetic stripe, with the PIN where the programme wants it."""
 
     track2: Annotated[str, Meta(min_length=1, max_length=40)]
     pin: Annotated[str, Meta(pattern="^[0-9]{4,12}$")] | None = None
 
-    def __repr__(self) -> str:
-        return "Track(…)"
 
-
-class Barcode(
-    msgspec.Struct, frozen=True, tag_field="type", tag="barcode", forbid_unknown_fields=True
-):
+class Barcode(Hidden, frozen=True, tag_field="type", tag="barcode", forbid_unknown_fields=True):
     """What a scanner read from a card or a screen."""
 
     data: Annotated[str, Meta(min_length=1, max_length=64)]
-
-    def __repr__(self) -> str:
-        return "Barcode(…)"
 
 
 class CardRef(
@@ -324,7 +322,7 @@ class NewCard(msgspec.Struct, frozen=True, kw_only=True):
     location: str | None = None
 
 
-class Secrets(msgspec.Struct, frozen=True, kw_only=True):
+class Secrets(Hidden, frozen=True, kw_only=True):
     """What is known of a card only when it is made: shown once."""
 
     card: str
@@ -333,9 +331,6 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     track2: str
     barcode: str
     serial: int | None = None
-
-    def __repr__(self) -> str:
-        return f"Secrets({self.card})"
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):

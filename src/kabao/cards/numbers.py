@@ -30,10 +30,8 @@ import secrets
 from collections.abc import Container, Sequence
 from datetime import date
 
-import msgspec
-
 from kabao.base.money import split
-from kabao.cards.model import VALUE_DIGITS, is_weak_pin
+from kabao.cards.model import VALUE_DIGITS, Hidden, is_weak_pin
 
 TRACK_MAX = 37
 BARCODE_PREFIX = "988"
@@ -55,7 +53,7 @@ _DOUBLED = bytes(
 )
 
 
-class Shown(msgspec.Struct, frozen=True):
+class Shown(Hidden, frozen=True):
     """A track or barcode taken apart: whose it claims to be, and the proof."""
 
     number: str
@@ -63,9 +61,6 @@ class Shown(msgspec.Struct, frozen=True):
     covered: tuple[str, ...]
     """What the value was made over."""
     value: str
-
-    def __repr__(self) -> str:
-        return "Shown(…)"
 
 
 def luhn_digit(payload: str) -> str:

@@ -184,8 +184,8 @@ BY_NUMBER: LiteralString = (
     " where k.kind = 1 and k.blind = any(%s::uuid[])"
 )
 BY_NUMBER_AND_ID: LiteralString = (
-    f"{BY_NUMBER} union all select c.id, {_FOUND} from cards.card c"  # noqa: S608 - constant columns
-    " join cards.credential k on k.card = c.id and k.kind = 1 where c.id = any(%s::uuid[])"
+    f"{BY_NUMBER} union all select c.id, {_FOUND} from cards.credential k"  # noqa: S608 - constant columns
+    " join cards.card c on c.id = k.card where k.card = any(%s::uuid[]) and k.kind = 1"
 )
 
 Found = tuple[str, str, str, str, str, str, str, int, int, bytes | None, bytes | None]

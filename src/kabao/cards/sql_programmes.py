@@ -53,7 +53,7 @@ async def programmes_since(conn: Conn, revision: int) -> list[Programme]:
 async def programmes_of(conn: Conn, ids: Collection[str]) -> list[Programme]:
     """Programmes by id."""
     return await rows(
-        conn, Programme, _PROGRAMME + " where id = any(%s::uuid[])", [text_array(ids)]
+        conn, Programme, _PROGRAMME + " where id = any(%s::uuid[])", [text_array(list(ids))]
     )
 
 

@@ -147,7 +147,7 @@ credential = sa.Table(
     postgresql_with={"fillfactor": "90"},
 )
 
-sa.Index("ix_credential_card", credential.c.card)
+sa.Index("ix_credential_card", credential.c.card, credential.c.kind)
 
 batch = sa.Table(
     "batch",

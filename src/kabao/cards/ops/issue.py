@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 
 import msgspec
 
@@ -21,7 +22,6 @@ from kabao.cards.model import (
     CARD_TABLE,
     CARRIER_NOT_OFFERED,
     HOLDER_NOT_IDENTIFIED,
-    ISSUE_STOPPED,
     NUMBER_INDEX,
     PROGRAMME_STATE,
     RANGE_FULL,
@@ -105,6 +105,9 @@ class Drawn(msgspec.Struct):
     def __repr__(self) -> str:
         return f"Drawn({self.card})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("card", self.card)]
+
 
 class Issuing(Programmes):
     """Issuing single cards, and the parts that bulk issue and replacement share."""
@@ -118,7 +121,7 @@ class Issuing(Programmes):
 
         Raises:
             KabaoError: `not_found` (programme, holder), `programme_state`,
-                `carrier_not_offered`, `issue_stopped`, `holder_not_identified`,
+                `carrier_not_offered`, `stopped`, `holder_not_identified`,
                 `number_range_full`.
         """
         programme = await self.find_programme(conn, new.programme)
@@ -155,7 +158,7 @@ class Issuing(Programmes):
     def check_issue(self, programme: Programme, carrier: Carrier) -> None:
         """Whether the programme issues such cards now.
 
-        Raises `programme_state`, `carrier_not_offered`, `issue_stopped`.
+        Raises `programme_state`, `carrier_not_offered`, `stopped`.
         """
         if programme.state is not ProgrammeState.ACTIVE:
             raise PROGRAMME_STATE.error(
@@ -163,11 +166,9 @@ class Issuing(Programmes):
             )
         if carrier not in programme.terms.carriers:
             raise CARRIER_NOT_OFFERED.error(field="carrier")
-        stopped = self._policy.switched_off(
+        self._policy.require_running(
             Switch.STOP_ISSUE, programme=programme.id, company=programme.issuer
         )
-        if stopped is not None:
-            raise ISSUE_STOPPED.error(rule=stopped)
 
     def expiry(self, programme: Programme, rules: Rules) -> date | None:
         """The last day of a card that starts today."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection
 from datetime import date
 
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 
 from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
-from kabao.base.errors import INVALID, NOT_FOUND
+from kabao.base.errors import INVALID, NOT_FOUND, KabaoError
 from kabao.base.ids import Ids
 from kabao.base.money import CURRENCIES
 from kabao.cards import sql_programmes as sql
@@ -31,6 +32,7 @@ from kabao.cards.model import (
 from kabao.cards.terms import check_face, check_terms, overrides, validity_months
 from kabao.customers.ops import Customers
 from kabao.ledger.ops import Ledger
+from kabao.org.model import COMPANY_CLOSED, Standing
 from kabao.org.ops import Org
 from kabao.policy.model import Rules
 from kabao.policy.names import (
@@ -118,6 +120,11 @@ class Programmes:
             self._revision = revision
             return True
 
+    async def catch_up(self) -> None:
+        """Refresh after an own commit. The change stands even if this fails."""
+        with contextlib.suppress(KabaoError):
+            await self.refresh()
+
     async def _meet(self, conn: Conn, ids: Collection[str]) -> None:
         """Bring programmes into the snapshot that it does not know yet."""
         unknown = [ident for ident in ids if ident not in self._programmes]
@@ -158,12 +165,12 @@ class Programmes:
         """A new programme; a draft unless it is to be active at once.
 
         Raises:
-            KabaoError: `not_found` (issuer), `programme_invalid`, `prefix_taken`,
+            KabaoError: `not_found` (issuer), `company_closed`, `programme_invalid`, `prefix_taken`,
                 `policy_loosened`, `bad_policy_override`, each naming the rule.
         """
-        issuer = self._org.company(new.issuer)
-        if issuer is None:
-            raise NOT_FOUND.error("There is no such company.", field="issuer")
+        issuer = await self._org.get_company(conn, new.issuer)
+        if issuer.state is not Standing.OPEN:
+            raise COMPANY_CLOSED.error(field="issuer")
         if new.currency not in CURRENCIES:
             raise INVALID.error("Not a currency cards are kept in.", field="currency")
         at = now(self._clock)
