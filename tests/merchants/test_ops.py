@@ -1,0 +1,327 @@
+"""Terminals, cashiers, shifts and fees on a real database."""
+
+import asyncio
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from kabao.base.db import Database, fetch_value
+from kabao.base.errors import NOT_FOUND, Code, KabaoError
+from kabao.merchants.model import (
+    CASHIER_ELSEWHERE,
+    CASHIER_NOT_ACTIVE,
+    FEE_TERM_BEGUN,
+    NUMBER_TAKEN,
+    SHIFT_CLOSED,
+    SHIFT_OPEN,
+    TERMINAL_ELSEWHERE,
+    TERMINAL_NOT_ACTIVE,
+    TERMINAL_STATE,
+    CashierRole,
+    CashierState,
+    Certification,
+    FeePlan,
+    NewFeePlan,
+    Shift,
+    TerminalState,
+)
+from kabao.org.model import STORE_CLOSED
+
+from . import make
+
+TODAY = make.START.date()
+NOBODY = "f" * 32
+
+
+@pytest.fixture
+def house(db: Database, tmp_path: Path) -> make.House:
+    return make.House(db, tmp_path)
+
+
+@pytest.mark.row("P-23")
+async def test_a_terminal_keeps_its_certification(house: make.House) -> None:
+    certified = Certification("pci_pts", "4-40322", date(2030, 4, 30))
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+        terminal = await make.terminal(conn, house, store.id, certification=certified)
+        plain = await make.terminal(conn, house, store.id)
+    async with house.db.read() as conn:
+        assert await house.merchants.get_terminal(conn, terminal.id) == terminal
+        assert (await house.merchants.get_terminal(conn, terminal.id)).certification == certified
+        assert (await house.merchants.get_terminal(conn, plain.id)).certification is None
+        assert terminal.terminal_no != plain.terminal_no
+
+
+async def test_the_snapshot_follows_every_change(house: make.House, tmp_path: Path) -> None:
+    there = make.House(house.db, tmp_path)
+    merchants = house.merchants
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+        terminal = await make.terminal(conn, house, store.id)
+        cashier = await make.cashier(conn, house, store.id)
+        shift = await merchants.begin_shift(conn, cashier.id, terminal.id)
+    assert await there.merchants.refresh()
+    assert not await there.merchants.refresh()
+    assert there.merchants.terminal(terminal.id) == terminal
+    assert there.merchants.terminal_by_no(store.id, terminal.terminal_no) == terminal
+    assert there.merchants.cashier(cashier.id) == cashier
+    assert there.merchants.open_shift(cashier.id) == shift
+    till = there.merchants.till(store.id, terminal.id, cashier.id)
+    assert (till.terminal, till.cashier, till.shift) == (terminal, cashier, shift)
+    async with house.db.transaction() as conn:
+        await merchants.end_shift(conn, shift.id)
+        again = await merchants.begin_shift(conn, cashier.id, terminal.id)
+        await merchants.set_terminal_state(conn, terminal.id, TerminalState.BLOCKED)
+    assert await there.merchants.refresh()
+    assert there.merchants.open_shift(cashier.id) == again
+    blocked = there.merchants.terminal(terminal.id)
+    assert blocked is not None
+    assert not blocked.is_active
+    async with house.db.transaction() as conn:
+        await merchants.end_shift(conn, again.id)
+    await there.merchants.refresh()
+    assert there.merchants.open_shift(cashier.id) is None
+
+
+async def test_a_fresh_process_sees_only_shifts_under_way(
+    house: make.House, tmp_path: Path
+) -> None:
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+        terminal = await make.terminal(conn, house, store.id)
+        one = await make.cashier(conn, house, store.id, "01")
+        two = await make.cashier(conn, house, store.id, "02")
+        ended = await house.merchants.begin_shift(conn, one.id, terminal.id)
+        await house.merchants.end_shift(conn, ended.id)
+        running = await house.merchants.begin_shift(conn, two.id, terminal.id)
+    fresh = make.House(house.db, tmp_path).merchants
+    await fresh.refresh()
+    assert fresh.open_shift(one.id) is None
+    assert fresh.open_shift(two.id) == running
+
+
+async def test_a_till_is_only_what_may_be_used_there(house: make.House) -> None:
+    merchants = house.merchants
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+        elsewhere = await make.store(conn, house, "别处")
+        terminal = await make.terminal(conn, house, store.id)
+        blocked = await make.terminal(conn, house, store.id)
+        await merchants.set_terminal_state(conn, blocked.id, TerminalState.BLOCKED)
+        cashier = await make.cashier(conn, house, store.id, "01")
+        gone = await make.cashier(conn, house, store.id, "02")
+        await merchants.dismiss_cashier(conn, gone.id)
+    await merchants.refresh()
+
+    def refused(store: str, terminal: str | None, cashier: str | None) -> tuple[Code, str | None]:
+        with pytest.raises(KabaoError) as error:
+            merchants.till(store, terminal, cashier)
+        return error.value.code, error.value.field
+
+    assert refused(store.id, NOBODY, None) == (NOT_FOUND, "terminal")
+    assert refused(store.id, blocked.id, None) == (TERMINAL_NOT_ACTIVE, "terminal")
+    assert refused(elsewhere.id, terminal.id, None) == (TERMINAL_ELSEWHERE, "terminal")
+    assert refused(store.id, terminal.id, NOBODY) == (NOT_FOUND, "cashier")
+    assert refused(store.id, terminal.id, gone.id) == (CASHIER_NOT_ACTIVE, "cashier")
+    assert refused(elsewhere.id, None, cashier.id) == (CASHIER_ELSEWHERE, "cashier")
+    assert merchants.till(store.id, None, None).terminal is None
+    assert merchants.till(store.id, terminal.id, cashier.id).shift is None
+
+
+async def test_a_retired_terminal_never_comes_back(house: make.House) -> None:
+    merchants = house.merchants
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+        terminal = await make.terminal(conn, house, store.id)
+        retired = await merchants.set_terminal_state(conn, terminal.id, TerminalState.RETIRED)
+        again = await merchants.set_terminal_state(conn, terminal.id, TerminalState.RETIRED)
+        assert again == retired
+        for state in (TerminalState.ACTIVE, TerminalState.BLOCKED):
+            with pytest.raises(KabaoError) as refused:
+                await merchants.set_terminal_state(conn, terminal.id, state)
+            assert refused.value.code is TERMINAL_STATE
+
+
+async def test_numbers_are_not_given_twice_in_a_store(house: make.House) -> None:
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+        other = await make.store(conn, house, "别处")
+        await make.terminal(conn, house, store.id, terminal_no="00000001")
+        await make.terminal(conn, house, other.id, terminal_no="00000001")
+        await make.cashier(conn, house, store.id, "01")
+        await make.cashier(conn, house, other.id, "01")
+        with pytest.raises(KabaoError) as refused:
+            await make.terminal(conn, house, store.id, terminal_no="00000001")
+        assert (refused.value.code, refused.value.field) == (NUMBER_TAKEN, "terminal_no")
+        with pytest.raises(KabaoError) as refused:
+            await make.cashier(conn, house, store.id, "01")
+        assert (refused.value.code, refused.value.field) == (NUMBER_TAKEN, "code")
+
+
+async def test_a_closed_store_gets_nothing_new(house: make.House) -> None:
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+        terminal = await make.terminal(conn, house, store.id)
+        cashier = await make.cashier(conn, house, store.id)
+        await house.org.close_store(conn, store.id)
+        for act in (
+            make.terminal(conn, house, store.id),
+            make.cashier(conn, house, store.id, "02"),
+            house.merchants.begin_shift(conn, cashier.id, terminal.id),
+        ):
+            with pytest.raises(KabaoError) as refused:
+                await act
+            assert refused.value.code is STORE_CLOSED
+
+
+async def test_a_cashiers_name_is_sealed_in_the_database(house: make.House) -> None:
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+        cashier = await make.cashier(conn, house, store.id, name="欧阳娜娜")
+    async with house.db.read() as conn:
+        sealed = await fetch_value(conn, "select name from merchants.cashier")
+        assert "欧阳".encode() not in bytes(sealed)
+        assert await house.merchants.names(conn, [cashier]) == {cashier.id: "欧阳娜娜"}
+
+
+async def test_a_cashier_becomes_supervisor_and_leaves(house: make.House) -> None:
+    merchants = house.merchants
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+        terminal = await make.terminal(conn, house, store.id)
+        cashier = await make.cashier(conn, house, store.id)
+        lead = await merchants.set_cashier_role(conn, cashier.id, CashierRole.SUPERVISOR)
+        assert lead.role is CashierRole.SUPERVISOR
+        shift = await merchants.begin_shift(conn, cashier.id, terminal.id)
+        gone = await merchants.dismiss_cashier(conn, cashier.id)
+        assert gone.state is CashierState.LEFT
+        assert not (await merchants.get_shift(conn, shift.id)).is_open
+        with pytest.raises(KabaoError) as refused:
+            await merchants.set_cashier_role(conn, cashier.id, CashierRole.CASHIER)
+        assert refused.value.code is CASHIER_NOT_ACTIVE
+
+
+async def test_a_shift_is_one_cashier_at_a_terminal_of_the_store(house: make.House) -> None:
+    merchants = house.merchants
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+        other = await make.store(conn, house, "别处")
+        terminal = await make.terminal(conn, house, store.id)
+        far = await make.terminal(conn, house, other.id)
+        blocked = await make.terminal(conn, house, store.id)
+        await merchants.set_terminal_state(conn, blocked.id, TerminalState.BLOCKED)
+        cashier = await make.cashier(conn, house, store.id)
+
+        async def refused(cashier: str, terminal: str) -> Code:
+            with pytest.raises(KabaoError) as error:
+                await merchants.begin_shift(conn, cashier, terminal)
+            return error.value.code
+
+        assert await refused(cashier.id, far.id) is TERMINAL_ELSEWHERE
+        assert await refused(cashier.id, blocked.id) is TERMINAL_NOT_ACTIVE
+        assert await refused(NOBODY, terminal.id) is NOT_FOUND
+        assert await refused(cashier.id, NOBODY) is NOT_FOUND
+        shift = await merchants.begin_shift(conn, cashier.id, terminal.id)
+        assert (shift.store, shift.is_open) == (store.id, True)
+        assert await refused(cashier.id, terminal.id) is SHIFT_OPEN
+        house.clock.advance(timedelta(hours=8))
+        closed = await merchants.end_shift(conn, shift.id)
+        assert closed.closed_at == make.START + timedelta(hours=8)
+        with pytest.raises(KabaoError) as error:
+            await merchants.end_shift(conn, shift.id)
+        assert error.value.code is SHIFT_CLOSED
+
+
+async def test_a_clock_stepped_back_keeps_no_shift_open(house: make.House) -> None:
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+        terminal = await make.terminal(conn, house, store.id)
+        cashier = await make.cashier(conn, house, store.id)
+        shift = await house.merchants.begin_shift(conn, cashier.id, terminal.id)
+        house.clock.advance(timedelta(hours=-1))
+        closed = await house.merchants.end_shift(conn, shift.id)
+    assert closed.closed_at == shift.opened_at
+
+
+async def test_two_tills_cannot_open_a_shift_for_one_cashier(house: make.House) -> None:
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+        terminals = [await make.terminal(conn, house, store.id) for _ in range(6)]
+        cashier = await make.cashier(conn, house, store.id)
+
+    async def begin(terminal: str) -> Shift | Code:
+        try:
+            async with house.db.transaction() as conn:
+                return await house.merchants.begin_shift(conn, cashier.id, terminal)
+        except KabaoError as refused:
+            return refused.code
+
+    outcomes = await asyncio.gather(*(begin(terminal.id) for terminal in terminals))
+    assert sum(isinstance(outcome, Shift) for outcome in outcomes) == 1
+    assert outcomes.count(SHIFT_OPEN) == 5
+
+
+async def plan(house: make.House, store_company: str, **said: int) -> FeePlan:
+    async with house.db.transaction() as conn:
+        return await house.merchants.fees.add_plan(
+            conn, NewFeePlan(company=store_company, name="plan", **said)
+        )
+
+
+async def test_the_plan_of_a_day_holds_whenever_it_is_asked(house: make.House) -> None:
+    merchants = house.merchants
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+    first = await plan(house, store.company, rate_bp=60)
+    second = await plan(house, store.company, rate_bp=30, max_fen=100)
+    later, end = TODAY + timedelta(days=10), TODAY + timedelta(days=20)
+    async with house.db.transaction() as conn:
+        await merchants.fees.put_term(conn, store.id, first.id, TODAY)
+        await merchants.fees.put_term(conn, store.id, second.id, later)
+        await merchants.fees.put_term(conn, store.id, None, end)
+    await merchants.refresh()
+    assert merchants.fee_plan(store.id) == first
+    assert merchants.fee_plan(store.id, TODAY - timedelta(days=1)) is None
+    house.clock.advance(timedelta(days=30))
+    assert merchants.fee_plan(store.id) is None
+    assert merchants.fee_plan(store.id, later - timedelta(days=1)) == first
+    assert merchants.fee_plan(store.id, later) == second
+    assert merchants.fee_plan(store.id, end - timedelta(days=1)) == second
+    async with house.db.read() as conn:
+        terms = await merchants.fees.terms(conn, store.id, after=TODAY, limit=9)
+    assert [term.plan for term in terms] == [second.id, None]
+
+
+async def test_only_the_future_of_fees_can_be_changed(house: make.House) -> None:
+    fees = house.merchants.fees
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+    agreed = await plan(house, store.company)
+    tomorrow = TODAY + timedelta(days=1)
+    async with house.db.transaction() as conn:
+        with pytest.raises(KabaoError) as refused:
+            await fees.put_term(conn, store.id, agreed.id, TODAY - timedelta(days=1))
+        assert refused.value.code is FEE_TERM_BEGUN
+        await fees.put_term(conn, store.id, agreed.id, TODAY)
+        with pytest.raises(KabaoError) as refused:
+            await fees.put_term(conn, store.id, None, TODAY)
+        assert refused.value.code is FEE_TERM_BEGUN
+        await fees.put_term(conn, store.id, agreed.id, tomorrow)
+        replaced = await fees.put_term(conn, store.id, None, tomorrow)
+        assert replaced.plan is None
+        for act in (
+            fees.put_term(conn, NOBODY, agreed.id, tomorrow),
+            fees.put_term(conn, store.id, NOBODY, tomorrow),
+            fees.add_plan(conn, NewFeePlan(company=NOBODY, name="x")),
+        ):
+            with pytest.raises(KabaoError) as refused:
+                await act
+            assert refused.value.code is NOT_FOUND
+    await house.merchants.refresh()
+    assert house.merchants.fee_plan(store.id, tomorrow) is None
+
+
+async def test_an_unreachable_database_does_not_undo_a_commit(tmp_path: Path) -> None:
+    gone = Database("postgresql://nobody@127.0.0.1:1/none", max_size=1)
+    await make.House(gone, tmp_path).merchants.catch_up()
