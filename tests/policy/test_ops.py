@@ -100,7 +100,7 @@ def test_everything_that_holds_is_explained(policy: Policy) -> None:
     assert law.why == "national since 2025-05-01, in place of 0 days by CR-23 (platform)"
     assert law.holds_from == date(2025, 5, 1)
 
-    local = by_name[names.CUSTODY_LOCAL_BP]
+    local = by_name[names.CUSTODY_LOCAL_RATIO_BP]
     assert (local.shown, local.article, local.standing) == (
         "40.00 %",
         "SHI19 art. 11",
@@ -123,13 +123,25 @@ def test_a_draft_law_is_compared_with_what_holds(policy: Policy) -> None:
     ]
 
 
-def test_a_draft_that_a_programme_would_break_says_so(policy: Policy) -> None:
-    draft = make.policy(make.DRAFT + make.rule(value="300_000", more='bound = "max"'))
+def test_a_value_that_a_later_law_forbids_lapses_on_its_day() -> None:
+    now, day = make.policy(), date(2027, 1, 1)
+    then = make.policy(make.DRAFT + make.rule(value="300_000", more='bound = "max"'))
+    mine = {LIMIT: 400_000}
+    for on, worth in ((day - timedelta(days=1), 400_000), (day, 300_000)):
+        held = then.rules(jurisdiction="beijing", on=on, overrides=mine, lapse=True)
+        assert held.int(LIMIT) == worth
     with pytest.raises(KabaoError, match=r"T1 art\. 1, draft") as no:
-        policy.compare(
-            draft, jurisdiction="beijing", on=date(2027, 1, 1), overrides={LIMIT: 400_000}
-        )
+        then.rules(jurisdiction="beijing", on=day, overrides=mine)
     assert no.value.code.name == "policy_loosened"
+    assert now.compare(then, jurisdiction="beijing", on=day, overrides=mine) == [
+        Difference(LIMIT, "4,000.00 yuan", "3,000.00 yuan", "CR-12 (T1 art. 1, draft)")
+    ]
+    why = {
+        line.name: line.why for line in then.explain(jurisdiction="beijing", on=day, overrides=mine)
+    }[LIMIT]
+    assert why == (
+        "draft since 2027-01-01; the programme's 4,000.00 yuan has lapsed, being out of bounds"
+    )
 
 
 def test_the_shipped_packs_load() -> None:

@@ -50,13 +50,13 @@ BEGINNINGS = [
     ("beijing", names.CARD_RETURN_PAY_OTHER_DAYS, "2022-06-01", 15, 15, "CR-34"),
     ("beijing", names.RETENTION_TRADE_YEARS, "2022-06-01", 5, 5, "CR-35"),
     ("beijing", names.ISSUER_FILING_FROM_FEN, "2023-09-01", 0, 50_000_000, "CR-36"),
-    ("beijing", names.CUSTODY_LOCAL_BP, "2023-09-01", 0, 4000, "CR-36"),
+    ("beijing", names.CUSTODY_LOCAL_RATIO_BP, "2023-09-01", 0, 4000, "CR-36"),
     ("shanghai", names.REPORT_OUTFLOW_DAY_OF_MONTH, "2019-01-01", 0, 25, "CR-38"),
     ("shanghai", names.CLOSURE_TELLS_EACH_HOLDER, "2019-01-01", False, True, "CR-38"),
     ("shanghai", names.CUSTODY_LOCAL_FROM_FEN, "2019-05-01", 0, 20_000_001, "CR-39"),
-    ("shanghai", names.CUSTODY_LOCAL_BP, "2019-05-01", 0, 4000, "CR-39"),
-    ("shanghai", names.CUSTODY_SPECIAL_BP, "2019-05-01", 0, 10_000, "CR-39"),
-    ("shanghai", names.CUSTODY_SPECIAL_BP, "2024-05-01", 10_000, 10_000, "CR-40"),
+    ("shanghai", names.CUSTODY_LOCAL_RATIO_BP, "2019-05-01", 0, 4000, "CR-39"),
+    ("shanghai", names.CUSTODY_SPECIAL_RATIO_BP, "2019-05-01", 0, 10_000, "CR-39"),
+    ("shanghai", names.CUSTODY_SPECIAL_RATIO_BP, "2024-05-01", 10_000, 10_000, "CR-40"),
 ]
 
 
@@ -148,7 +148,7 @@ BOUNDS = [
     ("shanghai", names.REPORT_OUTFLOW_DAY_OF_MONTH, (25,), 24, "CR-38"),
     ("national", names.CASH_OUT_MAX_FEN, (9_999, 10_000), 10_001, "CR-21"),
     ("national", names.CUSTODY_GROUP_BP, (3000, 3001), 2999, "CR-50"),
-    ("shanghai", names.CUSTODY_LOCAL_BP, (4000, 4001), 3999, "CR-40"),
+    ("shanghai", names.CUSTODY_LOCAL_RATIO_BP, (4000, 4001), 3999, "CR-40"),
     ("national", names.PIN_TRIES_COUNT, (3, 4, 5), 6, "R-01"),
     ("national", names.PIN_LOCK_MINUTES, (30, 31, 1440), 29, "R-01"),
     ("national", names.PIN_LENGTH_DIGITS, (6, 7), 5, "R-01"),
@@ -199,10 +199,7 @@ def test_constants_are_named_after_their_rules() -> None:
     for constant, name in vars(names).items():
         if constant.isupper() and isinstance(name, str):
             assert name in KINDS
-            # KEY_TTL_SECONDS is key.ttl_seconds; a middle word may be left out before _BP.
-            assert re.sub(r"[._]", "", name).upper().replace("RATIO", "") == re.sub(
-                "_", "", constant
-            ).replace("RATIO", "")
+            assert name.upper().replace(".", "_") == constant
 
 
 UNITS_BY_ENDING = {
@@ -252,7 +249,7 @@ def test_what_a_lawyer_should_look_at_is_marked(policy: Policy) -> None:
         return rules(policy, jurisdiction).settled[name].row.standing
 
     assert standing("national", names.PURCHASE_TRANSFER_TRACEABLE_COUNTS) is Standing.UNCONFIRMED
-    assert standing("shanghai", names.CUSTODY_LOCAL_BP) is Standing.UNCONFIRMED
+    assert standing("shanghai", names.CUSTODY_LOCAL_RATIO_BP) is Standing.UNCONFIRMED
     assert standing("national", names.ISSUER_BALANCE_GROUP_BP) is Standing.UNCONFIRMED
     assert standing("national", names.CARD_RETURN_WINDOW_DAYS) is Standing.VERIFIED
     assert standing("national", names.PIN_TRIES_COUNT) is Standing.HOUSE

@@ -91,11 +91,17 @@ class Book(msgspec.Struct, frozen=True):
         return bisect_right(edges, on) - 1
 
     def resolve(
-        self, jurisdiction: str, on: date, overrides: Mapping[str, object] = NO_OVERRIDES
+        self,
+        jurisdiction: str,
+        on: date,
+        overrides: Mapping[str, object] = NO_OVERRIDES,
+        *,
+        lapse: bool = False,
     ) -> Rules:
         """The rules of that day.
 
-        Raises `unknown_jurisdiction`, `bad_policy_override`, `policy_loosened`.
+        Raises `unknown_jurisdiction`, `bad_policy_override` and, unless values
+        beyond a bound are to `lapse`, `policy_loosened`.
         """
         segment = self.segment(jurisdiction, on)
         edges = self.edges[jurisdiction]
@@ -107,7 +113,7 @@ class Book(msgspec.Struct, frozen=True):
         for name, value in overrides.items():
             if name not in settled:
                 raise BAD_OVERRIDE.error(f"There is no rule {name}.", field=name)
-            settled[name] = override(settled[name], value)
+            settled[name] = override(settled[name], value, lapse=lapse)
         return Rules(
             jurisdiction=jurisdiction,
             holds_from=edges[segment],
@@ -125,11 +131,11 @@ class Book(msgspec.Struct, frozen=True):
         )
 
 
-def override(settled: Settled, value: object) -> Settled:
+def override(settled: Settled, value: object, *, lapse: bool = False) -> Settled:
     """The programme's own value in place of the packs'.
 
-    Raises `bad_policy_override` for a value of the wrong kind and
-    `policy_loosened`, naming the row, for one beyond a bound.
+    Raises `bad_policy_override` for a value of the wrong kind. For one beyond a
+    bound it raises `policy_loosened`, naming the row, or lets it lapse.
     """
     name, unit = settled.row.name, settled.row.unit
     frozen = tuple(value) if isinstance(value, list) else value
@@ -137,15 +143,19 @@ def override(settled: Settled, value: object) -> Settled:
     if wrong is not None:
         raise BAD_OVERRIDE.error(f"{name}: {wrong}.", field=name)
     assert isinstance(frozen, int | str | tuple)
-    for row in (settled.row, *settled.beneath):
-        if not allows(row, frozen):
-            raise LOOSENED.error(
-                f"{name}: {shown(frozen, unit)} is not allowed to a programme; "
-                f"{cited(row)} asks for {bound_in_words(row)}.",
-                rule=row.row,
-                field=name,
-            )
-    return Settled(frozen, settled.row, settled.beneath, by_programme=True)
+    breached = next(
+        (row for row in (settled.row, *settled.beneath) if not allows(row, frozen)), None
+    )
+    if breached is None:
+        return msgspec.structs.replace(settled, value=frozen, by_programme=True)
+    if lapse:
+        return msgspec.structs.replace(settled, lapsed=frozen)
+    raise LOOSENED.error(
+        f"{name}: {shown(frozen, unit)} is not allowed to a programme; "
+        f"{cited(breached)} asks for {bound_in_words(breached)}.",
+        rule=breached.row,
+        field=name,
+    )
 
 
 def allows(row: Row, value: Value) -> bool:

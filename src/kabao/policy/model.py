@@ -149,12 +149,16 @@ class Citation(msgspec.Struct, frozen=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What a rule is worth, the row that says so, and the rows it stands on."""
+    """What a rule is worth, the row that says so, and the rows it stands on.
+
+    `lapsed` is a programme's own value that a bound no longer allows.
+    """
 
     value: Value
     row: Row
     beneath: tuple[Row, ...] = ()
     by_programme: bool = False
+    lapsed: Value | None = None
 
     @property
     def pack(self) -> str:

@@ -32,7 +32,7 @@ CACHED_RULES = 2000
 MAX_HISTORY = 200
 MAX_REASON, MAX_PERSON = 500, 100
 
-_Key = tuple[str, int, tuple[tuple[str, str, object], ...]]
+_Key = tuple[str, int, bool, tuple[tuple[str, str, object], ...]]
 
 
 class Policy:
@@ -64,18 +64,26 @@ class Policy:
         return tuple(sorted(self._book.chains))
 
     def rules(
-        self, *, jurisdiction: str, on: date, overrides: Mapping[str, object] = NO_OVERRIDES
+        self,
+        *,
+        jurisdiction: str,
+        on: date,
+        overrides: Mapping[str, object] = NO_OVERRIDES,
+        lapse: bool = False,
     ) -> Rules:
         """What holds that day for a programme with these values of its own.
 
         The same object is returned while nothing changes, so callers may keep
-        what they derive from it as long as they get it. Raises
-        `unknown_jurisdiction`, `bad_policy_override`, `policy_loosened`.
+        what they derive from it as long as they get it. With `lapse` a value
+        that a later law no longer allows gives way to the law, so that a till
+        does not stop on the day the law begins; whoever sets values leaves it
+        off. Raises `unknown_jurisdiction`, `bad_policy_override` and, without
+        `lapse`, `policy_loosened`.
         """
-        key = (jurisdiction, self._book.segment(jurisdiction, on), _frozen(overrides))
+        key = (jurisdiction, self._book.segment(jurisdiction, on), lapse, _frozen(overrides))
         found = self._rules.get(key)
         if found is None:
-            found = self._book.resolve(jurisdiction, on, overrides)
+            found = self._book.resolve(jurisdiction, on, overrides, lapse=lapse)
             if len(self._rules) >= CACHED_RULES:
                 self._rules.clear()
             self._rules[key] = found
@@ -85,7 +93,7 @@ class Policy:
         self, *, jurisdiction: str, on: date, overrides: Mapping[str, object] = NO_OVERRIDES
     ) -> list[Explained]:
         """Everything that holds that day, with its text and why it and no other."""
-        rules = self.rules(jurisdiction=jurisdiction, on=on, overrides=overrides)
+        rules = self.rules(jurisdiction=jurisdiction, on=on, overrides=overrides, lapse=True)
         return wording.explain(
             rules, {name: pack.sources for name, pack in self._book.packs.items()}
         )
@@ -98,13 +106,10 @@ class Policy:
         on: date,
         overrides: Mapping[str, object] = NO_OVERRIDES,
     ) -> list[Difference]:
-        """What would change under another policy, such as one loaded with a draft law.
-
-        Raises `policy_loosened` when the programme's own values break the draft.
-        """
+        """What would change under another policy, such as one loaded with a draft law."""
         return wording.compare(
-            self.rules(jurisdiction=jurisdiction, on=on, overrides=overrides),
-            other.rules(jurisdiction=jurisdiction, on=on, overrides=overrides),
+            self.rules(jurisdiction=jurisdiction, on=on, overrides=overrides, lapse=True),
+            other.rules(jurisdiction=jurisdiction, on=on, overrides=overrides, lapse=True),
         )
 
     async def refresh(self, conn: Conn) -> bool:

@@ -109,15 +109,21 @@ def _explained(name: str, settled: Settled, sources: Mapping[str, Mapping[str, s
 
 def _why(settled: Settled) -> str:
     row = settled.row
-    since = "" if row.holds_from == date.min else f" since {row.holds_from.isoformat()}"
+    over = settled.beneath
     if settled.by_programme:
-        head = "set by the programme"
-        over = (row, *settled.beneath)
+        why, over = "set by the programme", (row, *over)
+    elif row.holds_from == date.min:
+        why = row.pack
     else:
-        head = f"{row.pack}{since}"
-        over = settled.beneath
-    told = "; ".join(f"{shown(each.value, each.unit)} by {cited(each)}" for each in over)
-    return f"{head}, in place of {told}" if told else head
+        why = f"{row.pack} since {row.holds_from.isoformat()}"
+    if over:
+        told = (f"{shown(each.value, each.unit)} by {cited(each)}" for each in over)
+        why += f", in place of {'; '.join(told)}"
+    if settled.lapsed is not None:
+        why += (
+            f"; the programme's {shown(settled.lapsed, row.unit)} has lapsed, being out of bounds"
+        )
+    return why
 
 
 class Difference(msgspec.Struct, frozen=True):
