@@ -114,7 +114,8 @@ class Payments:
 
         `covers` tells whether the caller's scope covers an issuer's cards: only
         then may a card be named by its id alone. The future ends in the
-        payment, declined ones included, or in a KabaoError: `unavailable`, `in_doubt`, `idempotency_key_reused`.
+        payment, declined ones included, or in a KabaoError: `unavailable`,
+        `in_doubt`, `idempotency_key_reused`.
         """
 
         def ask(found: Resolved | None) -> Command[Any]:

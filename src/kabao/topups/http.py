@@ -1,0 +1,218 @@
+"""The HTTP door of top-ups."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Request, get, post
+from msgspec import Meta
+
+from kabao.base.clock import rfc3339
+from kabao.base.db import Database
+from kabao.base.errors import INVALID, NOT_FOUND
+from kabao.base.ids import from_edge, to_edge
+from kabao.base.web.binding import KEYED
+from kabao.base.web.fields import (
+    KEY_HEADER,
+    Amount,
+    Currency,
+    EdgeId,
+    RequestBody,
+    ShortText,
+    idempotency_key,
+)
+from kabao.base.web.pages import Cursor, IdPosition, Limit, Page, page, position
+from kabao.base.web.principal import Principal, requires
+from kabao.cards.model import CardRef, Source
+from kabao.merchants.ops import Merchants
+from kabao.org.model import Store
+from kabao.org.ops import Org
+from kabao.topups.model import TopUp
+from kabao.topups.ops import NewTopUp, TopUps
+from kabao.vault.ops import Vault
+
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+
+
+class TopUpBody(RequestBody, frozen=True):
+    """A top-up to make: the card by its id, or by what the customer shows."""
+
+    amount: Amount
+    currency: Currency
+    channel: Annotated[Literal["cash"], Meta(description="Cash at a counter.")]
+    store: EdgeId
+    card: EdgeId | None = None
+    source: Source | None = None
+    terminal: EdgeId | None = None
+    cashier: EdgeId | None = None
+    reference: ShortText | None = None
+    payer: EdgeId | None = None
+
+
+class VoidBody(RequestBody, frozen=True):
+    """Who confirms the void."""
+
+    supervisor: EdgeId | None = None
+
+
+class TopUpCard(msgspec.Struct, frozen=True):
+    """The card that was loaded."""
+
+    id: str
+    last4: str
+
+
+class TopUpView(msgspec.Struct, frozen=True):
+    """A top-up as the outside sees it."""
+
+    id: str
+    status: str
+    amount: int
+    currency: str
+    channel: str
+    card: TopUpCard
+    balance_after: int
+    store: str
+    terminal: str | None
+    cashier: str | None
+    reference: str | None
+    created_at: str
+
+
+def topup_view(t: TopUp) -> TopUpView:
+    """A top-up for the outside."""
+    return TopUpView(
+        to_edge("top", t.id),
+        t.status,
+        t.amount_fen,
+        t.currency,
+        t.channel,
+        TopUpCard(to_edge("card", t.card), t.last4),
+        t.balance_after_fen,
+        to_edge("sto", t.store),
+        to_edge("ter", t.terminal) if t.terminal else None,
+        to_edge("csh", t.cashier) if t.cashier else None,
+        t.reference,
+        rfc3339(t.created_us),
+    )
+
+
+@post("/v1/topups", guards=[requires("topups:write")], status_code=201, opt=KEYED, tags=["topups"])
+async def create(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    data: TopUpBody,
+    topups: TopUps,
+    org: Org,
+    merchants: Merchants,
+    vault: Vault,
+) -> TopUpView:
+    """Load a card with cash at a counter."""
+    if (data.card is None) == (data.source is None):
+        raise INVALID.error("Name the card by its id or by its source.", field="source")
+    key = idempotency_key(request.headers.get(KEY_HEADER))
+    store = _store(org, principal, data.store)
+    till = merchants.till(
+        store.id,
+        from_edge("ter", data.terminal, field="terminal") if data.terminal else None,
+        from_edge("csh", data.cashier, field="cashier") if data.cashier else None,
+    )
+    new = NewTopUp(
+        principal.company,
+        f"topup/{key}",
+        vault.mac("idempotency", _canonical(data))[:16],
+        data.source or CardRef(data.card or ""),
+        data.amount,
+        data.currency,
+        store,
+        till,
+        data.reference,
+        from_edge("cus", data.payer, field="payer") if data.payer else None,
+    )
+    return topup_view(await topups.load(new))
+
+
+@post(
+    "/v1/topups/{topup:str}/void",
+    guards=[requires("topups:void")],
+    status_code=200,
+    opt=KEYED,
+    tags=["topups"],
+)
+async def void(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    topup: EdgeId,
+    data: VoidBody,
+    topups: TopUps,
+    org: Org,
+    db: Database,
+    vault: Vault,
+) -> TopUpView:
+    """Undo a top-up made by mistake, in the same shift, while none of it is spent."""
+    found = await _find(principal, topup, topups, org, db)
+    key = idempotency_key(request.headers.get(KEY_HEADER))
+    mac = vault.mac("idempotency", _canonical([found.id, data]))[:16]
+    supervisor = from_edge("csh", data.supervisor, field="supervisor") if data.supervisor else None
+    return topup_view(
+        await topups.void(principal.company, f"topup-void/{key}", mac, found, supervisor)
+    )
+
+
+@get("/v1/topups/{topup:str}", guards=[requires("topups:read")], tags=["topups"])
+async def show(
+    principal: Principal, topup: EdgeId, topups: TopUps, org: Org, db: Database
+) -> TopUpView:
+    """A top-up as it is now."""
+    return topup_view(await _find(principal, topup, topups, org, db))
+
+
+@get("/v1/topups", guards=[requires("topups:read")], tags=["topups"])
+async def search(
+    principal: Principal,
+    topups: TopUps,
+    org: Org,
+    db: Database,
+    card: EdgeId | None = None,
+    reference: ShortText | None = None,
+    limit: Limit = 50,
+    cursor: Cursor | None = None,
+) -> Page[TopUpView]:
+    """Top-ups, newest first."""
+    before = position(cursor, tuple[IdPosition])
+    async with db.read() as conn:
+        found = await topups.search(
+            conn,
+            stores=org.stores_within(principal.companies, principal.stores),
+            card=from_edge("card", card, field="card") if card else None,
+            reference=reference,
+            before=before[0] if before else None,
+            limit=limit + 1,
+        )
+    return page(found, limit, topup_view, lambda t: (t.id,))
+
+
+def _store(org: Org, principal: Principal, ident: str) -> Store:
+    """A store inside the key's scope. Raises `not_found`."""
+    store = org.store(from_edge("sto", ident, field="store"))
+    if (
+        store is None
+        or not principal.may_see_store(store.id)
+        or not principal.may_see_company(store.company)
+    ):
+        raise NOT_FOUND.error("There is no such store for this key.", field="store")
+    return store
+
+
+async def _find(principal: Principal, ident: str, topups: TopUps, org: Org, db: Database) -> TopUp:
+    """A top-up inside the key's scope. Raises `not_found`."""
+    async with db.read() as conn:
+        found = await topups.get(conn, from_edge("top", ident))
+    within = org.stores_within(principal.companies, principal.stores)
+    if within is not None and found.store not in within:
+        raise NOT_FOUND.error("There is no such top-up.")
+    return found
+
+
+ROUTES = [create, void, show, search]

@@ -1,0 +1,271 @@
+"""What a top-up is, and its rules: pure, on a locked root. Amounts in fen."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from kabao.base.errors import Code, Kind, code
+from kabao.cards.limits import OVER_BALANCE_LIMIT, SECRET_NOT_ACCEPTED, judge_secret
+from kabao.cards.model import CardClass, Proof, Resolved
+from kabao.ledger.lots import Derived
+from kabao.ledger.model import (
+    Account,
+    CommandBase,
+    Decision,
+    Event,
+    Lot,
+    Moment,
+    Move,
+    Purpose,
+    Root,
+    RootState,
+    RowWriter,
+)
+from kabao.policy import names
+from kabao.policy.choices import VoidWindow
+from kabao.policy.model import Rules
+
+TOPUP_STOPPED = code("topup_stopped", Kind.REFUSED, "Top-ups are switched off.")
+CARD_CANNOT_LOAD = code("card_cannot_be_loaded", Kind.REFUSED, "The card cannot be loaded now.")
+AMOUNT_OUT_OF_RANGE = code("amount_out_of_range", Kind.REFUSED, "A top-up may not be that large.")
+CARD_NOT_FOUND = code("card_not_accepted_for_topup", Kind.REFUSED, "The card was not accepted.")
+NEEDS_TRANSFER = code(
+    "bank_transfer_needed", Kind.REFUSED, "A sum like this must come by bank transfer."
+)
+ALREADY_VOIDED = code("topup_already_voided", Kind.CONFLICT, "The top-up was voided before.")
+SPENT = code("topup_already_spent", Kind.REFUSED, "Part of the top-up was spent or is held.")
+VOID_TOO_LATE = code("topup_void_too_late", Kind.REFUSED, "The top-up cannot be voided any more.")
+NEEDS_SUPERVISOR = code("supervisor_needed", Kind.REFUSED, "A supervisor must confirm this.")
+
+
+class Status(StrEnum):
+    """Cash is there when it is counted: confirmed at once (T-20)."""
+
+    CONFIRMED = "confirmed"
+    VOIDED = "voided"
+
+
+class TopUp(msgspec.Struct, frozen=True):
+    """A top-up as stored."""
+
+    id: str
+    company: str
+    root: str
+    card: str
+    last4: str
+    store: str
+    terminal: str | None
+    cashier: str | None
+    shift: str | None
+    channel: str
+    reference: str | None
+    amount_fen: int
+    currency: str
+    status: str
+    balance_after_fen: int
+    confirmed_by: str | None
+    """The supervisor who confirmed a void."""
+    created_us: int
+    day: int
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A refusal that leaves a trace: a wrong secret is counted."""
+
+    code: str
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What an event tells of a top-up."""
+
+    topup: str
+    card: str
+    store: str
+    amount: int
+    currency: str
+    balance_after: int
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What a void must see under the lock: the top-up, and what is left of its lot."""
+
+    topup: TopUp
+    derived: Derived
+
+
+def check_amount(rules: Rules, amount_fen: int, *, by_unit: bool) -> None:
+    """Policy's bounds on one cash top-up (L-14, CR-09). Raises the rule that refuses."""
+    low, high = names.TOPUP_SINGLE_MIN_FEN, names.TOPUP_SINGLE_MAX_FEN
+    cash = names.TOPUP_CASH_MAX_FEN
+    if amount_fen < rules.int(low):
+        raise AMOUNT_OUT_OF_RANGE.error(
+            f"At least {rules.int(low)} fen.", rule=rules.row(low), field="amount"
+        )
+    for name in (high, cash):
+        if amount_fen > rules.int(name):
+            raise AMOUNT_OUT_OF_RANGE.error(
+                f"At most {rules.int(name)} fen.", rule=rules.row(name), field="amount"
+            )
+    threshold = (
+        names.PURCHASE_TRANSFER_UNIT_FROM_FEN
+        if by_unit
+        else names.PURCHASE_TRANSFER_PERSON_FROM_FEN
+    )
+    if amount_fen >= rules.int(threshold):
+        raise NEEDS_TRANSFER.error(rule=rules.row(threshold), field="amount")
+
+
+class Load(CommandBase, frozen=True, kw_only=True):
+    """Load a card with cash."""
+
+    topup: TopUp
+    source: Resolved
+    rules: Rules
+    card_class: CardClass
+    selling_company: str
+    payer: str | None
+    insert: RowWriter
+
+    def recall(self, result: bytes) -> Any:
+        """The first answer again."""
+        return msgspec.json.decode(result, type=TopUp)
+
+    def decide(self, root: Root | None, moment: Moment, loaded: Any) -> Decision:
+        """Under the lock: the secret, the state, the limit after credit."""
+        del loaded
+        if root is None or (root.card, root.secret_version) != (
+            self.source.card,
+            self.source.secret_version,
+        ):
+            raise SECRET_NOT_ACCEPTED.error()
+        counters: dict[str, int] = {}
+        if self.source.proof != Proof.SCOPE:
+            judged = judge_secret(root, self.source.proof, self.rules, moment)
+            counters = judged.set
+            if not judged.accepted:
+                return Decision(
+                    result=Refused(SECRET_NOT_ACCEPTED.name), set=counters, remember=False
+                )
+        if root.state == RootState.INACTIVE and self.source.proof != Proof.SCOPE:
+            return Decision(result=Refused(SECRET_NOT_ACCEPTED.name), remember=False)
+        if root.state != RootState.ACTIVE or (
+            root.valid_until is not None and moment.day > root.valid_until
+        ):
+            raise CARD_CANNOT_LOAD.error(rule="P-10")
+        self._check_limit(root)
+        amount = self.topup.amount_fen
+        after = msgspec.structs.replace(
+            self.topup,
+            balance_after_fen=root.available_fen + amount,
+            created_us=moment.us,
+            day=moment.day.toordinal(),
+        )
+        return Decision(
+            result=after,
+            moves=(Move(Account.CASH, Account.PRINCIPAL, amount, Purpose.LOAD, self.topup.store),),
+            set=counters or None,
+            lot=Lot(
+                amount,
+                0,
+                amount,
+                moment.day,
+                self.topup.store,
+                self.selling_company,
+                self.topup.channel,
+                self.payer,
+            ),
+            rows=((self.insert, after),),
+            events=(Event("topup.confirmed", told(after)),),
+        )
+
+    def _check_limit(self, root: Root) -> None:
+        name = (
+            names.CARD_LIMIT_REGISTERED_FEN
+            if self.card_class is CardClass.REGISTERED
+            else names.CARD_LIMIT_BEARER_FEN
+        )
+        if root.balance_fen + self.topup.amount_fen > self.rules.int(name):
+            raise OVER_BALANCE_LIMIT.error(
+                f"A {self.card_class} card may hold {self.rules.int(name)} fen at most.",
+                rule=self.rules.row(name),
+                field="amount",
+            )
+
+
+class Void(CommandBase, frozen=True, kw_only=True):
+    """Undo a top-up: exactly its lot, and only while all of it is there."""
+
+    topup: str
+    shift: str | None
+    supervisor: str | None
+    rules: Rules
+    update: RowWriter
+
+    def recall(self, result: bytes) -> Any:
+        """The first answer again."""
+        return msgspec.json.decode(result, type=TopUp)
+
+    def decide(self, root: Root | None, moment: Moment, loaded: Known) -> Decision:
+        """Under the lock: the window, the supervisor, and that nothing is spent."""
+        assert root is not None
+        topup = loaded.topup
+        if topup.status == Status.VOIDED:
+            raise ALREADY_VOIDED.error()
+        self._check_window(topup, moment)
+        needs = names.TOPUP_VOID_NEEDS_SUPERVISOR
+        if self.rules.flag(needs) and (self.supervisor is None or self.supervisor == topup.cashier):
+            raise NEEDS_SUPERVISOR.error(rule=self.rules.row(needs), field="supervisor")
+        left = next((one.principal_fen for one in loaded.derived.left if one.lot.op == topup.id), 0)
+        if left < topup.amount_fen or root.principal_fen < topup.amount_fen:
+            raise SPENT.error(rule=self.rules.row(names.TOPUP_VOID_UNSPENT_ONLY))
+        after = msgspec.structs.replace(
+            topup,
+            status=Status.VOIDED,
+            confirmed_by=self.supervisor,
+            balance_after_fen=root.available_fen - topup.amount_fen,
+        )
+        return Decision(
+            result=after,
+            moves=(
+                Move(
+                    Account.PRINCIPAL,
+                    Account.CASH,
+                    topup.amount_fen,
+                    Purpose.LOAD_VOID,
+                    topup.store,
+                    topup.id,
+                ),
+            ),
+            rows=((self.update, after),),
+            events=(Event("topup.voided", told(after)),),
+            loaded=msgspec.structs.replace(loaded, topup=after),
+        )
+
+    def _check_window(self, topup: TopUp, moment: Moment) -> None:
+        name = names.TOPUP_VOID_WINDOW
+        match VoidWindow(self.rules.text(name)):
+            case VoidWindow.SAME_SHIFT:
+                inside = topup.shift is not None and topup.shift == self.shift
+            case VoidWindow.SAME_BUSINESS_DAY:
+                inside = topup.day == moment.day.toordinal()
+        if not inside:
+            raise VOID_TOO_LATE.error(rule=self.rules.row(name))
+
+
+def told(topup: TopUp) -> Told:
+    """What an event tells of a top-up."""
+    return Told(
+        topup.id,
+        topup.card,
+        topup.store,
+        topup.amount_fen,
+        topup.currency,
+        topup.balance_after_fen,
+    )
+
+
+REFUSALS: dict[str, Code] = {SECRET_NOT_ACCEPTED.name: SECRET_NOT_ACCEPTED}
+"""Refusals that leave a trace, by name."""

@@ -1,0 +1,242 @@
+"""The verbs of topping up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from kabao.base.clock import BusinessDays, Clock
+from kabao.base.db import Conn, Database
+from kabao.base.errors import NOT_FOUND
+from kabao.base.ids import Ids
+from kabao.cards.limits import SECRET_NOT_ACCEPTED
+from kabao.cards.model import Proof, Resolved, Source
+from kabao.cards.ops import Cards
+from kabao.customers.model import CustomerKind
+from kabao.customers.ops import Customers
+from kabao.ledger.model import Dimensions
+from kabao.ledger.ops import Ledger
+from kabao.merchants.model import CashierRole, Till
+from kabao.merchants.ops import Merchants
+from kabao.org.model import Store
+from kabao.org.ops import Org
+from kabao.policy import names
+from kabao.policy.choices import Switch
+from kabao.policy.ops import Policy
+from kabao.topups import sql
+from kabao.topups.model import (
+    NEEDS_SUPERVISOR,
+    REFUSALS,
+    TOPUP_STOPPED,
+    Known,
+    Load,
+    Refused,
+    Status,
+    TopUp,
+    Void,
+    check_amount,
+)
+
+
+class NewTopUp(msgspec.Struct, frozen=True):
+    """A top-up to make, checked for form and scope."""
+
+    company: str
+    key: str
+    mac: bytes
+    source: Source
+    amount_fen: int
+    currency: str
+    store: Store
+    till: Till
+    reference: str | None
+    payer: str | None
+
+
+class TopUps:
+    """Load cards with cash, and undo it."""
+
+    def __init__(
+        self,
+        db: Database,
+        ledger: Ledger,
+        cards: Cards,
+        customers: Customers,
+        merchants: Merchants,
+        org: Org,
+        policy: Policy,
+        clock: Clock,
+        days: BusinessDays,
+        ids: Ids,
+    ) -> None:
+        self._db, self._ledger, self._cards, self._customers = db, ledger, cards, customers
+        self._merchants, self._org, self._policy = merchants, org, policy
+        self._clock, self._days, self._ids = clock, days, ids
+        self._known_loader = self._load_known  # one object: the ledger groups reads by loader
+
+    async def load(self, new: NewTopUp) -> TopUp:
+        """Load a card with cash.
+
+        Raises `secret_not_accepted`, `card_cannot_be_loaded`, `over_balance_limit`,
+        `amount_out_of_range`, `bank_transfer_needed`, `topup_stopped`,
+        `store_outside_group`, and what posting raises.
+        """
+        async with self._db.read() as conn:
+            found = (await self._cards.resolve(conn, [new.source]))[0]
+            card = self._accepted(found, new)
+            unit = await self._paid_by_unit(conn, new.payer)
+        programme = self._cards.programme(card.programme)
+        assert programme is not None, "a card without a programme"
+        for name in (Switch.STOP_SALE, Switch.STOP_TOPUP):
+            rule = self._policy.switched_off(name, programme=programme.id, company=programme.issuer)
+            if rule is not None:
+                raise TOPUP_STOPPED.error(rule=rule)
+        rules = self._cards.rules(card.programme, self._days.of(self._clock.now_us()))
+        check_amount(rules, new.amount_fen, by_unit=unit)
+        topup = self._draft(new, card)
+        command = Load(
+            company=new.company,
+            operation=topup.id,
+            key=new.key,
+            mac=new.mac,
+            root=card.root,
+            dims=_dims(new),
+            topup=topup,
+            source=card,
+            rules=rules,
+            card_class=programme.card_class,
+            selling_company=new.store.company,
+            payer=new.payer,
+            insert=sql.insert_topups,
+        )
+        outcome: TopUp | Refused = await asyncio.shield(self._ledger.post(command))
+        if isinstance(outcome, Refused):
+            raise REFUSALS[outcome.code].error()
+        return outcome
+
+    def _accepted(self, card: Resolved | None, new: NewTopUp) -> Resolved:
+        """The card, if this store may load it. One named by id needs no secret:
+        a top-up only adds value.
+        """
+        if card is None or (
+            card.proof == Proof.SCOPE and not self._org.accepts(card.issuer, new.store.id)
+        ):
+            raise SECRET_NOT_ACCEPTED.error()
+        if card.proof in {Proof.RIGHT, Proof.SCOPE}:
+            self._org.require_accepted(card.issuer, new.store.id)
+        return card
+
+    async def _paid_by_unit(self, conn: Conn, payer: str | None) -> bool:
+        if payer is None:
+            return False
+        return (await self._customers.get(conn, payer)).kind is CustomerKind.UNIT
+
+    def _draft(self, new: NewTopUp, card: Resolved) -> TopUp:
+        till = new.till
+        return TopUp(
+            id=self._ids.new(),
+            company=new.company,
+            root=card.root,
+            card=card.card,
+            last4=card.last4,
+            store=new.store.id,
+            terminal=till.terminal.id if till.terminal else None,
+            cashier=till.cashier.id if till.cashier else None,
+            shift=till.shift.id if till.shift else None,
+            channel="cash",
+            reference=new.reference,
+            amount_fen=new.amount_fen,
+            currency=new.currency,
+            status=Status.CONFIRMED,
+            balance_after_fen=0,
+            confirmed_by=None,
+            created_us=0,
+            day=0,
+        )
+
+    async def void(
+        self, company: str, key: str, mac: bytes, topup: TopUp, supervisor: str | None
+    ) -> TopUp:
+        """Undo a top-up whole.
+
+        Raises `topup_already_voided`, `topup_void_too_late`, `supervisor_needed`,
+        `topup_already_spent`.
+        """
+        if supervisor is not None:
+            self._check_supervisor(topup, supervisor)
+        async with self._db.read() as conn:
+            root = await self._ledger.root(conn, topup.root)
+        assert root is not None, "a top-up without a root"
+        shift = self._merchants.open_shift(topup.cashier) if topup.cashier else None
+        rules = self._cards.rules(root.programme, self._days.of(self._clock.now_us()))
+        command = Void(
+            company=company,
+            operation=self._ids.new(),
+            key=key,
+            mac=mac,
+            root=topup.root,
+            dims=Dimensions(
+                selling_store=topup.store,
+                terminal=topup.terminal,
+                cashier=topup.cashier,
+                shift=topup.shift,
+                channel=topup.channel,
+            ),
+            loader=self._known_loader,
+            wanted=(topup.id, topup.root, rules.text(names.CARD_LOT_ORDER)),
+            topup=topup.id,
+            shift=shift.id if shift else None,
+            supervisor=supervisor,
+            rules=rules,
+            update=sql.update_topups,
+        )
+        voided: TopUp = await asyncio.shield(self._ledger.post(command))
+        return voided
+
+    def _check_supervisor(self, topup: TopUp, supervisor: str) -> None:
+        """A supervisor of the same store. Raises `supervisor_needed`."""
+        person = self._merchants.till(topup.store, None, supervisor).cashier
+        if person is None or person.role is not CashierRole.SUPERVISOR:
+            raise NEEDS_SUPERVISOR.error("That cashier is no supervisor.", field="supervisor")
+
+    async def _load_known(self, conn: Conn, wanted: Sequence[Any]) -> dict[Any, Known]:
+        """Top-ups and the derivation of their cards' lots, under the lock."""
+        topups = await sql.load(conn, [ident for ident, _, _ in wanted])
+        return {
+            (ident, root, order): Known(topups[ident], await self._ledger.lots(conn, root, order))
+            for ident, root, order in dict.fromkeys(wanted)
+        }
+
+    async def get(self, conn: Conn, ident: str) -> TopUp:
+        """A top-up. Raises `not_found`."""
+        found = (await sql.load(conn, [ident])).get(ident)
+        if found is None:
+            raise NOT_FOUND.error("There is no such top-up.")
+        return found
+
+    async def search(
+        self,
+        conn: Conn,
+        *,
+        stores: Sequence[str] | None,
+        card: str | None = None,
+        reference: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[TopUp]:
+        """Top-ups, newest first; `stores` None: of every store."""
+        return await sql.search(conn, stores, card, reference, before, limit)
+
+
+def _dims(new: NewTopUp) -> Dimensions:
+    till = new.till
+    return Dimensions(
+        selling_store=new.store.id,
+        terminal=till.terminal.id if till.terminal else None,
+        cashier=till.cashier.id if till.cashier else None,
+        shift=till.shift.id if till.shift else None,
+        channel="cash",
+    )
