@@ -219,7 +219,7 @@ class EmbeddedPostgres:
             line.split("FATAL:", 1)[1].strip()
             for file in files
             for line in file.read_text(errors="replace").splitlines()
-            if "FATAL:" in line
+            if "FATAL:" in line and "the database system is" not in line
         ]
         return complaints[-1] if complaints else f"see {files[-1]}"
 
