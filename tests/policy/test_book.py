@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kabao.base.errors import KabaoError
@@ -241,7 +241,6 @@ def test_an_override_passes_exactly_when_every_bound_lets_it(
         assert no.value.rule in {row.row for row in stack}
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.data())
 def test_the_row_that_holds_is_the_latest_begun_and_not_ended(data: st.DataObject) -> None:
     """Against a plain search through random rows of one name."""

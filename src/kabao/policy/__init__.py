@@ -3,10 +3,11 @@
 A *rule* is a named value (`names`) that a *row* of a *pack* gives for a time:
 `packs/platform.toml` holds the house's own defaults, `national.toml` what the
 law of the land says, `beijing.toml` and `shanghai.toml` what holds there
-besides. For a jurisdiction, a day and a programme's *overrides*, `model`
-resolves them to frozen `Rules`: the latest row in force of the most specific
-pack wins, and nothing above may loosen a *bound* set below. Every row carries
-the id of the requirement it comes from, which is what a refusal cites.
+besides. `reading` makes packs of files, `book` binds them and resolves them,
+for a jurisdiction, a day and a programme's *overrides*, to frozen `Rules`: the
+row in force of the most specific pack wins, and no pack or programme may loosen
+a *bound* set beneath it. Every row carries the id of the requirement it comes
+from, which is what a refusal cites; `wording` tells it all to people.
 
 A *switch* stops one kind of business at once for the whole group, a company
 or a programme. Tables, schema `policy`: `switch` (how each stands now),
