@@ -72,6 +72,8 @@ class FastProtocol(HttpToolsProtocol):
         self._head_size = self._head_read = 0
         self._ignored = 0
         self._advancing = False
+        self._method, self._version = b"", ""
+        self._reading: Any = None  # the request whose body is being parsed
         self._current: Any = None  # the one request at work
         self._moment = self.loop.time()  # of the last message begun or answered
         self._stuck_since: float | None = None
@@ -89,21 +91,34 @@ class FastProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; the callbacks below do the rest."""
-        if self._deaf:
-            return
-        in_head = self._in_head
+        self._head_read += len(data)  # starts at 0 again whenever a message begins
+        while data and not self._deaf:
+            data = self._feed(data)
+        if self._in_head and self._head_read > MAX_HEAD:
+            self._refuse(MALFORMED.error("The headers are too long."))
+
+    def _feed(self, data: bytes) -> bytes:
+        """Parse; what is left over is to be parsed again."""
         try:
             self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return self._without_upgrade() + data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError as error:
             self._refuse(_told(error))
-        except httptools.HttpParserUpgrade:
-            self._end_after_this()  # answered as the plain request it also is
         except httptools.HttpParserError:
             self._refuse(MALFORMED.error("This is not HTTP/1.1."))
-        if in_head and self._in_head and not self._deaf:  # one header may span many reads
-            self._head_read += len(data)
-            if self._head_read > MAX_HEAD:
-                self._refuse(MALFORMED.error("The headers are too long."))
+        return b""
+
+    def _without_upgrade(self) -> bytes:
+        """The head once more, without its offer of another protocol.
+
+        The parser takes what follows for that other protocol, and Java's
+        client makes this offer (`h2c`) on requests that have a body.
+        """
+        self.parser = httptools.HttpRequestParser(self)
+        lines = [b"%b %b HTTP/%b" % (self._method, self.url, self._version.encode())]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
 
     def pause_writing(self) -> None:
         """The client does not read: stop reading from it, too."""
@@ -173,17 +188,22 @@ class FastProtocol(HttpToolsProtocol):
         if self._deaf or self.transport.is_closing():
             self._deaf = True  # pipelined behind the last request of the connection
             return
+        self._method = method = self.parser.get_method()
+        if self.parser.should_upgrade():
+            if method == b"CONNECT":
+                raise _Refused(MALFORMED.error("This is no proxy."))
+            self._version = self.parser.get_http_version()
+            return  # comes again, see _without_upgrade
         methods = self._door.entries.get(self.url)
-        if methods is not None:
-            entry = methods.get(self.parser.get_method())
-            if entry is not None and self._begin_fast(entry):
-                return
-        self._begin_cold()
+        entry = None if methods is None else methods.get(method)
+        if entry is None or not self._begin_fast(entry):
+            self._begin_cold()
+        self._reading = self.cycle
 
     def on_body(self, body: bytes) -> None:
         """Collect the body; or drop it, if the answer is out already."""
-        cycle: Any = self.cycle
-        if self._deaf:
+        cycle: Any = self._reading
+        if cycle is None:
             return
         if cycle.response_complete:
             self._ignored += len(body)
@@ -201,14 +221,12 @@ class FastProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is all there."""
-        cycle: Any = self.cycle
-        if self._deaf:
-            return
+        cycle, self._reading = self._reading, None
         if type(cycle) is FastCycle:
             cycle.more_body = False
             if cycle.active and not cycle.response_complete:
                 self._work(cycle)
-        else:
+        elif cycle is not None:
             super().on_message_complete()
 
     # The state machine
@@ -223,7 +241,6 @@ class FastProtocol(HttpToolsProtocol):
             or len(headers) != len(self.headers)
             or b"expect" in headers
             or b"transfer-encoding" in headers
-            or parser.should_upgrade()
             or parser.get_http_version() != "1.1"
         ):
             return False

@@ -1,0 +1,1 @@
+"""The HTTP plumbing, mostly through real sockets."""
