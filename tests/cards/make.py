@@ -15,7 +15,6 @@ from kabao.cards.model import (
     Issued,
     NewCard,
     NewProgramme,
-    PinPolicy,
     Programme,
     Terms,
 )
@@ -94,14 +93,13 @@ async def programme(
     card_class: CardClass = CardClass.BEARER,
     *,
     active: bool = True,
-    pin: PinPolicy = PinPolicy(),
     **said: object,
 ) -> Programme:
     """A programme of the world's issuer."""
     new = NewProgramme(
         issuer=world.issuer.id,
         card_class=card_class,
-        terms=terms(pin=pin, **said),
+        terms=terms(**said),
         active=active,
     )
     async with world.db.transaction() as conn:

@@ -94,6 +94,10 @@ def check_terms(card_class: CardClass, terms: Terms, rules: Rules) -> None:
         )
     if len(set(terms.carriers)) != len(terms.carriers):
         raise PROGRAMME_INVALID.error("A carrier stands there twice.", field="carriers")
+
+
+def check_zone(terms: Terms) -> None:
+    """Whether the programme's time zone is one. Raises `programme_invalid`."""
     try:
         zone(terms.time_zone)
     except (ValueError, OSError):

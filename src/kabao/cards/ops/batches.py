@@ -59,38 +59,41 @@ class _Sealed(msgspec.Struct, frozen=True, array_like=True):
 class Batches(Issuing):
     """Bulk issue. `open_batch` decides, `run_batch` makes, `reveal_batch` shows once."""
 
-    def check_batch(self, count: int, rules: Rules, approval: str | None) -> None:
-        """Whether so many cards may be issued at once, and by one person.
+    async def check_batch(self, conn: Conn, new: NewBatch) -> Rules:
+        """Whether a bulk issue is possible now; the rules it stands under.
 
-        Raises `batch_too_large`, `approval_needed`.
+        Raises as `open_batch`, but for `approval_needed`.
         """
-        if count < 1:
+        programme = await self.find_programme(conn, new.programme)
+        self.check_issue(programme, new.carrier)
+        rules = self.rules_of(programme, self.today(programme))
+        if new.count < 1:
             raise INVALID.error("A batch has one card or more.", field="count")
-        if count > rules.int(CARD_ISSUE_BATCH_MAX_COUNT):
+        if new.count > rules.int(CARD_ISSUE_BATCH_MAX_COUNT):
             raise BATCH_TOO_LARGE.error(
                 f"At most {rules.int(CARD_ISSUE_BATCH_MAX_COUNT)} cards at once.",
                 rule=rules.row(CARD_ISSUE_BATCH_MAX_COUNT),
                 field="count",
             )
-        bulk = count >= rules.int(APPROVAL_ISSUE_FROM_COUNT)
-        if bulk and approval is None and ISSUE_ACTION in rules.texts(APPROVAL_ACTIONS):
-            raise APPROVAL_NEEDED.error(rule=rules.row(APPROVAL_ISSUE_FROM_COUNT), field="count")
+        ranges = await sql_programmes.ranges(conn, programme.id, programme.terms.prefixes)
+        self._shares(ranges, rules, new.count)
+        return rules
 
     async def open_batch(self, conn: Conn, new: NewBatch, by: By) -> Batch:
         """Decide a bulk issue; the executor of its approval calls this. It makes nothing yet.
 
         Raises:
-            KabaoError: as `issue`, and `batch_too_large`, `approval_needed`.
+            KabaoError: `not_found`, `programme_state`, `carrier_not_offered`,
+                `stopped`, `invalid`, `batch_too_large`, `number_range_full`,
+                `approval_needed`.
         """
-        programme = await self.find_programme(conn, new.programme)
-        self.check_issue(programme, new.carrier)
-        rules = self.rules_of(programme, self.today(programme))
-        self.check_batch(new.count, rules, by.approval)
-        ranges = await sql_programmes.ranges(conn, programme.id, programme.terms.prefixes)
-        self._shares(ranges, rules, new.count)
+        rules = await self.check_batch(conn, new)
+        bulk = new.count >= rules.int(APPROVAL_ISSUE_FROM_COUNT)
+        if bulk and by.approval is None and ISSUE_ACTION in rules.texts(APPROVAL_ACTIONS):
+            raise APPROVAL_NEEDED.error(rule=rules.row(APPROVAL_ISSUE_FROM_COUNT), field="count")
         batch = Batch(
             id=self._ids.new(),
-            programme=programme.id,
+            programme=new.programme,
             carrier=new.carrier,
             reference=new.reference,
             location=new.location,

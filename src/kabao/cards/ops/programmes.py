@@ -29,7 +29,7 @@ from kabao.cards.model import (
     Version,
     local_day,
 )
-from kabao.cards.terms import check_face, check_terms, overrides, validity_months
+from kabao.cards.terms import check_face, check_terms, check_zone, overrides, validity_months
 from kabao.customers.ops import Customers
 from kabao.ledger.ops import Ledger
 from kabao.org.model import COMPANY_CLOSED, Standing
@@ -134,11 +134,11 @@ class Programmes:
 
     # --- reading ----------------------------------------------------------------------
 
-    async def find_programme(self, conn: Conn, ident: str) -> Programme:
+    async def find_programme(self, conn: Conn, ident: str, field: str | None = None) -> Programme:
         """A programme as it is now. Raises `not_found`."""
         found = await sql.programme(conn, ident)
         if found is None:
-            raise NOT_FOUND.error("There is no such programme.")
+            raise NOT_FOUND.error("There is no such programme.", field=field)
         return found
 
     async def list_programmes(
@@ -217,17 +217,51 @@ class Programmes:
         programme = await sql.lock_programme(conn, ident)
         if programme is None:
             raise NOT_FOUND.error("There is no such programme.")
+        changed, rules = self._changed(programme, version, terms, state)
+        before = self.rules_of(programme, self.today(programme))
+        two = CHANGE_ACTION in before.texts(APPROVAL_ACTIONS)
+        if two and by.approval is None and programme.state is not ProgrammeState.DRAFT:
+            raise APPROVAL_NEEDED.error(rule=before.row(APPROVAL_ACTIONS))
+        changed = replace(changed, revision=revision)
+        await sql.update_programme(conn, changed)
+        await self._keep(conn, changed, rules, by)
+        return changed
+
+    async def check_change(
+        self,
+        conn: Conn,
+        ident: str,
+        version: int,
+        terms: Terms | None = None,
+        state: ProgrammeState | None = None,
+    ) -> None:
+        """Whether a change would be possible now, before anybody is asked to agree to it.
+
+        Raises as `change_programme`, but for `approval_needed`.
+        """
+        programme = await self.find_programme(conn, ident)
+        changed, _ = self._changed(programme, version, terms, state)
+        clash = await sql.clashing_prefix(conn, ident, changed.terms.prefixes)
+        if clash is not None:
+            raise PREFIX_TAKEN.error(f"{clash} is taken.", field="prefixes")
+
+    def _changed(
+        self,
+        programme: Programme,
+        version: int,
+        terms: Terms | None,
+        state: ProgrammeState | None,
+    ) -> tuple[Programme, Rules]:
+        """The next version of a programme, and the rules it will have."""
         if programme.version != version:
             raise PROGRAMME_CHANGED.error(f"It has version {programme.version} now.")
         state = state or programme.state
         if programme.state is ProgrammeState.RETIRED or (
             state is not programme.state and state not in PROGRAMME_STEPS[programme.state]
         ):
-            raise PROGRAMME_STATE.error(f"A programme that is {programme.state} stays as it is.")
-        rules = self.rules_of(programme, self.today(programme))
-        drafted = programme.state is ProgrammeState.DRAFT
-        if not drafted and by.approval is None and CHANGE_ACTION in rules.texts(APPROVAL_ACTIONS):
-            raise APPROVAL_NEEDED.error(rule=rules.row(APPROVAL_ACTIONS))
+            raise PROGRAMME_STATE.error(
+                f"A programme that is {programme.state} cannot become {state}.", field="state"
+            )
         changed, rules = self._settled(
             replace(
                 programme,
@@ -235,17 +269,15 @@ class Programmes:
                 state=state,
                 version=version + 1,
                 changed_at=now(self._clock),
-                revision=revision,
             )
         )
         if changed.terms.number_length != programme.terms.number_length:
             raise INVALID.error("The length of numbers never changes.", field="number_length")
-        await sql.update_programme(conn, changed)
-        await self._keep(conn, changed, rules, by)
-        return changed
+        return changed, rules
 
     def _settled(self, programme: Programme) -> tuple[Programme, Rules]:
         """The programme with what policy says filled in, and checked against it."""
+        check_zone(programme.terms)
         rules = self._policy.rules(
             jurisdiction=programme.jurisdiction,
             on=self.today(programme),
