@@ -71,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lanes: Annotated[int, msgspec.Meta(ge=1, le=32)] = 2
     """Ledger lanes per process; two are best on two cores."""
     log_level: LogLevel = LogLevel.INFO
+    simulated: bool = False
+    """Whether this is a simulation, which may live in simulated time."""
 
     @property
     def keys_file(self) -> Path:

@@ -240,7 +240,7 @@ class Door:
                 show=_show_inquiry,
                 takes=InquiryBody,
                 gives=InquiryView,
-                verb="payments:inquire",
+                verb="balance-inquiries:write",
                 status=200,
                 keyed=False,
                 name="balance_inquiries_create",
@@ -431,7 +431,7 @@ def refund_view(done: Refunded) -> RefundView:
 
 @post(
     "/v1/reversals",
-    guards=[requires("payments:write")],
+    guards=[requires("reversals:write")],
     status_code=201,
     opt=KEYED,
     tags=["payments"],

@@ -15,7 +15,7 @@ from kabao.base.ids import Ids
 from kabao.cards.limits import SECRET_NOT_ACCEPTED
 from kabao.cards.model import Proof, Resolved, Source
 from kabao.cards.ops import Cards
-from kabao.customers.model import CustomerKind
+from kabao.customers.model import Party
 from kabao.customers.ops import Customers
 from kabao.ledger.model import Dimensions
 from kabao.ledger.ops import Ledger
@@ -132,7 +132,7 @@ class TopUps:
     async def _paid_by_unit(self, conn: Conn, payer: str | None) -> bool:
         if payer is None:
             return False
-        return (await self._customers.get(conn, payer)).kind is CustomerKind.UNIT
+        return (await self._customers.get(conn, payer)).party is Party.UNIT
 
     def _draft(self, new: NewTopUp, card: Resolved) -> TopUp:
         till = new.till

@@ -1,0 +1,241 @@
+"""The composition root: every object of a process, built in layer order.
+
+Read from top to bottom it is the map of the house: each line hands a slice
+what lies below it, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+
+from kabao.access.http import ROUTES as ACCESS_ROUTES
+from kabao.access.ops import REFRESH_S, Access
+from kabao.app.clock import choose_clock
+from kabao.app.executors import register_executors
+from kabao.app.settings import Settings
+from kabao.base import logs
+from kabao.base.clock import BusinessDays, Clock
+from kabao.base.db import Conn, Database
+from kabao.base.errors import KabaoError
+from kabao.base.ids import RandomIds
+from kabao.base.jobs import Jobs
+from kabao.base.web.hot import HotRoute
+from kabao.base.web.once import Once
+from kabao.cards.http import ROUTES as CARD_ROUTES
+from kabao.cards.http_life import ROUTES_LIFE as CARD_LIFE_ROUTES
+from kabao.cards.ops import Cards
+from kabao.customers.http import ROUTES as CUSTOMER_ROUTES
+from kabao.customers.ops import Customers
+from kabao.ledger.http import ROUTES as LEDGER_ROUTES
+from kabao.ledger.ops import Ledger
+from kabao.merchants.http import ROUTES as MERCHANT_ROUTES
+from kabao.merchants.ops import Merchants
+from kabao.org.http import ROUTES as ORG_ROUTES
+from kabao.org.ops import Org
+from kabao.payments.http import ROUTES as PAYMENT_ROUTES
+from kabao.payments.http import Desk, Door
+from kabao.payments.ops import Payments
+from kabao.policy import names
+from kabao.policy.http import ROUTES as POLICY_ROUTES
+from kabao.policy.ops import Policy
+from kabao.proofs.http import ROUTES as PROOF_ROUTES
+from kabao.proofs.ops import Proofs, StoredSms
+from kabao.topups.http import ROUTES as TOPUP_ROUTES
+from kabao.topups.ops import TopUps
+from kabao.vault.model import Suite
+from kabao.vault.ops import FileKeys, Vault
+
+VAULT_RELOAD_S = 30
+"""How often the key file is looked at again."""
+
+HOLDS_EVERY = timedelta(seconds=2)
+CARDS_EVERY = timedelta(seconds=30)
+PURGE_EVERY = timedelta(minutes=5)
+
+log = logs.get("app")
+
+
+class Kabao:
+    """All of the platform in one process. Build it with `compose`."""
+
+    def __init__(self, settings: Settings, db: Database, clock: Clock) -> None:
+        self.settings, self.db, self.clock = settings, db, clock
+        days = BusinessDays(settings.timezone, settings.business_day_cutoff)
+        ids = RandomIds(clock)
+        self.days, self.ids = days, ids
+        self.vault = Vault(
+            FileKeys(settings.keys_file, clock), clock, suite=Suite(settings.cipher.value)
+        )
+        self.policy = Policy.load(clock, [settings.policy_dir] if settings.policy_dir else [])
+        self.org = Org(db, ids, clock, days)
+        self.ledger = Ledger(db, clock, days, lanes=settings.lanes)
+        self.access = Access(db, self.vault, self.policy, self.org, ids, clock, days)
+        sms = StoredSms(self.vault, ids, clock)
+        self.proofs = Proofs(db, self.vault, self.policy, ids, clock, days, sms)
+        self.merchants = Merchants(db, self.vault, self.org, ids, clock, days)
+        self.customers = Customers(self.vault, self.policy, self.org, ids, clock, days)
+        self.cards = Cards(
+            db,
+            self.ledger,
+            self.vault,
+            self.policy,
+            self.org,
+            self.customers,
+            ids,
+            clock,
+            days,
+        )
+        self.payments = Payments(
+            db, self.ledger, self.cards, self.org, self.policy, clock, days, ids
+        )
+        self.topups = TopUps(
+            db,
+            self.ledger,
+            self.cards,
+            self.customers,
+            self.merchants,
+            self.org,
+            self.policy,
+            clock,
+            days,
+            ids,
+        )
+        self.once = Once(db, clock, self._mac, self.vault, self._secret_hours)
+        register_executors(self)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _mac(self, body: bytes) -> bytes:
+        return self.vault.mac("idempotency", body)[:16]
+
+    def _secret_hours(self) -> int:
+        rules = self.policy.rules(jurisdiction="national", on=self.days.of(self.clock.now_us()))
+        return rules.int(names.HTTP_SECRET_REVEAL_HOURS)
+
+    # What HTTP needs
+
+    @property
+    def routes(self) -> list[Any]:
+        """The cold routes of every slice."""
+        return [
+            *ACCESS_ROUTES,
+            *CARD_ROUTES,
+            *CARD_LIFE_ROUTES,
+            *CUSTOMER_ROUTES,
+            *LEDGER_ROUTES,
+            *MERCHANT_ROUTES,
+            *ORG_ROUTES,
+            *PAYMENT_ROUTES,
+            *POLICY_ROUTES,
+            *PROOF_ROUTES,
+            *TOPUP_ROUTES,
+        ]
+
+    @property
+    def hot_routes(self) -> list[HotRoute]:
+        """The routes that bypass the framework."""
+        return Door(self.payments, self.org, self.merchants, self.ids, self._mac).routes()
+
+    @property
+    def provided(self) -> dict[str, Any]:
+        """Collaborators by the name handlers ask for them."""
+        return {
+            "access": self.access,
+            "cards": self.cards,
+            "clock": self.clock,
+            "customers": self.customers,
+            "days": self.days,
+            "db": self.db,
+            "desk": Desk(self.db, self.payments, self.org, self._mac),
+            "ids": self.ids,
+            "ledger": self.ledger,
+            "merchants": self.merchants,
+            "once": self.once,
+            "org": self.org,
+            "payments": self.payments,
+            "policy": self.policy,
+            "proofs": self.proofs,
+            "topups": self.topups,
+            "vault": self.vault,
+        }
+
+    # Life
+
+    async def start(self) -> None:
+        """Check the keys, fill the snapshots, start lanes and look-ups."""
+        async with self.db.transaction() as conn:
+            await self.vault.check(conn)
+        await self._refresh()
+        await self.ledger.start()
+        await self.payments.start()
+        self._tasks = [
+            asyncio.create_task(self._repeat(REFRESH_S, self._refresh), name="refresh"),
+            asyncio.create_task(self._repeat(VAULT_RELOAD_S, self._reload), name="vault reload"),
+        ]
+
+    async def stop(self) -> None:
+        """Finish what is in flight, then stop."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.payments.stop()
+        await self.ledger.stop()
+        self.access.close()
+
+    async def _refresh(self) -> None:
+        """Follow what other processes changed: one cheap read for each snapshot."""
+        await self.org.refresh()
+        await self.merchants.refresh()
+        await self.cards.refresh()
+        await self.access.ring.refresh()
+        async with self.db.read() as conn:
+            await self.policy.refresh(conn)
+
+    async def _reload(self) -> None:
+        await asyncio.to_thread(self.vault.reload)
+
+    async def _repeat(self, every_s: float, work: Callable[[], Awaitable[None]]) -> None:
+        """Repeat until cancelled. A database that is away is tried again."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await work()
+            except (KabaoError, psycopg.Error, OSError) as away:
+                log.warning("app.refresh_failed", reason=type(away).__name__)
+
+    def add_jobs(self, jobs: Jobs) -> None:
+        """What a worker does besides: due holds and cards, old secrets."""
+        jobs.tick("payments.expire_holds", HOLDS_EVERY, self.payments.expire_holds)
+        jobs.tick("cards.expire", CARDS_EVERY, self._expire_cards)
+        jobs.tick("web.purge_secrets", PURGE_EVERY, self.once.purge)
+
+    async def _expire_cards(self) -> None:
+        async with self.db.transaction() as conn:
+            await self.cards.expire_due(conn)
+
+
+@contextlib.asynccontextmanager
+async def composed(settings: Settings) -> Any:
+    """A running platform on an open database; everything is stopped on leaving."""
+    assert settings.database_url is not None, "the parent has found the database"
+    db = Database(settings.database_url, max_size=settings.database_connections)
+    await db.open()
+    try:
+        async with db.read() as conn:
+            clock = await choose_clock(conn, simulated=settings.simulated)
+        kabao = Kabao(settings, db, clock)
+        await kabao.start()
+        try:
+            yield kabao
+        finally:
+            await kabao.stop()
+    finally:
+        await db.close()
+
+
+__all__ = ["Conn", "Kabao", "composed"]

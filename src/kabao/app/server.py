@@ -1,0 +1,68 @@
+"""A server process: the whole platform behind the HTTP doors, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+
+import uvloop
+
+from kabao.app.composition import Kabao, composed
+from kabao.app.migrate import CODE_VERSION
+from kabao.app.pages import ROUTES as PAGES
+from kabao.app.settings import Settings
+from kabao.base.db import fetch_value
+from kabao.base.errors import UNAVAILABLE
+from kabao.base.process import Child
+from kabao.base.web.application import Web
+from kabao.base.web.metrics import Figures, Traffic
+from kabao.base.web.server import Server, Tls
+
+QUEUE_READY_MAX = 2_000
+"""With more commands waiting than this, a process says it is not ready."""
+
+
+def run(settings: Settings, child: Child) -> None:
+    """The entry point of `kabao.app.child`."""
+    uvloop.run(_serve(settings, child))
+
+
+async def _serve(settings: Settings, child: Child) -> None:
+    async with composed(settings) as kabao:
+        server = Server(build_web(kabao, process=str(child.index)), tls=_tls(settings))
+        serving = asyncio.create_task(server.serve_on(child.sockets["http"]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        child.ready()
+        await serving
+
+
+def build_web(kabao: Kabao, *, process: str = "0") -> Web:
+    """The HTTP side of a composed platform."""
+    traffic = Traffic()
+    folder = kabao.settings.data / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    async def database() -> None:
+        async with kabao.db.read() as conn:
+            await fetch_value(conn, "select 1")
+
+    async def queue() -> None:
+        if kabao.ledger.waiting > QUEUE_READY_MAX:
+            raise UNAVAILABLE.error("The ledger's queue is long.")
+
+    return Web(
+        routes=[*kabao.routes, *PAGES],
+        hot=kabao.hot_routes,
+        keys=kabao.access.ring,
+        provided=kabao.provided,
+        checks={"database": database, "queue": queue},
+        traffic=traffic,
+        figures=Figures(traffic, process=process, folder=folder),
+        version=CODE_VERSION,
+    )
+
+
+def _tls(settings: Settings) -> Tls | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return Tls(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
