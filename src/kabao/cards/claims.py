@@ -1,4 +1,4 @@
-"""Who asks for a change of a card, and on what they are believed. Pure types.
+"""Who asks for a change of a card, and on what they are believed. Pure.
 
 A registered card obeys its holder, identified; a bearer card obeys whoever has
 it (CR-30). Buying a bearer card proves nothing about having it now, so proof
@@ -7,14 +7,16 @@ of purchase freezes it for a while and does no more (ruling 3).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, assert_never
 
 import msgspec
 from msgspec import Meta
 
 from kabao.base.errors import Kind, code
-from kabao.cards.model import Source
+from kabao.cards.model import CardClass, Source
+from kabao.cards.states import Verb
 
 NOT_THE_HOLDER = code(
     "not_the_holder", Kind.REFUSED, "The card is not held by the person who asks."
@@ -69,6 +71,45 @@ class ByPurchase(
 Claim = ByHolder | ByPossession | ByPurchase
 
 
+_POSSESSION = frozenset({Basis.POSSESSION})
+_HOLDER = frozenset({Basis.HOLDER})
+_EITHER = _POSSESSION | _HOLDER
+
+_REGISTERED: Mapping[Verb, frozenset[Basis]] = {
+    # Whoever has the card may stop it, and confirm that it has arrived.
+    Verb.FREEZE: _EITHER,
+    Verb.ACTIVATE: _EITHER,
+}
+_BEARER: Mapping[Verb, frozenset[Basis]] = {
+    Verb.REPORT_LOSS: _EITHER | {Basis.PURCHASE},
+    # A reseller who reports a loss is undone by the buyer, never by himself.
+    Verb.WITHDRAW_LOSS: _POSSESSION,
+}
+
+
+def accepted(card_class: CardClass, verb: Verb) -> frozenset[Basis]:
+    """Which grounds are enough for a verb (CR-28, CR-30, ruling 3).
+
+    A bearer card somebody has been bound to also obeys that holder.
+    """
+    if card_class is CardClass.REGISTERED:
+        return _REGISTERED.get(verb, _HOLDER)
+    return _BEARER.get(verb, _EITHER)
+
+
+def basis_of(claim: Claim) -> Basis:
+    """On what a claim rests."""
+    match claim:
+        case ByHolder():
+            return Basis.HOLDER
+        case ByPossession():
+            return Basis.POSSESSION
+        case ByPurchase():
+            return Basis.PURCHASE
+        case _:
+            assert_never(claim)
+
+
 class By(msgspec.Struct, frozen=True):
     """Who does it: the caller's key, where it stands, and who has agreed."""
 
@@ -96,6 +137,8 @@ class Believed(msgspec.Struct, frozen=True):
     basis: Basis
     secret_version: int | None = None
     """The version of the secret that was right."""
+    holder: str | None = None
+    """The holder who was identified."""
     note: str = ""
 
 

@@ -9,16 +9,18 @@ from typing import LiteralString
 import msgspec
 
 from kabao.base.db import Conn, quoted_array, text_array
+from kabao.cards import sql
 from kabao.cards.model import Card, CredentialKind
-from kabao.cards.sql import CARD_COLUMNS, row, rows
 from kabao.ledger.model import STALE_ROOT
 
-_CARD: LiteralString = f"select {CARD_COLUMNS} from cards.card"  # noqa: S608 - constant columns
+_CARD: LiteralString = f"select {sql.CARD_COLUMNS} from cards.card"  # noqa: S608 - constant columns
 
 
 async def cards(conn: Conn, ids: Collection[str]) -> dict[str, Card]:
     """Cards by id, as they are now."""
-    found = await rows(conn, Card, _CARD + " where id = any(%s::uuid[])", [text_array(ids)])
+    found = await sql.rows(
+        conn, Card, _CARD + " where id = any(%s::uuid[])", [text_array(list(ids))]
+    )
     return {card.id: card for card in found}
 
 
@@ -42,13 +44,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-async def write_changes(conn: Conn, changes: Sequence[Change]) -> None:
+async def write_changes(conn: Conn, rows: Sequence[Change]) -> None:
     """Change cards under their roots' locks, and put it on record.
 
     Raises `card_changed` when a card is not as it was read: stock can block a
     card without the lock on its root.
     """
-    after = [change.after for change in changes]
+    after = [change.after for change in rows]
     cursor = await conn.execute(
         "update cards.card c set state = u.state, reason = u.reason, state_at = u.state_at,"
         " frozen_until = u.frozen_until, holder = u.holder, expires_on = u.expires_on,"
@@ -59,7 +61,7 @@ async def write_changes(conn: Conn, changes: Sequence[Change]) -> None:
         " replaced_by, activated_at) where c.id = u.id and c.state = u.was",
         [
             text_array([card.id for card in after]),
-            text_array([change.before.state.value for change in changes]),
+            text_array([change.before.state.value for change in rows]),
             text_array([card.state.value for card in after]),
             text_array([card.reason for card in after]),
             _times([card.state_at for card in after]),
@@ -71,7 +73,7 @@ async def write_changes(conn: Conn, changes: Sequence[Change]) -> None:
             _times([card.activated_at for card in after]),
         ],
     )
-    if cursor.rowcount != len(changes):
+    if cursor.rowcount != len(rows):
         raise STALE_ROOT.error()
     await conn.execute(
         "insert into cards.card_change (card, verb, reason, from_state, to_state, basis,"
@@ -80,21 +82,21 @@ async def write_changes(conn: Conn, changes: Sequence[Change]) -> None:
         " %s::text[], %s::uuid[], %s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::uuid[],"
         " %s::uuid[], %s::uuid[], %s::timestamptz[])",
         [
-            text_array([change.after.id for change in changes]),
-            text_array([change.verb for change in changes]),
-            text_array([change.reason for change in changes]),
-            text_array([change.from_state for change in changes]),
-            text_array([change.after.state.value for change in changes]),
-            text_array([change.basis for change in changes]),
-            text_array([change.other_card for change in changes]),
-            text_array([change.party for change in changes]),
-            text_array([change.amount_fen for change in changes]),
-            quoted_array([change.note for change in changes]),
-            quoted_array([change.done_by for change in changes]),
-            text_array([change.store for change in changes]),
-            text_array([change.terminal for change in changes]),
-            text_array([change.approval for change in changes]),
-            _times([change.at for change in changes]),
+            text_array([change.after.id for change in rows]),
+            text_array([change.verb for change in rows]),
+            text_array([change.reason for change in rows]),
+            text_array([change.from_state for change in rows]),
+            text_array([change.after.state.value for change in rows]),
+            text_array([change.basis for change in rows]),
+            text_array([change.other_card for change in rows]),
+            text_array([change.party for change in rows]),
+            text_array([change.amount_fen for change in rows]),
+            quoted_array([change.note for change in rows]),
+            quoted_array([change.done_by for change in rows]),
+            text_array([change.store for change in rows]),
+            text_array([change.terminal for change in rows]),
+            text_array([change.approval for change in rows]),
+            _times([change.at for change in rows]),
         ],
     )
 
@@ -131,7 +133,7 @@ _RECORDED: LiteralString = (
 
 async def history(conn: Conn, card: str, *, before: int | None, limit: int) -> list[Recorded]:
     """What happened to a card, the last first."""
-    return await rows(
+    return await sql.rows(
         conn,
         Recorded,
         _RECORDED + " where card = %s and (%s::bigint is null or n < %s::bigint)"
@@ -142,7 +144,7 @@ async def history(conn: Conn, card: str, *, before: int | None, limit: int) -> l
 
 async def last_of(conn: Conn, card: str, verbs: Sequence[str]) -> Recorded | None:
     """The last time one of these verbs happened to a card."""
-    return await row(
+    return await sql.row(
         conn,
         Recorded,
         _RECORDED + " where card = %s and verb = any(%s::text[]) order by n desc limit 1",
@@ -166,7 +168,7 @@ class Pin(msgspec.Struct, frozen=True):
 
 async def pin(conn: Conn, card: str) -> Pin | None:
     """The PIN that goes with a card's number."""
-    return await row(
+    return await sql.row(
         conn,
         Pin,
         "select secret_version, pin_salt, pin_mac from cards.credential"
@@ -192,12 +194,37 @@ async def set_pin(conn: Conn, card: str, secret_version: int, salt: bytes, mac: 
     )
 
 
+async def add_permit(
+    conn: Conn, approval: str, card: str, makers: Sequence[str], until: datetime
+) -> None:
+    """A second person has agreed to a PIN reset."""
+    await conn.execute(
+        "insert into cards.pin_permit (approval, card, makers, until)"
+        " values (%s, %s, %s::text[], %s)",
+        [approval, card, list(makers), until],
+    )
+
+
+async def use_permit(conn: Conn, card: str, maker: str, at: datetime) -> str | None:
+    """Use up a permit for this card and maker, the oldest; its approval, or None."""
+    row = await (
+        await conn.execute(
+            "update cards.pin_permit set used_at = %(at)s where approval = ("
+            " select approval from cards.pin_permit where card = %(card)s"
+            " and %(maker)s = any(makers) and used_at is null and until > %(at)s"
+            " order by until limit 1 for update) returning approval",
+            {"at": at, "card": card, "maker": maker},
+        )
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
 # --- what is due --------------------------------------------------------------------
 
 
 async def over_on(conn: Conn, day: date, limit: int) -> list[Card]:
     """Active cards whose last day is before `day`, the longest over first."""
-    return await rows(
+    return await sql.rows(
         conn,
         Card,
         _CARD + " where state = 'active' and expires_on < %s order by expires_on limit %s",
@@ -207,7 +234,7 @@ async def over_on(conn: Conn, day: date, limit: int) -> list[Card]:
 
 async def lapsed_at(conn: Conn, at: datetime, limit: int) -> list[Card]:
     """Cards whose loss report has run out."""
-    return await rows(
+    return await sql.rows(
         conn,
         Card,
         _CARD + " where frozen_until <= %s and state in ('lost', 'lost_frozen')"

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, LiteralString, TypeVar
+from typing import LiteralString
 
 import msgspec
-from psycopg.rows import dict_row
 
 from kabao.base.db import Conn, fetch_value, text_array
 from kabao.cards.ranges import Handover, Location, Range, StockCount
-
-T = TypeVar("T")
-
-
-async def _rows(conn: Conn, kind: type[T], sql: LiteralString, params: Any = None) -> list[T]:
-    async with conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(sql, params)
-        return [msgspec.convert(row, kind) for row in await cursor.fetchall()]
-
-
-async def _row(conn: Conn, kind: type[T], sql: LiteralString, params: Any = None) -> T | None:
-    found = await _rows(conn, kind, sql, params)
-    return found[0] if found else None
-
+from kabao.cards.sql import row, rows
 
 # --- locations ------------------------------------------------------------------
 
@@ -46,8 +32,8 @@ async def insert_location(conn: Conn, new: Location) -> bool:
 
 async def locations(conn: Conn, ids: Collection[str]) -> dict[str, Location]:
     """Locations by id."""
-    found = await _rows(
-        conn, Location, _LOCATION + " where id = any(%s::uuid[])", [text_array(ids)]
+    found = await rows(
+        conn, Location, _LOCATION + " where id = any(%s::uuid[])", [text_array(list(ids))]
     )
     return {location.id: location for location in found}
 
@@ -61,15 +47,15 @@ async def list_locations(
     limit: int,
 ) -> list[Location]:
     """Locations in id order, of these companies and stores unless None."""
-    return await _rows(
+    return await rows(
         conn,
         Location,
         _LOCATION + " where (%(companies)s::uuid[] is null or company = any(%(companies)s::uuid[]))"
         " and (%(stores)s::uuid[] is null or store = any(%(stores)s::uuid[]))"
         " and (%(after)s::uuid is null or id > %(after)s::uuid) order by id limit %(limit)s",
         {
-            "companies": None if companies is None else text_array(companies),
-            "stores": None if stores is None else text_array(stores),
+            "companies": None if companies is None else text_array(list(companies)),
+            "stores": None if stores is None else text_array(list(stores)),
             "after": after,
             "limit": limit,
         },
@@ -96,12 +82,12 @@ _BATCH: LiteralString = (
 
 async def lock_batch(conn: Conn, ident: str) -> StockBatch | None:
     """A batch, for whoever moves its cards: one move after another."""
-    return await _row(conn, StockBatch, _BATCH + " for update", [ident])
+    return await row(conn, StockBatch, _BATCH + " for update", [ident])
 
 
 async def hold_batch(conn: Conn, ident: str) -> StockBatch | None:
     """A batch whose cards must stay where they are until this transaction ends."""
-    return await _row(conn, StockBatch, _BATCH + " for share", [ident])
+    return await row(conn, StockBatch, _BATCH + " for share", [ident])
 
 
 _RANGE: LiteralString = (
@@ -112,7 +98,7 @@ _RANGE: LiteralString = (
 
 async def ranges(conn: Conn, batch: str, first: int, last: int) -> list[Range]:
     """A batch's ranges that touch these serials, by first serial."""
-    return await _rows(
+    return await rows(
         conn,
         Range,
         _RANGE + " where batch = %s and first_serial <= %s and last_serial >= %s"
@@ -173,7 +159,7 @@ async def list_ranges(
     limit: int,
 ) -> list[Stocked]:
     """Ranges by batch and serial, counted, of these locations unless None."""
-    return await _rows(
+    return await rows(
         conn,
         Stocked,
         "select r.batch, r.first_serial as first, r.last_serial as last, r.location, r.state,"
@@ -186,7 +172,7 @@ async def list_ranges(
         "   or (r.batch, r.first_serial) > (%(after_batch)s::uuid, %(after_serial)s::int))"
         " order by r.batch, r.first_serial limit %(limit)s",
         {
-            "locations": None if locations is None else text_array(locations),
+            "locations": None if locations is None else text_array(list(locations)),
             "batch": batch,
             "after_batch": None if after is None else after[0],
             "after_serial": None if after is None else after[1],
@@ -284,7 +270,7 @@ async def insert_handover(conn: Conn, new: Handover) -> None:
 
 async def handover(conn: Conn, ident: str) -> Handover | None:
     """A hand-over as it stands."""
-    return await _row(conn, Handover, _HANDOVER + " where id = %s", [ident])
+    return await row(conn, Handover, _HANDOVER + " where id = %s", [ident])
 
 
 async def end_handover(conn: Conn, ended: Handover) -> None:
@@ -305,7 +291,7 @@ async def list_handovers(
     limit: int,
 ) -> list[Handover]:
     """Hand-overs in id order, from or to these locations unless None."""
-    return await _rows(
+    return await rows(
         conn,
         Handover,
         _HANDOVER + " where (%(locations)s::uuid[] is null"
@@ -314,7 +300,7 @@ async def list_handovers(
         " and (%(state)s::text is null or state = %(state)s::text)"
         " and (%(after)s::uuid is null or id > %(after)s::uuid) order by id limit %(limit)s",
         {
-            "locations": None if locations is None else text_array(locations),
+            "locations": None if locations is None else text_array(list(locations)),
             "state": state,
             "after": after,
             "limit": limit,
@@ -336,7 +322,7 @@ async def list_counts(
     conn: Conn, location: str, *, after: str | None, limit: int
 ) -> list[StockCount]:
     """The stock-takes of a location in id order."""
-    return await _rows(
+    return await rows(
         conn,
         StockCount,
         "select id, location, batch, expected, counted, note, counted_by, counted_at"

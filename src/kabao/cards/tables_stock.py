@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from kabao.base.schema import Fen, Instant, Uuid, metadata
 from kabao.cards.tables import card
@@ -51,6 +52,19 @@ card_change = sa.Table(
 )
 
 sa.Index("ix_card_change_card", card_change.c.card, card_change.c.n)
+
+# An approved PIN reset that its maker has not carried out yet: the new PIN is
+# drawn and shown only then, so no approval ever holds it.
+pin_permit = sa.Table(
+    "pin_permit",
+    metadata,
+    sa.Column("approval", Uuid, primary_key=True),
+    sa.Column("card", Uuid, nullable=False, index=True),
+    sa.Column("makers", ARRAY(sa.Text), nullable=False),
+    sa.Column("until", Instant, nullable=False),
+    sa.Column("used_at", Instant),
+    schema=_SCHEMA,
+)
 
 location = sa.Table(
     "location",
