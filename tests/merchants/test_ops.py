@@ -129,6 +129,23 @@ async def test_a_till_is_only_what_may_be_used_there(house: make.House) -> None:
     assert merchants.till(store.id, terminal.id, cashier.id).shift is None
 
 
+async def test_what_another_process_has_just_set_up_is_found(
+    house: make.House, tmp_path: Path
+) -> None:
+    there = make.House(house.db, tmp_path).merchants
+    async with house.db.transaction() as conn:
+        store = await make.store(conn, house)
+        terminal = await make.terminal(conn, house, store.id)
+        cashier = await make.cashier(conn, house, store.id)
+    assert (await there.find_till(store.id, terminal.id, None)).terminal == terminal
+    async with house.db.transaction() as conn:
+        shift = await house.merchants.begin_shift(conn, cashier.id, terminal.id)
+    assert (await there.find_till(store.id, terminal.id, cashier.id)).shift == shift
+    with pytest.raises(KabaoError) as refused:
+        await there.find_till(store.id, NOBODY, None)
+    assert refused.value.code is NOT_FOUND
+
+
 async def test_a_retired_terminal_never_comes_back(house: make.House) -> None:
     merchants = house.merchants
     async with house.db.transaction() as conn:

@@ -71,6 +71,17 @@ async def test_the_snapshot_follows_every_change(db: Database) -> None:
     assert there.refusal(head.id, store.id) is STORE_CLOSED
 
 
+async def test_what_another_process_has_just_opened_is_found(db: Database) -> None:
+    here, there = make.org(db), make.org(db)
+    assert await there.find_store(NOBODY) is None
+    async with db.transaction() as conn:
+        head = await make.company(conn, here)
+        store = await make.store(conn, here, head.id)
+    assert there.store(store.id) is None
+    assert await there.find_store(store.id) == store
+    assert there.accepts(head.id, store.id)
+
+
 @pytest.mark.row("L-12", "P-07")
 async def test_a_store_outside_the_group_is_refused_with_its_rule(db: Database) -> None:
     org = make.org(db)

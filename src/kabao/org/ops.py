@@ -151,6 +151,12 @@ class Org:
         with contextlib.suppress(KabaoError):
             await self.refresh()
 
+    async def find_store(self, ident: str) -> Store | None:
+        """As `store`, but a store another process has just opened is found as well."""
+        if ident not in self._stores:
+            await self.catch_up()
+        return self._stores.get(ident)
+
     # --- companies ----------------------------------------------------------
 
     async def get_company(self, conn: Conn, ident: str) -> Company:

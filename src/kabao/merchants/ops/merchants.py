@@ -107,6 +107,13 @@ class Merchants:
             shift=None if cashier is None else self.open_shift(cashier),
         )
 
+    async def find_till(self, store: str, terminal: str | None, cashier: str | None) -> Till:
+        """As `till`, but what another process has just set up is found as well."""
+        unknown_terminal = terminal is not None and self.terminal(terminal) is None
+        if unknown_terminal or (cashier is not None and self.open_shift(cashier) is None):
+            await self.catch_up()
+        return self.till(store, terminal, cashier)
+
     def _usable_terminal(self, store: str, ident: str) -> Terminal:
         terminal = self.terminal(ident)
         if terminal is None:

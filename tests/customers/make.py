@@ -1,0 +1,157 @@
+"""Builders for the tests of customers."""
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from kabao.base.clock import BusinessDays, FixedClock
+from kabao.base.db import Conn, Database
+from kabao.base.ids import RandomIds
+from kabao.base.web.application import Web
+from kabao.base.web.metrics import Figures, Traffic
+from kabao.base.web.once import Once
+from kabao.base.web.principal import Principal
+from kabao.customers import http
+from kabao.customers.model import ConsentKind, Customer, Look, NewConsent, NewCustomer, Party
+from kabao.customers.ops import Customers
+from kabao.customers.personal import Identity, IdentityType
+from kabao.org.model import NewCompany
+from kabao.org.ops import Org
+from kabao.policy.ops import Policy
+from kabao.vault.ops import FileKeys, Vault
+
+START = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+VERBS = frozenset({"customers:read", "customers:write", "customers:find", "customers:verify"})
+
+
+NAME, PHONE = "张三丰", "13800001234"
+RESIDENT = "11010519491231002X"
+CHILD = "440524201501010014"
+UNIT_CODE = "91350100M000100Y43"
+HASH = "ab" * 32
+FOR_GUARDIAN = NewConsent(kind=ConsentKind.GUARDIAN, version="1", document_hash=HASH)
+
+
+class House:
+    """The slice with what it stands on: one process, one clock, a list of looks."""
+
+    def __init__(self, db: Database, folder: Path, clock: FixedClock | None = None) -> None:
+        self.db = db
+        self.clock = clock or FixedClock(START)
+        ids, days = RandomIds(self.clock), BusinessDays()
+        keys = FileKeys(folder / "keys.json", self.clock, create_if_missing=True)
+        self.vault = Vault(keys, self.clock)
+        self.policy = Policy.load(self.clock)
+        self.org = Org(db, ids, self.clock, days)
+        self.looks: list[Look] = []
+        self.customers = Customers(
+            self.vault, self.policy, self.org, ids, self.clock, days, self._looked
+        )
+
+    async def _looked(self, conn: Conn, look: Look) -> None:
+        self.looks.append(look)
+
+
+async def company(conn: Conn, house: House, name: str = "总部") -> str:
+    return (await house.org.add_company(conn, NewCompany(name=name))).id
+
+
+async def person(conn: Conn, house: House, company: str, **said: Any) -> Customer:
+    """A person with name, phone and identity number, unless said otherwise."""
+    given = {
+        "party": Party.PERSON,
+        "name": NAME,
+        "phone": PHONE,
+        "identity": Identity(IdentityType.RESIDENT_ID, RESIDENT),
+    }
+    return await house.customers.add(conn, NewCustomer(company=company, **(given | said)), "staff")
+
+
+async def unit(conn: Conn, house: House, company: str, **said: Any) -> Customer:
+    given = {
+        "party": Party.UNIT,
+        "name": "某某有限公司",
+        "phone": PHONE,
+        "identity": Identity(IdentityType.CREDIT_CODE, UNIT_CODE),
+    }
+    return await house.customers.add(conn, NewCustomer(company=company, **(given | said)), "staff")
+
+
+def principal(
+    company: str,
+    *,
+    companies: frozenset[str] | None = None,
+    stores: frozenset[str] | None = None,
+    verbs: frozenset[str] = VERBS,
+) -> Principal:
+    return Principal(
+        id="0" * 32, name="test", company=company, stores=stores, companies=companies, verbs=verbs
+    )
+
+
+class Ring:
+    """Keys that are their own names."""
+
+    def __init__(self, principals: Mapping[str, Principal]) -> None:
+        self._principals = principals
+
+    def cached(self, token: str) -> Principal | None:
+        return self._principals.get(token)
+
+    async def principal(self, token: str) -> Principal | None:
+        return self._principals.get(token)
+
+
+@asynccontextmanager
+async def client(
+    house: House, principals: Mapping[str, Principal]
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The slice's routes behind the framework's door."""
+    traffic = Traffic()
+    once = Once(house.db, house.clock, _digest, house.vault, lambda: 24)
+    web = Web(
+        routes=http.ROUTES,
+        keys=Ring(principals),
+        provided={
+            "db": house.db,
+            "once": once,
+            "customers": house.customers,
+        },
+        checks={},
+        traffic=traffic,
+        figures=Figures(traffic),
+        version="0",
+    )
+    transport = httpx.ASGITransport(app=web)
+    async with httpx.AsyncClient(transport=transport, base_url="http://kabao") as made:
+        yield made
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()
+
+
+class Caller:
+    """One API key's calls; every POST gets a fresh Idempotency-Key unless one is given."""
+
+    def __init__(self, client: httpx.AsyncClient, key: str) -> None:
+        self._client, self._key, self._count = client, key, 0
+
+    async def get(self, path: str, **query: Any) -> httpx.Response:
+        return await self._client.get(path, params=query, headers=self._headers())
+
+    async def post(self, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
+        self._count += 1
+        headers = self._headers() | {"Idempotency-Key": key or f"{self._key}-{self._count}"}
+        return await self._client.post(path, json={} if body is None else body, headers=headers)
+
+    async def patch(self, path: str, body: Any) -> httpx.Response:
+        return await self._client.patch(path, json=body, headers=self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._key}"}
