@@ -13,7 +13,7 @@ from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg.adapt import Buffer, Loader
+from psycopg.adapt import Buffer, Dumper, Loader
 from psycopg.pq import Format
 from psycopg.rows import TupleRow, kwargs_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -53,10 +53,30 @@ class _HexUuidBinaryLoader(Loader):
         return bytes(data).hex()
 
 
+class UuidArray:
+    """Identifiers on their way to a `uuid[]` parameter, in PostgreSQL's binary form."""
+
+    __slots__ = ("wire",)
+
+    def __init__(self, wire: bytes) -> None:
+        self.wire = wire
+
+
+class _UuidArrayDumper(Dumper):
+    """The server copies what it would otherwise parse, digit by digit."""
+
+    format = Format.BINARY
+    oid = 2951  # uuid[]
+
+    def dump(self, obj: UuidArray) -> Buffer:
+        return obj.wire
+
+
 async def configure(conn: Conn) -> None:
     """What every connection of ours has in common."""
     conn.adapters.register_loader("uuid", _HexUuidLoader)
     conn.adapters.register_loader("uuid", _HexUuidBinaryLoader)
+    conn.adapters.register_dumper(UuidArray, _UuidArrayDumper)
     await conn.execute("set time zone 'UTC'")
     await conn.commit()
 
@@ -171,6 +191,25 @@ async def fetch_value(conn: Conn, sql: LiteralString, params: Params = None) -> 
     """The first column of the first row, or None."""
     row = await (await conn.execute(sql, params)).fetchone()
     return row[0] if row else None
+
+
+_NO_IDS = bytes.fromhex("000000000000000000000b86")
+_UUID_LENGTH = "00000010"
+_NULL_ID = "ffffffff"
+
+
+def uuid_array(values: Sequence[str | None]) -> UuidArray:
+    """Hex ids as a binary `uuid[]`. All None: see `text_array`."""
+    try:
+        body = _UUID_LENGTH + _UUID_LENGTH.join(values) if values else ""  # type: ignore[arg-type]  # all strings: the usual case
+    except TypeError:
+        if values.count(None) == len(values):
+            return UuidArray(_NO_IDS)
+        body = "".join([_NULL_ID if v is None else _UUID_LENGTH + v for v in values])
+    if not values:
+        return UuidArray(_NO_IDS)
+    head = f"00000001{int(_NULL_ID in body):08x}00000b86{len(values):08x}00000001"
+    return UuidArray(bytes.fromhex(head + body))
 
 
 def text_array(values: Sequence[object]) -> str:

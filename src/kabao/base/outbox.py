@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from kabao.base.clock import from_us
-from kabao.base.db import Conn, fetch_all, quoted_array, text_array
+from kabao.base.db import Conn, fetch_all, quoted_array, text_array, uuid_array
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ async def write(conn: Conn, events: Sequence[Pending], recorded_us: int) -> None
         _WRITE,
         [
             from_us(recorded_us),
-            text_array([e.root for e in events]),
+            uuid_array([e.root for e in events]),
             text_array([e.root_seq for e in events]),
             quoted_array([e.type for e in events]),
             text_array([e.version for e in events]),

@@ -148,7 +148,7 @@ MUTABLE = (
     "burst_from_us",
     "burst_count",
 )
-"""The columns of a root that a decision may change, in storing order."""
+"""The columns of a root that a decision may change, in storing order; `card` first."""
 
 
 class Moment(msgspec.Struct, frozen=True, gc=False):

@@ -11,11 +11,13 @@ from psycopg import sql as compose
 from kabao.base.clock import from_us
 from kabao.base.db import (
     Conn,
+    UuidArray,
     fetch_all,
     fetch_one,
     fetch_value,
     quoted_array,
     text_array,
+    uuid_array,
 )
 from kabao.ledger.model import (
     MUTABLE,
@@ -76,7 +78,7 @@ _CAST = {
     "day_count": "int",
     "burst_count": "int",
 }
-_STORE_ROOTS = cast(
+_STORE_ROOTS: LiteralString = cast(
     LiteralString,
     "update ledger.root r set "  # noqa: S608 - constant columns
     + ", ".join(f"{name} = u.{name}" for name in MUTABLE)
@@ -130,7 +132,7 @@ def roots_of(rows: Iterable[Sequence[Any]]) -> dict[str, Root]:
 
 async def lock_roots(conn: Conn, ids: Iterable[str]) -> dict[str, Root]:
     """Lock roots in id order, so that two batches never wait in a circle."""
-    cursor = await conn.execute(LOCK_ROOTS, [text_array(sorted(ids))])
+    cursor = await conn.execute(LOCK_ROOTS, [uuid_array(sorted(ids))])
     return roots_of(await cursor.fetchall())
 
 
@@ -140,17 +142,21 @@ async def known_operations(
     """Operations that were answered (or barred) before, by (company, key)."""
     pairs = list(names)
     cursor = await conn.execute(
-        KNOWN, [text_array([c for c, _ in pairs]), quoted_array([k for _, k in pairs])]
+        KNOWN, [uuid_array([c for c, _ in pairs]), quoted_array([k for _, k in pairs])]
     )
     return {(row[0], row[1]): Operation(*row) for row in await cursor.fetchall()}
 
 
 async def store_roots(conn: Conn, roots: Sequence[Root]) -> None:
     """Write the changed fields of locked roots."""
-    columns = [[getattr(r, name) for r in roots] for name in MUTABLE]
+    columns = [[getattr(r, name) for r in roots] for name in MUTABLE[1:]]
     await conn.execute(
         _STORE_ROOTS,
-        [text_array([r.id for r in roots]), *(text_array(column) for column in columns)],
+        [
+            uuid_array([r.id for r in roots]),
+            uuid_array([r.card for r in roots]),
+            *(text_array(column) for column in columns),
+        ],
     )
 
 
@@ -166,25 +172,25 @@ async def store_transfers(
             first.business_date,
             writer,
             batch,
-            text_array([t.root for t in transfers]),
+            uuid_array([t.root for t in transfers]),
             text_array([t.seq for t in transfers]),
-            text_array([t.op for t in transfers]),
-            text_array([t.related for t in transfers]),
+            uuid_array([t.op for t in transfers]),
+            uuid_array([t.related for t in transfers]),
             text_array([int(t.debit) for t in transfers]),
             text_array([int(t.credit) for t in transfers]),
-            text_array([t.house for t in transfers]),
+            uuid_array([t.house for t in transfers]),
             text_array([t.amount_fen for t in transfers]),
             text_array([t.currency for t in transfers]),
             text_array([t.principal_after_fen for t in transfers]),
             text_array([t.bonus_after_fen for t in transfers]),
             text_array([t.held_after_fen for t in transfers]),
             text_array([int(t.purpose) for t in transfers]),
-            text_array([t.issuer for t in transfers]),
-            text_array([t.selling_store for t in transfers]),
-            text_array([t.redeeming_store for t in transfers]),
-            text_array([t.terminal for t in transfers]),
-            text_array([t.cashier for t in transfers]),
-            text_array([t.shift for t in transfers]),
+            uuid_array([t.issuer for t in transfers]),
+            uuid_array([t.selling_store for t in transfers]),
+            uuid_array([t.redeeming_store for t in transfers]),
+            uuid_array([t.terminal for t in transfers]),
+            uuid_array([t.cashier for t in transfers]),
+            uuid_array([t.shift for t in transfers]),
             quoted_array([t.channel for t in transfers]),
             text_array([t.occurred_us for t in transfers]),
         ],
@@ -212,12 +218,12 @@ async def answer_late(conn: Conn, operations: Sequence[Operation]) -> None:
     )
 
 
-def _operation_arrays(operations: Sequence[Operation]) -> list[str]:
+def _operation_arrays(operations: Sequence[Operation]) -> list[str | UuidArray]:
     return [
-        text_array([o.company for o in operations]),
+        uuid_array([o.company for o in operations]),
         quoted_array([o.key for o in operations]),
-        text_array([o.id for o in operations]),
-        text_array([o.root for o in operations]),
+        uuid_array([o.id for o in operations]),
+        uuid_array([o.root for o in operations]),
         quoted_array([o.mac.hex() for o in operations]),
         text_array([int(o.state) for o in operations]),
         quoted_array([o.result for o in operations]),
@@ -236,17 +242,17 @@ async def store_lots(conn: Conn, lots: Sequence[StoredLot], us: int) -> None:
         """,
         [
             from_us(us),
-            text_array([s.root for s in lots]),
+            uuid_array([s.root for s in lots]),
             text_array([s.seq for s in lots]),
-            text_array([s.op for s in lots]),
+            uuid_array([s.op for s in lots]),
             text_array([s.lot.principal_fen for s in lots]),
             text_array([s.lot.bonus_fen for s in lots]),
             text_array([s.lot.price_fen for s in lots]),
             text_array([s.lot.contract_date for s in lots]),
-            text_array([s.lot.selling_store for s in lots]),
-            text_array([s.lot.selling_company for s in lots]),
+            uuid_array([s.lot.selling_store for s in lots]),
+            uuid_array([s.lot.selling_company for s in lots]),
             quoted_array([s.lot.channel for s in lots]),
-            text_array([s.lot.payer for s in lots]),
+            uuid_array([s.lot.payer for s in lots]),
         ],
     )
 
@@ -265,8 +271,8 @@ async def store_holds(conn: Conn, holds: Sequence[Hold]) -> None:
           expires_at = excluded.expires_at
         """,
         [
-            text_array([h.id for h in holds]),
-            text_array([h.root for h in holds]),
+            uuid_array([h.id for h in holds]),
+            uuid_array([h.root for h in holds]),
             text_array([int(h.state) for h in holds]),
             text_array([h.principal_fen for h in holds]),
             text_array([h.bonus_fen for h in holds]),

@@ -15,7 +15,7 @@ import msgspec
 
 from kabao.base import outbox
 from kabao.base.clock import BusinessDays, Clock
-from kabao.base.db import Conn, quoted_array, text_array
+from kabao.base.db import Conn, quoted_array, uuid_array
 from kabao.ledger import sql
 from kabao.ledger.digest import GENESIS, chain
 from kabao.ledger.model import Command, Loader, Moment, Operation, Root
@@ -43,10 +43,10 @@ async def lock(
     async with conn.pipeline():
         await conn.execute(sql.LOCK_FENCE)
         closed = await conn.execute(sql.LAST_CLOSED)
-        roots = await conn.execute(sql.LOCK_ROOTS, [text_array(ids)])
+        roots = await conn.execute(sql.LOCK_ROOTS, [uuid_array(ids)])
         known = await conn.execute(
             sql.KNOWN,
-            [text_array([c.company for c in keyed]), quoted_array([c.key for c in keyed])],
+            [uuid_array([c.company for c in keyed]), quoted_array([c.key for c in keyed])],
         )
         last = (await closed.fetchone() or (None,))[0]
         root_rows = await roots.fetchall()

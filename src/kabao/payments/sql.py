@@ -7,7 +7,7 @@ from datetime import date
 from typing import LiteralString
 
 from kabao.base.clock import from_us
-from kabao.base.db import Conn, fetch_all, quoted_array, text_array
+from kabao.base.db import Conn, fetch_all, quoted_array, text_array, uuid_array
 from kabao.payments.model import Payment, Refund, Reversal
 
 _INSERT: LiteralString = """
@@ -40,15 +40,15 @@ async def insert_payments(conn: Conn, rows: Sequence[Payment]) -> None:
         [
             from_us(first.created_us),
             date.fromordinal(first.day),
-            text_array([p.id for p in rows]),
-            text_array([p.company for p in rows]),
-            text_array([p.root for p in rows]),
-            text_array([p.card for p in rows]),
+            uuid_array([p.id for p in rows]),
+            uuid_array([p.company for p in rows]),
+            uuid_array([p.root for p in rows]),
+            uuid_array([p.card for p in rows]),
             text_array([p.last4 for p in rows]),
-            text_array([p.store for p in rows]),
-            text_array([p.terminal for p in rows]),
-            text_array([p.cashier for p in rows]),
-            text_array([p.shift for p in rows]),
+            uuid_array([p.store for p in rows]),
+            uuid_array([p.terminal for p in rows]),
+            uuid_array([p.cashier for p in rows]),
+            uuid_array([p.shift for p in rows]),
             quoted_array([p.channel for p in rows]),
             quoted_array([p.reference for p in rows]),
             quoted_array([p.metadata for p in rows]),
@@ -89,7 +89,7 @@ async def update_payments(conn: Conn, rows: Sequence[Payment]) -> None:
         where p.id = u.id
         """,
         [
-            text_array([p.id for p in last]),
+            uuid_array([p.id for p in last]),
             text_array([p.captured_fen for p in last]),
             text_array([p.refunded_fen for p in last]),
             text_array([p.principal_fen for p in last]),
@@ -115,8 +115,8 @@ async def insert_refunds(conn: Conn, rows: Sequence[Refund]) -> None:
         """,
         [
             from_us(rows[0].created_us),
-            text_array([r.id for r in rows]),
-            text_array([r.payment for r in rows]),
+            uuid_array([r.id for r in rows]),
+            uuid_array([r.payment for r in rows]),
             text_array([r.amount_fen for r in rows]),
             text_array([r.principal_fen for r in rows]),
             text_array([r.bonus_fen for r in rows]),
@@ -135,8 +135,8 @@ async def insert_reversals(conn: Conn, rows: Sequence[Reversal]) -> None:
         """,
         [
             from_us(rows[0].created_us),
-            text_array([r.id for r in rows]),
-            text_array([r.payment for r in rows]),
+            uuid_array([r.id for r in rows]),
+            uuid_array([r.payment for r in rows]),
             text_array([r.amount_fen for r in rows]),
         ],
     )

@@ -7,7 +7,7 @@ from datetime import date
 from typing import LiteralString
 
 from kabao.base.clock import from_us
-from kabao.base.db import Conn, fetch_all, quoted_array, text_array
+from kabao.base.db import Conn, fetch_all, quoted_array, text_array, uuid_array
 from kabao.topups.model import TopUp
 
 
@@ -25,15 +25,15 @@ async def insert_topups(conn: Conn, rows: Sequence[TopUp]) -> None:
         [
             from_us(rows[0].created_us),
             date.fromordinal(rows[0].day),
-            text_array([t.id for t in rows]),
-            text_array([t.company for t in rows]),
-            text_array([t.root for t in rows]),
-            text_array([t.card for t in rows]),
+            uuid_array([t.id for t in rows]),
+            uuid_array([t.company for t in rows]),
+            uuid_array([t.root for t in rows]),
+            uuid_array([t.card for t in rows]),
             text_array([t.last4 for t in rows]),
-            text_array([t.store for t in rows]),
-            text_array([t.terminal for t in rows]),
-            text_array([t.cashier for t in rows]),
-            text_array([t.shift for t in rows]),
+            uuid_array([t.store for t in rows]),
+            uuid_array([t.terminal for t in rows]),
+            uuid_array([t.cashier for t in rows]),
+            uuid_array([t.shift for t in rows]),
             quoted_array([t.channel for t in rows]),
             quoted_array([t.reference for t in rows]),
             text_array([t.amount_fen for t in rows]),
@@ -55,9 +55,9 @@ async def update_topups(conn: Conn, rows: Sequence[TopUp]) -> None:
         where t.id = u.id
         """,
         [
-            text_array([t.id for t in rows]),
+            uuid_array([t.id for t in rows]),
             text_array([t.status for t in rows]),
-            text_array([t.confirmed_by for t in rows]),
+            uuid_array([t.confirmed_by for t in rows]),
             text_array([t.balance_after_fen for t in rows]),
         ],
     )
