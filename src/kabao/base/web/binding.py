@@ -55,7 +55,8 @@ class Parameter(msgspec.Struct, frozen=True):
     @property
     def many(self) -> bool:
         """Whether the name may come more than once."""
-        return get_origin(_bare(self.kind)) is list
+        kinds = (self.kind, *get_args(self.kind))
+        return any(get_origin(_bare(kind)) is list for kind in kinds)
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -60,16 +60,21 @@ class Once:
         mac: Callable[[bytes], bytes],
         sealer: Sealer,
         secret_hours: Callable[[], int],
+        *,
+        wait_s: float = WAIT_S,
     ) -> None:
         """Bind the collaborators.
 
         Args:
+            db: where the claims are kept.
+            clock: tells how old a sealed answer is.
             mac: a keyed hash of 32 bytes, `lambda b: vault.mac("idempotency", b)`.
             sealer: the vault.
             secret_hours: how long a sealed answer may be read again (policy).
+            wait_s: how long the second request with a key waits for the first.
         """
         self._db, self._clock, self._mac = db, clock, mac
-        self._sealer, self._secret_hours = sealer, secret_hours
+        self._sealer, self._secret_hours, self._wait_s = sealer, secret_hours, wait_s
         self._at_work: dict[tuple[str, str, str], asyncio.Event] = {}
 
     async def __call__(
@@ -119,7 +124,7 @@ class Once:
         Else twenty impatient retries of one slow request would empty the pool.
         """
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 while (first := self._at_work.get(place)) is not None:
                     await first.wait()
         except TimeoutError:
@@ -135,7 +140,7 @@ class Once:
         secret: bool,
     ) -> tuple[int, bytes]:
         async with self._db.transaction() as conn:
-            await sql.limit_lock_wait(conn, int(WAIT_S * 1000))
+            await sql.limit_lock_wait(conn, int(self._wait_s * 1000))
             try:
                 first = await sql.claim(conn, *place, mac, now(self._clock), sealed=secret)
             except LockNotAvailable:
