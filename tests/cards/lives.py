@@ -208,11 +208,10 @@ async def loaded(world: Living, issued: Issued, principal_fen: int, bonus_fen: i
     await world.ledger.post(load(world, issued.card.root, principal_fen, bonus_fen))
 
 
-def pay(world: Living, issued: Issued, amount_fen: int) -> Act:
+def pay(world: Living, issued: Issued, amount_fen: int, secret: int = 1) -> Act:
     """A payment as the ledger sees one: refused, as an answer, unless the root is
-    active, this carrier's, and has the money.
+    active, this carrier's with this secret version, and has the money.
     """
-    secret = 1
 
     def run(root: Root | None, moment: Moment) -> Decision:
         del moment

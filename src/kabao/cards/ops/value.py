@@ -14,7 +14,7 @@ from kabao.cards.limits import limit_after_credit
 from kabao.cards.model import Card, CardClass
 from kabao.cards.ops.change import Asked, Done, Effect, Held, place
 from kabao.cards.ops.secrets import Secrets
-from kabao.cards.states import CardState, Reason, Verb
+from kabao.cards.states import CardState, Reason, Verb, step
 from kabao.ledger.lots import LotLeft, Order
 from kabao.ledger.model import Account, Act, Decision, Lot, Moment, Move, Purpose, Root
 from kabao.policy.choices import Switch
@@ -94,6 +94,8 @@ class Value(Secrets):
             raise INVALID.error("A card is not merged into itself.", field="into")
         believed = await self.believe(conn, claim, source, Verb.MERGE_OUT)
         giving, taking = await self.hold(conn, source, target)
+        step(giving.state, Verb.MERGE_OUT)
+        step(taking.state, Verb.MERGE_IN)
         _check_kin(giving, taking)
         self.require_running(Switch.STOP_TRANSFER, giving.programme)
         _check_no_holds(giving)
@@ -203,6 +205,7 @@ class Value(Secrets):
         await self.check_person(conn, payee, "payee", rule="CR-21")
         believed = await self.believe(conn, claim, ident, Verb.CASH_OUT)
         (held,) = await self.hold(conn, ident)
+        step(held.state, Verb.CASH_OUT)
         self.require_running(Switch.STOP_CASH_OUT, held.programme)
         if held.programme.card_class is CardClass.REGISTERED and held.card.holder != payee:
             raise NOT_THE_HOLDER.error(rule="CR-21", field="payee")
@@ -254,6 +257,7 @@ class Value(Secrets):
 
     async def _close(self, conn: Conn, held: Held, asked: Asked, *, lapse_bonus: bool) -> Card:
         root = held.root
+        step(held.state, Verb.CLOSE, asked.reason)
         _check_no_holds(held)
         may_lapse = lapse_bonus and held.rules.flag(CARD_BONUS_MAY_LAPSE)
         if root.principal_fen or (root.bonus_fen and not may_lapse):
