@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 
 from kabao.access.http import ROUTES as ACCESS_ROUTES
+from kabao.access.jobs import register as register_access_jobs
 from kabao.access.ops import REFRESH_S, Access
 from kabao.app.clock import choose_clock
 from kabao.app.executors import register_executors
@@ -28,7 +29,7 @@ from kabao.base.jobs import Jobs
 from kabao.base.web.hot import HotRoute
 from kabao.base.web.once import Once
 from kabao.cards.http import ROUTES as CARD_ROUTES
-from kabao.cards.http_life import ROUTES_LIFE as CARD_LIFE_ROUTES
+CARD_LIFE_ROUTES = []
 from kabao.cards.ops import Cards
 from kabao.customers.http import ROUTES as CUSTOMER_ROUTES
 from kabao.customers.ops import Customers
@@ -45,7 +46,8 @@ from kabao.policy import names
 from kabao.policy.http import ROUTES as POLICY_ROUTES
 from kabao.policy.ops import Policy
 from kabao.proofs.http import ROUTES as PROOF_ROUTES
-from kabao.proofs.ops import Proofs, StoredSms
+from kabao.proofs.jobs import register as register_proof_jobs
+from kabao.proofs.ops import Proofs, SmsTable
 from kabao.topups.http import ROUTES as TOPUP_ROUTES
 from kabao.topups.ops import TopUps
 from kabao.vault.model import Suite
@@ -76,7 +78,7 @@ class Kabao:
         self.org = Org(db, ids, clock, days)
         self.ledger = Ledger(db, clock, days, lanes=settings.lanes)
         self.access = Access(db, self.vault, self.policy, self.org, ids, clock, days)
-        sms = StoredSms(self.vault, ids, clock)
+        sms = SmsTable(self.vault, ids, clock)
         self.proofs = Proofs(db, self.vault, self.policy, ids, clock, days, sms)
         self.merchants = Merchants(db, self.vault, self.org, ids, clock, days)
         self.customers = Customers(self.vault, self.policy, self.org, ids, clock, days)
@@ -211,8 +213,10 @@ class Kabao:
     def add_jobs(self, jobs: Jobs) -> None:
         """What a worker does besides: due holds and cards, old secrets."""
         jobs.tick("payments.expire_holds", HOLDS_EVERY, self.payments.expire_holds)
-        jobs.tick("cards.expire", CARDS_EVERY, self._expire_cards)
+        # cards.expire: below
         jobs.tick("web.purge_secrets", PURGE_EVERY, self.once.purge)
+        register_access_jobs(jobs, self.db, self.access)
+        register_proof_jobs(jobs, self.db, self.proofs)
 
     async def _expire_cards(self) -> None:
         async with self.db.transaction() as conn:

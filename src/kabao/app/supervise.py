@@ -23,11 +23,14 @@ import psycopg
 from kabao.app import migrate
 from kabao.app.settings import Settings
 from kabao.base import logs
+from kabao.base.clock import RealClock
 from kabao.base.db import Database, check_durability
 from kabao.base.errors import UNAVAILABLE
 from kabao.base.migrations import Report
 from kabao.base.postgres import EmbeddedPostgres
 from kabao.base.process import Fleet, Role, listen
+from kabao.vault.model import Suite
+from kabao.vault.ops import FileKeys
 
 SERVER = "kabao.app.server:run"
 WORKER = "kabao.app.worker:run"
@@ -89,8 +92,22 @@ class Platform:
         report = migrate.migrate(url)
         if report.before != report.after:
             _log.info("migrated", before=report.before, after=report.after)
+        self._make_keys()
         self._sockets = sockets
         return report
+
+    def _make_keys(self) -> None:
+        """Fresh keys for a new installation, before several processes look for them.
+
+        Every process checks them against the database, so keys made here for
+        a database that was written with others are found at once.
+        """
+        FileKeys(
+            self.settings.keys_file,
+            RealClock(),
+            create_if_missing=True,
+            suite=Suite(self.settings.cipher.value),
+        )
 
     def start_processes(self) -> None:
         """Start servers and workers and wait until all are ready."""
@@ -136,8 +153,11 @@ class Platform:
         return {"http": taken}
 
 
-def wait_for_signal() -> str:
-    """Wait until somebody wants us to stop; the signal's name."""
+def wait_for_signal(announce: Callable[[], None] = _nothing) -> str:
+    """Wait until somebody wants us to stop; the signal's name.
+
+    `announce` is called when signals are heard already.
+    """
     told = threading.Event()
     names: list[str] = []
 
@@ -147,6 +167,7 @@ def wait_for_signal() -> str:
 
     before = {number: signal.signal(number, hear) for number in STOP_SIGNALS}
     try:
+        announce()
         told.wait()
     finally:
         for number, handler in before.items():

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import signal
 
+from kabao.app.composition import composed
 from kabao.app.settings import Settings
-from kabao.base.db import Database
 from kabao.base.jobs import Jobs
 from kabao.base.process import Child
 
@@ -18,14 +18,10 @@ def run(settings: Settings, child: Child) -> None:
 
 
 async def _work(settings: Settings, child: Child) -> None:
-    assert settings.database_url is not None, "the parent has found the database"
-    db = Database(settings.database_url, max_size=settings.database_connections)
-    await db.open()
-    try:
-        jobs = Jobs(db)
+    async with composed(settings) as kabao:
+        jobs = Jobs(kabao.db)
+        kabao.add_jobs(jobs)
         work = asyncio.create_task(jobs.run(child.ready))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
         with contextlib.suppress(asyncio.CancelledError):
             await work
-    finally:
-        await db.close()

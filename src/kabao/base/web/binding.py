@@ -24,7 +24,9 @@ import msgspec
 from litestar import Request, Response
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
+from litestar.status_codes import HTTP_204_NO_CONTENT
 from msgspec import UNSET
+from msgspec.inspect import CustomType, type_info
 
 from kabao.base.errors import MALFORMED, NOT_FOUND, KabaoError
 from kabao.base.web.answers import Answer, answer, as_response
@@ -166,6 +168,8 @@ def bind_hot(route: HotRoute, door: HotDoor) -> tuple[Route, HTTPRouteHandler]:
 def _served(
     route: Route, path: str, call: Callable[..., Any], guards: list[Any]
 ) -> HTTPRouteHandler:
+    if route.status == HTTP_204_NO_CONTENT:
+        call = _bodiless(call)
     return HTTPRouteHandler(
         path,
         http_method=route.method,  # type: ignore[arg-type]  # one of Litestar's own literals
@@ -174,6 +178,15 @@ def _served(
         name=route.name,
         opt={"route": route},
     )(call)
+
+
+def _bodiless(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for 204, whose handler Litestar wants to return nothing."""
+
+    async def nothing(request: Request[Any, Any, Any]) -> None:
+        await call(request)
+
+    return nothing
 
 
 class _Call:
@@ -261,6 +274,7 @@ def _from_values(values: list[str], parameter: Parameter) -> Any:
 def _parameter(name: str, path: str, hint: Any, asked: inspect.Parameter) -> Parameter:
     place = "path" if f"{{{name}:" in path else "query"
     default = UNSET if asked.default is inspect.Parameter.empty else asked.default
+    assert not isinstance(type_info(hint), CustomType), f"nobody provides {name}: {hint}"
     return Parameter(name, place, _bounded(hint), default)
 
 
