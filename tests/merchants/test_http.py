@@ -203,38 +203,32 @@ async def test_who_may_not(world: World) -> None:
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "status", "field"),
-    [
-        ("terminals", {"model": ""}, 422, "model"),
-        ("terminals", {"model": "x", "terminal_no": "short"}, 422, "terminal_no"),
-        ("terminals", {"model": "x", "terminal_no": "lower001"}, 422, "terminal_no"),
-        ("terminals", {"model": "x", "certification": {"scheme": "x"}}, 400, "certification"),
-        ("cashiers", {"code": "a b", "name": "x"}, 422, "code"),
-        ("cashiers", {"code": "1", "name": ""}, 422, "name"),
-        ("fee-terms", {"fee_plan": None, "effective_from": "soon"}, 422, "effective_from"),
-    ],
-)
-async def test_bad_input_is_told_by_its_field(
-    world: World, path: str, body: dict[str, Any], status: int, field: str
-) -> None:
-    store = to_edge("sto", world.store.id)
-    answer = await world.group.post(f"/v1/{path}", {"store": store} | body)
-    assert answer.status_code == status
-    assert answer.json()["field"].startswith(field)
+BAD_INPUT: list[tuple[str, dict[str, Any], int, str]] = [
+    ("terminals", {"model": ""}, 422, "model"),
+    ("terminals", {"model": "x", "terminal_no": "short"}, 422, "terminal_no"),
+    ("terminals", {"model": "x", "terminal_no": "lower001"}, 422, "terminal_no"),
+    ("terminals", {"model": "x", "certification": {"scheme": "x"}}, 400, "certification"),
+    ("cashiers", {"code": "a b", "name": "x"}, 422, "code"),
+    ("cashiers", {"code": "1", "name": ""}, 422, "name"),
+    ("fee-terms", {"fee_plan": None, "effective_from": "soon"}, 422, "effective_from"),
+]
+
+BAD_PLANS: list[tuple[dict[str, Any], str]] = [
+    ({"rate_bp": 10_001}, "rate_bp"),
+    ({"rate_bp": -1}, "rate_bp"),
+    ({"min": 10, "max": 9}, "max"),
+    ({"per_item": 2**53}, "per_item"),
+    ({"currency": "USD"}, "currency"),
+]
 
 
-@pytest.mark.parametrize(
-    ("said", "field"),
-    [
-        ({"rate_bp": 10_001}, "rate_bp"),
-        ({"rate_bp": -1}, "rate_bp"),
-        ({"min": 10, "max": 9}, "max"),
-        ({"per_item": 2**53}, "per_item"),
-        ({"currency": "USD"}, "currency"),
-    ],
-)
-async def test_what_no_fee_plan_can_say(world: World, said: dict[str, Any], field: str) -> None:
-    body = {"company": to_edge("com", world.store.company), "name": "x"} | said
-    answer = await world.group.post("/v1/fee-plans", body)
-    assert (answer.status_code, answer.json()["field"]) == (422, field)
+async def test_bad_input_is_told_by_its_field(world: World) -> None:
+    store, company = to_edge("sto", world.store.id), to_edge("com", world.store.company)
+    for path, body, status, field in BAD_INPUT:
+        answer = await world.group.post(f"/v1/{path}", {"store": store} | body)
+        assert answer.status_code == status, body
+        assert answer.json()["field"].startswith(field)
+    for said, field in BAD_PLANS:
+        body = {"company": company, "name": "x"} | said
+        answer = await world.group.post("/v1/fee-plans", body)
+        assert (answer.status_code, answer.json()["field"]) == (422, field)

@@ -216,7 +216,7 @@ async def test_what_a_company_cannot_be(db: Database) -> None:
 
         async def refused(**said: object) -> Code:
             with pytest.raises(KabaoError) as error:
-                await make.company(conn, org, **said)  # type: ignore[arg-type]  # any field
+                await make.company(conn, org, **said)
             return error.value.code
 
         assert await refused(credit_code=CREDIT_CODE) is ORG_TAKEN
@@ -302,7 +302,7 @@ async def test_lists_go_by_page_and_scope(db: Database) -> None:
     async def ids(**asked: object) -> list[str]:
         given: dict[str, object] = {"companies": None, "stores": None, "after": None, "limit": 9}
         async with db.read() as conn:
-            found = await org.list_stores(conn, **(given | asked))  # type: ignore[arg-type]
+            found = await org.list_stores(conn, **(given | asked))
         return [store.id for store in found]
 
     everything = sorted([other.id, *(store.id for store in mine)])
