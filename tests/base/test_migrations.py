@@ -10,7 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from kabao.app.migrate import CODE_VERSION, TABLES, migrate, tables
+from kabao.app.migrate import TABLES, migrate, tables
+from kabao.app.version import CODE_VERSION
 from kabao.base.errors import KabaoError
 from kabao.base.migrations import differences, initial, parse_version
 from kabao.base.migrations import migrate as migrate_database

@@ -15,9 +15,9 @@ import msgspec
 import typer
 from rich.console import Console
 
-from kabao.app import migrate as migration
 from kabao.app import settings as setting
 from kabao.app.supervise import Platform, wait_for_signal
+from kabao.app.version import CODE_VERSION
 from kabao.base import logs
 from kabao.base.errors import KabaoError
 
@@ -71,8 +71,7 @@ def root(
 ) -> None:
     """Kabao, the open platform for stored-value cards."""
     if version:
-        number = migration.CODE_VERSION
-        answer({"version": number}, f"kabao {number}", as_json=as_json)
+        answer({"version": CODE_VERSION}, f"kabao {CODE_VERSION}", as_json=as_json)
         raise typer.Exit
 
 
@@ -89,13 +88,13 @@ def serve(
 ) -> None:
     """Serve the API, on the embedded database unless KABAO_DATABASE_URL is set."""
     with Platform(prepare(), servers=processes, workers=workers) as platform:
-        answer(
-            {"http": platform.http, "pids": platform.pids()},
-            f"Kabao {migration.CODE_VERSION} serves [bold]{platform.http}[/bold] "
-            f"with {processes} process{'es' if processes > 1 else ''}. Ctrl-C stops it.",
-            as_json=as_json,
+        told = (
+            f"Kabao {CODE_VERSION} serves [bold]{platform.http}[/bold] "
+            f"with {processes} process{'es' if processes > 1 else ''}. Ctrl-C stops it."
         )
-        wait_for_signal()
+        wait_for_signal(
+            lambda: answer({"http": platform.http, "pids": platform.pids()}, told, as_json=as_json)
+        )
 
 
 @app.command(epilog=example("kabao worker", "kabao worker --processes 2"))
@@ -106,12 +105,8 @@ def worker(
 ) -> None:
     """Do the deferred and the timed work; `kabao serve` brings one worker of its own."""
     with Platform(prepare(), workers=processes) as platform:
-        answer(
-            {"pids": platform.pids()},
-            f"{processes} worker{'s' if processes > 1 else ''} at work. Ctrl-C stops it.",
-            as_json=as_json,
-        )
-        wait_for_signal()
+        told = f"{processes} worker{'s' if processes > 1 else ''} at work. Ctrl-C stops it."
+        wait_for_signal(lambda: answer({"pids": platform.pids()}, told, as_json=as_json))
 
 
 @app.command(epilog=example("kabao migrate", "KABAO_DATABASE_URL=postgresql://… kabao migrate"))

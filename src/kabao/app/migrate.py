@@ -13,18 +13,16 @@ import importlib
 import importlib.util
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from kabao.app.version import CODE_VERSION
 from kabao.base.errors import KabaoError
 from kabao.base.migrations import Report, differences, freeze, revise
 from kabao.base.migrations import migrate as migrate_database
 from kabao.base.postgres import EmbeddedPostgres
 from kabao.base.schema import metadata
-
-CODE_VERSION = version("kabao")
 
 TABLES = (
     "kabao.base.migrations.tables",

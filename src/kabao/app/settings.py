@@ -144,14 +144,17 @@ def _parse(field: msgspec.structs.FieldInfo, text: str) -> Any:
     name = variable(field.name)
     try:
         return _PARSERS[field.name](text) if field.name in _PARSERS else _convert(field, text)
-    except (ValueError, msgspec.ValidationError) as wrong:
+    except ValueError as wrong:
         reason = str(wrong)
         shown = "" if field.name in _SECRET else f" = {text!r}"
         raise _bad(name, f"{shown.strip()} is not usable: {reason}".strip()) from wrong
 
 
 def _convert(field: msgspec.structs.FieldInfo, text: str) -> Any:
-    return msgspec.convert(text, field.type, strict=False, dec_hook=_from_text)
+    try:
+        return msgspec.convert(text, field.type, strict=False, dec_hook=_from_text)
+    except msgspec.ValidationError:
+        raise ValueError(f"expected {_EXPECTED[field.name]}") from None
 
 
 def _from_text(kind: type, text: Any) -> Any:
@@ -189,6 +192,14 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "database_url": _database_url,
     "business_day_cutoff": _cutoff,
     "timezone": _timezone,
+}
+_EXPECTED = {
+    "database_connections": "a whole number from 2 to 100",
+    "http_port": "a port from 1 to 65535",
+    "pos_port": "a port from 1 to 65535",
+    "cipher": " or ".join(Cipher),
+    "lanes": "a whole number from 1 to 32",
+    "log_level": ", ".join(LogLevel),
 }
 _SECRET = frozenset({"database_url"})
 """Settings whose value is never repeated in a message."""

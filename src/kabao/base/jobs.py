@@ -28,6 +28,7 @@ import psycopg
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job
+from psycopg_pool import AsyncConnectionPool
 
 from kabao.base import logs
 from kabao.base.db import Conn, Database
@@ -41,6 +42,7 @@ ATTEMPTS = 10
 LONGEST_PAUSE_S = 300
 FAILED_KEPT_HOURS = 24 * 30
 STALLED_AFTER_S = 30.0
+OPEN_LIMIT_S = 8.0
 
 _log = logs.get("jobs")
 
@@ -58,7 +60,11 @@ class Jobs:
         self._db = db
         self._app = App(
             connector=PsycopgConnector(
-                conninfo=db.url, min_size=1, max_size=CONCURRENCY + 2, kwargs={"connect_timeout": 4}
+                pool_factory=_Pool,
+                conninfo=db.url,
+                min_size=1,
+                max_size=CONCURRENCY + 2,
+                kwargs={"connect_timeout": 4, "application_name": "kabao jobs"},
             )
         )
         self._ticks: list[_Tick] = []
@@ -133,7 +139,7 @@ class Jobs:
         """The connections of the queue. Raises `unavailable`."""
         try:
             await self._app.open_async()
-        except ConnectorException as gone:
+        except (ConnectorException, psycopg.OperationalError) as gone:
             raise UNAVAILABLE.error("The database cannot be reached.") from gone
         stack = contextlib.AsyncExitStack()
         stack.push_async_callback(self._app.close_async)
@@ -191,6 +197,15 @@ class Jobs:
     async def _prune(self) -> None:
         """Forget failed jobs after a month."""
         await self._app.job_manager.delete_old_jobs(nb_hours=FAILED_KEPT_HOURS, include_failed=True)
+
+
+class _Pool(AsyncConnectionPool):
+    """Gives up sooner than half a minute on a database that is not there."""
+
+    # The signature is psycopg's.
+    async def open(self, wait: bool = False, timeout: float = OPEN_LIMIT_S) -> None:  # noqa: ASYNC109, FBT001, FBT002
+        """Open the pool and, when told to, wait for the first connection."""
+        await super().open(wait, timeout)
 
 
 class _Patience(BaseRetryStrategy):
