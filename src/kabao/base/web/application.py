@@ -10,7 +10,7 @@ from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Receive, Scope, Send
 
-from kabao.base.web.binding import Route, bind, bind_hot
+from kabao.base.web.binding import Route, bind, bind_hot, options
 from kabao.base.web.docs import docs_routes
 from kabao.base.web.doors import PATIENT, FastDoor, Patience
 from kabao.base.web.edge import Edge, RequestIds
@@ -69,7 +69,7 @@ class Web:
         self.document = document(self.routes, title=title, version=version)
         bound += [bind(handler, {}) for handler in docs_routes(self.document)]
         self.litestar = Litestar(
-            [handler for _, handler in bound],
+            [*options(bound), *(handler for _, handler in bound)],
             exception_handlers={Exception: handle},
             openapi_config=None,
             logging_config=None,

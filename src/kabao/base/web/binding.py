@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -24,7 +24,6 @@ import msgspec
 from litestar import Request, Response
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
-from litestar.status_codes import HTTP_204_NO_CONTENT
 from msgspec import UNSET
 from msgspec.inspect import CustomType, type_info
 
@@ -128,7 +127,7 @@ def bind(handler: HTTPRouteHandler, provided: Mapping[str, Any]) -> tuple[Route,
         or ("data" in asked and asked["data"].default is not inspect.Parameter.empty),
     )
     call = _Call(fn, route, {name: provided[name] for name in asked if name in provided}, asked)
-    return route, _served(route, path, call.__call__, guards)
+    return route, _served(route, path, call, guards)
 
 
 def bind_hot(route: HotRoute, door: HotDoor) -> tuple[Route, HTTPRouteHandler]:
@@ -165,11 +164,41 @@ def bind_hot(route: HotRoute, door: HotDoor) -> tuple[Route, HTTPRouteHandler]:
     return documented, _served(documented, route.path, call, [])
 
 
+def options(bound: Iterable[tuple[Route, HTTPRouteHandler]]) -> list[HTTPRouteHandler]:
+    """An `OPTIONS` handler for each path; Litestar's own forgets methods that were
+    declared by a second handler. They must be registered before the others.
+    """
+    methods: dict[str, set[str]] = {}
+    for route, handler in bound:
+        (path,) = handler.paths
+        methods.setdefault(path, {"OPTIONS"}).add(route.method)
+    return [_allow(path, ", ".join(sorted(found))) for path, found in methods.items()]
+
+
+def _allow(path: str, methods: str) -> HTTPRouteHandler:
+    async def allow() -> None:
+        return None
+
+    return HTTPRouteHandler(
+        path,
+        http_method="OPTIONS",
+        status_code=204,
+        response_headers={"allow": methods},
+        media_type="text/plain",
+    )(allow)
+
+
 def _served(
-    route: Route, path: str, call: Callable[..., Any], guards: list[Any]
+    route: Route,
+    path: str,
+    call: Callable[[Request[Any, Any, Any]], Awaitable[Response[Any]]],
+    guards: list[Any],
 ) -> HTTPRouteHandler:
-    if route.status == HTTP_204_NO_CONTENT:
-        call = _bodiless(call)
+    async def serve(request: Request[Any, Any, Any]) -> Any:
+        return await call(request)
+
+    if route.status == 204:  # Litestar insists
+        serve.__annotations__["return"] = None
     return HTTPRouteHandler(
         path,
         http_method=route.method,  # type: ignore[arg-type]  # one of Litestar's own literals
@@ -177,16 +206,7 @@ def _served(
         status_code=route.status,
         name=route.name,
         opt={"route": route},
-    )(call)
-
-
-def _bodiless(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for 204, whose handler Litestar wants to return nothing."""
-
-    async def nothing(request: Request[Any, Any, Any]) -> None:
-        await call(request)
-
-    return nothing
+    )(serve)
 
 
 class _Call:
