@@ -113,7 +113,7 @@ class Kabao:
         self._tasks: list[asyncio.Task[None]] = []
 
     def _mac(self, body: bytes) -> bytes:
-        return self.vault.mac("idempotency", body)[:16]
+        return self.vault.mac("idempotency", body)
 
     def _secret_hours(self) -> int:
         rules = self.policy.rules(jurisdiction="national", on=self.days.of(self.clock.now_us()))

@@ -121,7 +121,7 @@ async def create(
     new = NewTopUp(
         principal.company,
         f"topup/{key}",
-        vault.mac("idempotency", _canonical(data))[:16],
+        vault.mac("idempotency", _canonical(data)),
         data.source or CardRef(data.card or ""),
         data.amount,
         data.currency,
@@ -153,7 +153,7 @@ async def void(
     """Undo a top-up made by mistake, in the same shift, while none of it is spent."""
     found = await _find(principal, topup, topups, org, db)
     key = idempotency_key(request.headers.get(KEY_HEADER))
-    mac = vault.mac("idempotency", _canonical([found.id, data]))[:16]
+    mac = vault.mac("idempotency", _canonical([found.id, data]))
     supervisor = from_edge("csh", data.supervisor, field="supervisor") if data.supervisor else None
     return topup_view(
         await topups.void(principal.company, f"topup-void/{key}", mac, found, supervisor)
