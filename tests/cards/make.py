@@ -1,13 +1,22 @@
 """Builders for the tests of cards: one issuer, its programmes, everything real."""
 
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+import httpx
+
+from kabao.access.ops import Access
 from kabao.base.clock import BusinessDays, FixedClock
 from kabao.base.db import Database
 from kabao.base.ids import RandomIds
+from kabao.base.web.application import Web
+from kabao.base.web.metrics import Figures, Traffic
+from kabao.base.web.once import Once
 from kabao.cards.claims import By
 from kabao.cards.model import (
     CardClass,
@@ -140,3 +149,60 @@ def resident_id(n: int) -> str:
     weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
     total = sum(int(sign) * weight for sign, weight in zip(body, weights, strict=True))
     return body + "10X98765432"[total % 11]
+
+
+class Caller:
+    """One API key's calls; every POST gets a fresh Idempotency-Key unless one is given."""
+
+    def __init__(self, client: httpx.AsyncClient, key: str) -> None:
+        self._client, self._key, self._count = client, key, 0
+
+    async def get(self, path: str, **query: Any) -> httpx.Response:
+        return await self._client.get(path, params=query, headers=self._headers())
+
+    async def post(self, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
+        self._count += 1
+        headers = self._headers() | {"Idempotency-Key": key or f"{self._key[-8:]}-{self._count}"}
+        return await self._client.post(path, json={} if body is None else body, headers=headers)
+
+    async def patch(self, path: str, body: Any) -> httpx.Response:
+        return await self._client.patch(path, json=body, headers=self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._key}"}
+
+
+@asynccontextmanager
+async def web(
+    world: World, access: Access, provided: Mapping[str, Any], routes: Iterable[Any]
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Routes behind the framework's door, with real keys."""
+    traffic = Traffic()
+    once = Once(
+        world.db,
+        world.clock,
+        lambda body: world.vault.mac("idempotency", body),
+        world.vault,
+        lambda: 24,
+    )
+    known = {
+        "db": world.db,
+        "once": once,
+        "clock": world.clock,
+        "cards": world.cards,
+        "ledger": world.ledger,
+        "customers": world.customers,
+        "access": access,
+    }
+    served = Web(
+        routes=routes,
+        keys=access.ring,
+        provided=known | dict(provided),
+        checks={},
+        traffic=traffic,
+        figures=Figures(traffic),
+        version="0",
+    )
+    transport = httpx.ASGITransport(app=served)
+    async with httpx.AsyncClient(transport=transport, base_url="http://kabao") as made:
+        yield made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from msgspec import Meta
 
 from kabao.base.clock import Clock, rfc3339, to_us
 from kabao.base.db import Conn, Database
-from kabao.base.errors import NOT_FOUND
+from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import from_edge, to_edge
 from kabao.base.web.fields import EdgeId, RequestBody
 from kabao.base.web.once import Once
@@ -157,6 +158,15 @@ async def visible_card(
     return card, programme
 
 
+async def _visible_holder(conn: Conn, principal: Principal, customers: Customers, text: str) -> str:
+    """A customer within the key's scope. Raises `not_found`."""
+    ident = from_edge(CUSTOMER, text, field="holder")
+    with contextlib.suppress(KabaoError):  # unknown, and then as if out of scope
+        if principal.may_see_company(await customers.company_of(conn, ident)):
+            return ident
+    raise NOT_FOUND.error("There is no such customer.", field="holder")
+
+
 @post("/v1/cards", guards=[requires("cards:write")])
 async def issue_card(
     request: Request[Any, Any, Any],
@@ -179,9 +189,7 @@ async def issue_card(
         )
         holder = None
         if data.holder is not None:
-            holder = from_edge(CUSTOMER, data.holder, field="holder")
-            if not principal.may_see_company(await customers.company_of(conn, holder)):
-                raise NOT_FOUND.error("There is no such customer.", field="holder")
+            holder = await _visible_holder(conn, principal, customers, data.holder)
         new = NewCard(programme=programme.id, carrier=data.carrier, holder=holder)
         issued = await cards.issue(conn, new, By(actor=principal.id, company=principal.company))
         return issued_view(issued.card, issued.secrets, programme, clock.now_us())

@@ -422,5 +422,5 @@ def is_weak_pin(pin: str, weak: Container[str] = ()) -> bool:
 
 @lru_cache(maxsize=64)
 def zone(name: str) -> ZoneInfo:
-    """A time zone by name. Raises ValueError or OSError for an unknown one."""
+    """A time zone by name. Raises LookupError, ValueError or OSError for what is none."""
     return ZoneInfo(name)

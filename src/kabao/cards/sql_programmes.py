@@ -136,9 +136,8 @@ class NumberRange(msgspec.Struct, frozen=True):
 async def clashing_prefix(conn: Conn, programme: str, prefixes: Sequence[str]) -> str | None:
     """A prefix among these that shares numbers with another programme's, or None.
 
-    Keeps everybody else from adding prefixes until this transaction ends.
+    Whoever adds prefixes has taken `next_revision` first: nobody else does so meanwhile.
     """
-    await conn.execute("lock table cards.number_range in share row exclusive mode")
     found = await fetch_value(
         conn,
         "select min(p.prefix) from unnest(%s::text[]) as p (prefix)"

@@ -100,7 +100,7 @@ def check_zone(terms: Terms) -> None:
     """Whether the programme's time zone is one. Raises `programme_invalid`."""
     try:
         zone(terms.time_zone)
-    except (ValueError, OSError):
+    except (LookupError, ValueError, OSError):
         raise PROGRAMME_INVALID.error("There is no such time zone.", field="time_zone") from None
 
 

@@ -49,10 +49,10 @@ class Credentials(Programmes):
         tells nothing (ATK-1). A card that was replaced is still found: compare
         `card` and `secret_version` with the root's under its lock.
         """
-        shown = [_shown(source) for source in sources]
-        numbers = [s.number for s in shown if isinstance(s, Shown)]
+        claims = [shown(source) for source in sources]
+        numbers = [s.number for s in claims if isinstance(s, Shown)]
         blinds = [b.hex()[:32] for b in self._vault.blind_indexes(NUMBER_INDEX, numbers)]
-        ids = [s for s in shown if isinstance(s, str)]
+        ids = [s for s in claims if isinstance(s, str)]
         found = await sql.resolve(conn, blinds, ids)
         await self._meet(conn, {row[3] for row in found.values()})
         at = iter(blinds)
@@ -60,7 +60,7 @@ class Credentials(Programmes):
             self._named(found.get(s))
             if isinstance(s, str)
             else self._judged(source, s, found.get(next(at)))
-            for source, s in zip(sources, shown, strict=True)
+            for source, s in zip(sources, claims, strict=True)
         ]
 
     def _named(self, row: sql.Found | None) -> Resolved | None:
@@ -69,9 +69,9 @@ class Credentials(Programmes):
             return None
         return _resolved(row, self._programmes[row[3]], Proof.SCOPE)
 
-    def _judged(self, source: Source, shown: Shown, row: sql.Found | None) -> Resolved | None:
+    def _judged(self, source: Source, claim: Shown, row: sql.Found | None) -> Resolved | None:
         """A source whose secret is judged, whether or not there is such a card."""
-        card, key_version, salt, mac = _NO_CARD, shown.key_version, _NO_SALT, _NO_MAC
+        card, key_version, salt, mac = _NO_CARD, claim.key_version, _NO_SALT, _NO_MAC
         if row is not None:
             card, key_version = row[1], row[7]
             if row[9] is not None and row[10] is not None:
@@ -79,9 +79,9 @@ class Credentials(Programmes):
         proof = Proof.RIGHT
         if not isinstance(source, CardNumber):
             value_right = self._vault.card_value_matches(
-                shown.value, card, key_version, *shown.covered, digits=VALUE_DIGITS
+                claim.value, card, key_version, *claim.covered, digits=VALUE_DIGITS
             )
-            if not value_right or shown.key_version != key_version:
+            if not value_right or claim.key_version != key_version:
                 proof = Proof.WRONG
         pin = None if isinstance(source, Barcode | CardRef) else source.pin
         pin_right = pin is None or compare_digest(self._vault.pin_mac(pin, salt), mac)
@@ -134,7 +134,7 @@ class Credentials(Programmes):
         return self._vault.decrypt(CARD_TABLE, CARD_COLUMN, ident, sealed).decode()
 
 
-def _shown(source: Source) -> Shown | str:
+def shown(source: Source) -> Shown | str:
     """What a source claims: a card id, or a number with what came with it."""
     match source:
         case CardNumber():

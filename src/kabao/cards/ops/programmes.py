@@ -101,6 +101,7 @@ class Programmes:
                 jurisdiction=programme.jurisdiction,
                 on=on,
                 overrides=overrides(programme.card_class, programme.terms),
+                lapse=True,
             )
         return known
 
