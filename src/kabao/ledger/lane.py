@@ -18,6 +18,7 @@ import msgspec
 import psycopg
 import structlog
 from psycopg import errors as pg
+from psycopg.pq import TransactionStatus
 
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn
@@ -25,11 +26,12 @@ from kabao.base.errors import IN_DOUBT, INTERNAL, UNAVAILABLE, KabaoError
 from kabao.ledger import sql
 from kabao.ledger.model import Command
 from kabao.ledger.posting import Played
-from kabao.ledger.store import Chain, decide, open_chain, store
+from kabao.ledger.store import Chain, decide, moment, open_chain, store
 
 log = structlog.get_logger()
 
-Outcome = "asyncio.Future[Any]"
+_UNFINISHED = frozenset({TransactionStatus.INTRANS, TransactionStatus.INERROR})
+"""States of a connection whose transaction has certainly not been committed."""
 
 
 class LaneLimits(msgspec.Struct, frozen=True):
@@ -39,7 +41,13 @@ class LaneLimits(msgspec.Struct, frozen=True):
     batch_max: int = 256
     answer_s: float = 4.5
     """How long a caller waits for an answer before it is told that there is none."""
+    watch_s: float = 0.2
+    """How often a lane looks for callers who have waited that long."""
     retries_max: int = 6
+
+
+class _GoneMeanwhileError(Exception):
+    """A caller was told that nothing happened while the batch was being decided."""
 
 
 class _Item:
@@ -67,10 +75,12 @@ class Lane:
     ) -> None:
         self._connect, self._clock, self._days, self._limits = connect, clock, days, limits
         self._queue: deque[_Item] = deque()
+        self._flight: Sequence[_Item] = ()
+        self._stopping = False
         self._wake = asyncio.Event()
         self._conn: Conn | None = None
         self._chain: Chain | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def waiting(self) -> int:
@@ -80,16 +90,23 @@ class Lane:
     async def start(self) -> None:
         """Connect and begin to serve."""
         await self._reconnect()
-        self._task = asyncio.create_task(self._run(), name="ledger lane")
+        self._tasks = [
+            asyncio.create_task(self._run(), name="ledger lane"),
+            asyncio.create_task(self._watch(), name="ledger lane watch"),
+        ]
 
     async def stop(self) -> None:
         """Finish what is in flight, refuse the rest, disconnect."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        self._stopping = True
+        self._wake.set()
         while self._queue:
             _fail(self._queue.popleft(), UNAVAILABLE.error())
+        if self._tasks:
+            # What is in flight ends by itself; a dead server must not hold us up for ever.
+            await asyncio.wait(self._tasks[:1], timeout=2 * self._limits.answer_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._drop()
 
     def put(self, command: Command[Any], future: asyncio.Future[Any]) -> None:
@@ -102,28 +119,44 @@ class Lane:
         self._wake.set()
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
                 size = min(len(self._queue), self._limits.batch_max)
-                batch = [self._queue.popleft() for _ in range(size)]
+                self._flight = batch = [self._queue.popleft() for _ in range(size)]
                 try:
-                    await asyncio.shield(self._post(batch))
-                except asyncio.CancelledError:
+                    await self._post(batch)
+                except BaseException as defect:
+                    # Whatever it is: nobody is left without an answer.
                     for item in batch:
                         _fail(item, IN_DOUBT.error())
-                    raise
+                    if not isinstance(defect, Exception):
+                        raise
+                    log.error("ledger.lane_failed", exc_info=defect)
+                    await self._drop()
+                self._flight = ()
 
-    async def _post(self, batch: list[_Item]) -> None:
+    async def _watch(self) -> None:
+        """Answer in time, also while the database does not: a server that hangs
+        holds up connecting and cancelling for longer than a caller should wait.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._limits.watch_s)
+            now = loop.time()
+            while self._queue and now > self._queue[0].deadline:
+                _fail(self._queue.popleft(), UNAVAILABLE.error())
+            self._give_up_late(self._flight)
+
+    async def _post(self, batch: Sequence[_Item]) -> None:
         """Bring a batch to an end: every item gets its outcome."""
         retries = 0
-        while batch:
-            batch = self._give_up_late(batch)
-            if not batch:
-                return None
+        while batch := self._give_up_late(batch):
             try:
                 await self._attempt(batch)
+            except _GoneMeanwhileError:
+                continue
             except (pg.UniqueViolation, pg.SerializationFailure, pg.DeadlockDetected):
                 # Somebody else was first with one of the keys, or the server asks
                 # to try again: decided once more, the batch sees what is there now.
@@ -131,10 +164,11 @@ class Lane:
                 if retries > self._limits.retries_max:
                     return await self._halve(batch)
             except pg.CheckViolation as defect:
-                if "no partition of relation" in str(defect):
-                    await self._add_month()
-                    continue
-                return await self._halve(batch, defect)
+                # Not one of our constraints: the journal has no partition for the day.
+                retries += 1
+                if defect.diag.constraint_name or retries > self._limits.retries_max:
+                    return await self._halve(batch, defect)
+                await self._add_month()
             except (OSError, TimeoutError, psycopg.OperationalError, psycopg.InterfaceError):
                 await self._reconnect_for(batch)
             except Exception as defect:  # noqa: BLE001 - isolate whatever it is
@@ -156,28 +190,36 @@ class Lane:
                     await conn.rollback()
                     chain = self._chain
                 else:
+                    if any(item.future.done() for item in batch):
+                        raise _GoneMeanwhileError
                     for item in batch:
                         item.sent = True
                     async with conn.pipeline():
                         chain = await store(conn, played, self._chain)
                         await conn.commit()
-        except psycopg.Error as failed:
-            await self._rolled_back(conn, failed, batch)
+        except Exception as failed:
+            await self._abandon(conn, failed, batch)
             raise
         self._chain = chain
         _answer(batch, played)
 
-    async def _rolled_back(self, conn: Conn, failed: psycopg.Error, batch: Sequence[_Item]) -> None:
-        """After a refusal by a server that is still there, nothing was committed."""
-        if conn.closed or conn.broken or failed.sqlstate is None:
+    async def _abandon(self, conn: Conn, failed: Exception, batch: Sequence[_Item]) -> None:
+        """End the transaction of a failed attempt, whatever failed: left open, the
+        next commit would store the half of it that had been written.
+        """
+        lost = isinstance(failed, OSError | TimeoutError)
+        if isinstance(failed, psycopg.Error) and failed.sqlstate is not None:
+            lost = failed.sqlstate[:2] in {"57", "08"}
+        if lost or conn.closed or conn.broken:
+            await self._drop()
             return
-        if isinstance(failed, pg.OperationalError) and failed.sqlstate[:2] in {"57", "08"}:
-            return
+        unfinished = conn.info.transaction_status in _UNFINISHED
         await conn.rollback()
-        for item in batch:
-            item.sent = False
+        if unfinished:
+            for item in batch:
+                item.sent = False
 
-    async def _halve(self, batch: list[_Item], defect: Exception | None = None) -> None:
+    async def _halve(self, batch: Sequence[_Item], defect: Exception | None = None) -> None:
         """Split a failing batch until the culprit stands alone."""
         if len(batch) == 1:
             log.error("ledger.item_failed", key=batch[0].command.key, exc_info=defect)
@@ -187,7 +229,7 @@ class Lane:
         await self._post(batch[:middle])
         await self._post(batch[middle:])
 
-    def _give_up_late(self, batch: list[_Item]) -> list[_Item]:
+    def _give_up_late(self, batch: Sequence[_Item]) -> list[_Item]:
         """Answer those who have waited too long; the others stay."""
         now = asyncio.get_running_loop().time()
         stay = []
@@ -200,42 +242,50 @@ class Lane:
                 stay.append(item)
         return stay
 
-    async def _reconnect_for(self, batch: list[_Item]) -> None:
-        """Connect again while somebody waits. Meanwhile the queue's late ones are told."""
+    async def _reconnect_for(self, batch: Sequence[_Item]) -> None:
+        """Connect again, as long as somebody waits for it."""
         await self._drop()
-        while batch:
+        while self._give_up_late(batch):
             with contextlib.suppress(OSError, TimeoutError, psycopg.Error, KabaoError):
                 async with asyncio.timeout(self._limits.answer_s):
                     await self._reconnect()
                     return
             await asyncio.sleep(0.05)
-            batch[:] = self._give_up_late(batch)
-            self._queue = deque(self._give_up_late(list(self._queue)))
 
     async def _reconnect(self) -> None:
         """A fresh connection and, with it, a fresh writer and chain."""
         conn = await self._connect()
-        await conn.execute(sql.LANE_SETTINGS)
-        await conn.commit()
-        await sql.ensure_month(conn, self._days.of(self._clock.now_us()))
-        self._chain = await open_chain(conn)
-        await conn.commit()
+        try:
+            await conn.execute(sql.LANE_SETTINGS)
+            await conn.commit()
+            await self._ensure_month(conn)
+            self._chain = await open_chain(conn)
+            await conn.commit()
+        except BaseException:
+            await conn.close()
+            raise
         self._conn = conn
 
     async def _add_month(self) -> None:
         """The journal has no partition yet for the day at hand."""
-        assert self._conn is not None
-        await self._conn.rollback()
-        last = await sql.last_closed(self._conn)
-        day = self._days.of(self._clock.now_us())
-        await sql.ensure_month(self._conn, max(day, last) if last else day)
-        await self._conn.commit()
+        try:
+            assert self._conn is not None
+            await self._ensure_month(self._conn)
+        except (OSError, psycopg.Error) as failed:
+            log.warning("ledger.month_not_added", exc_info=failed)
+            await self._drop()
+
+    async def _ensure_month(self, conn: Conn) -> None:
+        """A partition for the day a batch would post into now."""
+        day = moment(self._clock, self._days, await sql.last_closed(conn)).day
+        await sql.ensure_month(conn, day)
+        await conn.commit()
 
     async def _drop(self) -> None:
-        if self._conn is not None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
             with contextlib.suppress(psycopg.Error, OSError):
-                await self._conn.close()
-        self._conn = None
+                await conn.close()
 
 
 def _answer(batch: Sequence[_Item], played: Played) -> None:

@@ -55,6 +55,7 @@ class Ledger:
         self._db, self._clock, self._days = db, clock, days
         self._lanes = [Lane(db.connect, clock, days, limits or LaneLimits()) for _ in range(lanes)]
         self._in_flight: dict[tuple[str, str], tuple[bytes, asyncio.Future[Any]]] = {}
+        self._months: set[date] = set()
         self._running = False
 
     async def start(self) -> None:
@@ -114,7 +115,7 @@ class Ledger:
         """
         if len(commands) > ROOTS_MAX:
             raise LIMIT_OF_BATCH.error(f"At most {ROOTS_MAX} cards at a time.")
-        await sql.ensure_month(conn, self._days.of(self._clock.now_us()))
+        await self._ensure_months()
         played = await decide(conn, commands, self._clock, self._days)
         if played.defects:
             raise played.defects[0][1]
@@ -124,6 +125,23 @@ class Ledger:
         if not played.stores_nothing:
             await store(conn, played, await borrow_chain(conn))
         return played.outcomes
+
+    async def _ensure_months(self) -> None:
+        """Partitions for today and, if the clocks of two processes differ,
+        tomorrow. On a connection of its own: the caller's transaction may be long.
+        """
+        today = self._days.of(self._clock.now_us())
+        for day in (today, today + timedelta(days=1)):
+            month = day.replace(day=1)
+            if month in self._months:
+                continue
+            own = await self._db.connect()
+            try:
+                await sql.ensure_month(own, month)
+                await own.commit()
+            finally:
+                await own.close()
+            self._months.add(month)
 
     async def lock(self, conn: Conn, roots: Sequence[str]) -> dict[str, Root]:
         """Lock roots in id order; unknown ones are absent from the answer."""

@@ -35,6 +35,11 @@ from kabao.ledger.posting import StoredLot
 FENCE_LOCK = 7_102_001
 """Advisory lock: shared by every batch, exclusive for closing a day."""
 
+MONTH_LOCK = 7_102_002
+"""Advisory lock: one process at a time adds a month to the journal."""
+
+_EXISTS: LiteralString = "select to_regclass(%s)"
+
 LANE_SETTINGS: LiteralString = """
 set enable_seqscan = off;
 set enable_hashjoin = off;
@@ -78,15 +83,14 @@ _CAST = {
     "day_count": "int",
     "burst_count": "int",
 }
-_STORE_ROOTS: LiteralString = cast(
-    LiteralString,
+_STORE_ROOTS: LiteralString = (
     "update ledger.root r set "  # noqa: S608 - constant columns
-    + ", ".join(f"{name} = u.{name}" for name in MUTABLE)
+    + ", ".join([f"{name} = u.{name}" for name in MUTABLE])
     + " from unnest(%s::uuid[], "
-    + ", ".join(f"%s::{_CAST.get(name, 'bigint')}[]" for name in MUTABLE)
+    + ", ".join([f"%s::{_CAST.get(name, 'bigint')}[]" for name in MUTABLE])
     + ") as u (id, "
     + ", ".join(MUTABLE)
-    + ") where r.id = u.id",
+    + ") where r.id = u.id"
 )
 
 _STORE_TRANSFERS: LiteralString = """
@@ -387,18 +391,31 @@ async def open_roots(conn: Conn, roots: Sequence[NewRoot], us: int) -> None:
 
 
 async def ensure_month(conn: Conn, day: date) -> None:
-    """Create the journal's partition for the month of a day, if it is not there."""
+    """Create the journal's partition for the month of a day, if it is not there.
+
+    It is made beside the journal and then attached: `partition of` would lock
+    the whole journal and queue every payment behind the longest reader, such as
+    a backup or an audit. The caller commits at once: others wait for it.
+    """
     start = day.replace(day=1)
     end = date(start.year + start.month // 12, start.month % 12 + 1, 1)
-    name = compose.Identifier("ledger", f"transfer_{start:%Y_%m}")
-    exists = await fetch_value(conn, "select to_regclass(%s)", [f"ledger.transfer_{start:%Y_%m}"])
-    if exists is None:
-        await conn.execute(
-            compose.SQL(
-                "create table if not exists {} partition of ledger.transfer"
-                " for values from ({}) to ({})"
-            ).format(name, compose.Literal(start.isoformat()), compose.Literal(end.isoformat()))
+    name = f"transfer_{start:%Y_%m}"
+    if await fetch_value(conn, _EXISTS, [f"ledger.{name}"]) is not None:
+        return
+    await conn.execute("select pg_advisory_xact_lock(%s)", [MONTH_LOCK])
+    if await fetch_value(conn, _EXISTS, [f"ledger.{name}"]) is not None:
+        return
+    await conn.execute(
+        compose.SQL(
+            "create table {name} (like ledger.transfer including all);"
+            " alter table ledger.transfer attach partition {name}"
+            " for values from ({start}) to ({end})"
+        ).format(
+            name=compose.Identifier("ledger", name),
+            start=compose.Literal(start.isoformat()),
+            end=compose.Literal(end.isoformat()),
         )
+    )
 
 
 async def last_closed(conn: Conn) -> date | None:
