@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from kabao.base import outbox
 from kabao.base.clock import Clock, now
 from kabao.base.db import Conn
-from kabao.base.errors import INVALID, NOT_FOUND, KabaoError
+from kabao.base.errors import INVALID, NOT_FOUND
 from kabao.base.ids import Ids
 from kabao.base.outbox import Pending
 from kabao.cards import sql_stock as sql
@@ -155,14 +155,13 @@ class Stock:
         )
 
     async def where(self, conn: Conn, batch: str, first: int, last: int) -> list[Range]:
-        """Where these serials are; for a caller's scope check. Raises as `within`."""
-        made = await sql.hold_batch(conn, batch)
-        if made is None:
-            raise NOT_FOUND.error("There is no such batch.", field="batch")
-        found = await sql.ranges(conn, batch, first, last)
-        if not found and made.location is not None and not await sql.has_ranges(conn, batch):
-            found = [Range(batch, 1, made.requested, made.location, RangeState.IN_PLACE)]
-        return within(found, first, last)
+        """Where these serials are, for whoever is about to move them and must be
+        allowed to: nobody else moves the batch until the transaction ends.
+
+        Raises `not_found`, `invalid`, `stock_range_unknown`.
+        """
+        check_span(first, last)
+        return within(await self._opened(conn, batch, first, last), first, last)
 
     async def require_here(self, conn: Conn, card: Card, by: By) -> None:
         """A plastic card may be activated only out of the stock of this place.
@@ -191,11 +190,11 @@ class Stock:
         """Where the card lies in stock; None when it travels, is missing or unknown."""
         ident = card.location
         if card.batch is not None and card.serial is not None:
-            try:
-                (found,) = await self.where(conn, card.batch, card.serial, card.serial)
-            except KabaoError:
-                return None
-            ident = found.location if found.state is RangeState.IN_PLACE else None
+            made = await sql.hold_batch(conn, card.batch)
+            assert made is not None, "a serial has a batch"
+            found = await self._ranges(conn, made, card.serial, card.serial)
+            lies = found and found[0].state is RangeState.IN_PLACE
+            ident = found[0].location if lies else None
         if ident is None:
             return None
         return (await sql.locations(conn, [ident])).get(ident)
@@ -416,10 +415,12 @@ class Stock:
         """The ranges around these serials, under the batch's lock. A batch that
         was issued straight to a location enters stock there when first touched.
         """
-        made = await self._locked(conn, batch)
-        found = await sql.ranges(conn, batch, first - 1, last + 1)
-        if not found and made.location is not None and not await sql.has_ranges(conn, batch):
-            found = [Range(batch, 1, made.requested, made.location, RangeState.IN_PLACE)]
+        return await self._ranges(conn, await self._locked(conn, batch), first - 1, last + 1)
+
+    async def _ranges(self, conn: Conn, made: sql.StockBatch, first: int, last: int) -> list[Range]:
+        found = await sql.ranges(conn, made.id, first, last)
+        if not found and made.location is not None and not await sql.has_ranges(conn, made.id):
+            found = [Range(made.id, 1, made.requested, made.location, RangeState.IN_PLACE)]
         return found
 
     async def _under_way(self, conn: Conn, ident: str) -> tuple[Handover, list[Range]]:
