@@ -117,6 +117,8 @@ class Platform:
             for name, count in self._counts.items()
             if count > 0
         ]
+        if not roles:
+            return
         self._fleet = Fleet(
             roles,
             module="kabao.app.child",
