@@ -13,6 +13,8 @@ from litestar import get, post
 
 from kabao.base.errors import REGISTRY, UNAVAILABLE
 from kabao.base.web.binding import PUBLIC, bind
+from kabao.base.web.edge import Edge, RequestIds
+from kabao.base.web.metrics import Traffic
 from kabao.base.web.principal import Principal, requires
 from kabao.base.web.problems import STATUS
 
@@ -210,6 +212,22 @@ async def test_every_answer_carries_its_headers(web: Running) -> None:
         assert "date" in reply.headers
         assert "server" not in reply.headers
     assert len(seen) == 5
+
+
+async def test_a_request_cut_off_at_the_end_is_in_doubt() -> None:
+    """Cancelled, not refused: what it was doing may have been done."""
+    sent: list[Any] = []
+
+    async def cut_off(scope: Any, receive: Any, send: Any) -> None:
+        raise asyncio.CancelledError
+
+    async def keep(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {"type": "http", "scheme": "http", "method": "POST", "headers": []}
+    await Edge(cut_off, Traffic(), RequestIds())(scope, asyncio.Event().wait, keep)  # type: ignore[arg-type]
+    assert sent[0]["status"] == 504
+    assert b"in_doubt" in sent[1]["body"]
 
 
 # Health

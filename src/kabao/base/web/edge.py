@@ -6,6 +6,7 @@ way, in the problem if there is one), adds the security headers, and counts.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from time import perf_counter
 from typing import Any
@@ -14,6 +15,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from kabao.base.errors import IN_DOUBT
 from kabao.base.web.metrics import Traffic
 from kabao.base.web.problems import failed
 
@@ -83,10 +85,12 @@ class Edge:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._inner(scope, receive, dressed)
-            except Exception as exc:
-                answered = failed(exc, request_id)
+            except (Exception, asyncio.CancelledError) as exc:
                 if status:
                     raise  # half an answer is out: the server closes the connection
+                # Cancelled when the process ends: the work may have been done.
+                stopped = isinstance(exc, asyncio.CancelledError)
+                answered = failed(IN_DOUBT.error() if stopped else exc, request_id)
                 await dressed(_start(answered.status, answered.media_type, len(answered.body)))
                 await dressed(
                     {"type": "http.response.body", "body": answered.body, "more_body": False}

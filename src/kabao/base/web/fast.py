@@ -18,41 +18,28 @@ connection.
 from __future__ import annotations
 
 import asyncio
-import logging
 from functools import partial
 from typing import Any
 
-import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from kabao.base.errors import MALFORMED, TOO_LARGE, UNAVAILABLE, KabaoError
+from kabao.base.errors import IN_DOUBT, MALFORMED, TOO_LARGE, UNAVAILABLE, KabaoError
 from kabao.base.web.answers import Answer
 from kabao.base.web.cycle import FastCycle, Flow
 from kabao.base.web.doors import Entry, FastDoor
 from kabao.base.web.hot import MAX_BODY
 from kabao.base.web.principal import bearer
-from kabao.base.web.problems import describe, failed, problem
+from kabao.base.web.problems import failed, problem
+from kabao.base.web.wire import Refused, WireProtocol
 
-_log = logging.getLogger("kabao.web")
-
-MAX_URL = 2_048
-MAX_HEAD = 32_768
-MAX_HEADERS = 100
 MAX_IGNORED = 4 * MAX_BODY
 """Bytes of a body that are read and dropped after it was refused, so that the
 client gets to read the answer instead of a reset; then the connection closes."""
 
 
-class _Refused(Exception):  # noqa: N818  # it carries the error
-    """Raised inside a parser callback to give up on the connection."""
-
-    def __init__(self, error: KabaoError) -> None:
-        self.error = error
-
-
-class FastProtocol(HttpToolsProtocol):
+class FastProtocol(WireProtocol):
     """uvicorn's protocol with a shortcut for the hot routes."""
 
     def __init__(
@@ -67,15 +54,10 @@ class FastProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._door = door
         self._secure = False
-        self._deaf = False  # nothing more is read: the connection is to end
-        self._in_head = False
-        self._head_size = self._head_read = 0
         self._ignored = 0
         self._advancing = False
-        self._method, self._version = b"", ""
         self._reading: Any = None  # the request whose body is being parsed
         self._current: Any = None  # the one request at work
-        self._moment = self.loop.time()  # of the last message begun or answered
         self._stuck_since: float | None = None
         self._lingers = False
 
@@ -88,37 +70,6 @@ class FastProtocol(HttpToolsProtocol):
         self._secure = self.scheme == "https"
         if len(self.connections) > self._door.max_connections:
             self._refuse(UNAVAILABLE.error("Too many connections."))
-
-    def data_received(self, data: bytes) -> None:
-        """Parse what came; the callbacks below do the rest."""
-        self._head_read += len(data)  # starts at 0 again whenever a message begins
-        while data and not self._deaf:
-            data = self._feed(data)
-        if self._in_head and self._head_read > MAX_HEAD:
-            self._refuse(MALFORMED.error("The headers are too long."))
-
-    def _feed(self, data: bytes) -> bytes:
-        """Parse; what is left over is to be parsed again."""
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            return self._without_upgrade() + data[upgrade.args[0] :]
-        except httptools.HttpParserCallbackError as error:
-            self._refuse(_told(error))
-        except httptools.HttpParserError:
-            self._refuse(MALFORMED.error("This is not HTTP/1.1."))
-        return b""
-
-    def _without_upgrade(self) -> bytes:
-        """The head once more, without its offer of another protocol.
-
-        The parser takes what follows for that other protocol, and Java's
-        client makes this offer (`h2c`) on requests that have a body.
-        """
-        self.parser = httptools.HttpRequestParser(self)
-        lines = [b"%b %b HTTP/%b" % (self._method, self.url, self._version.encode())]
-        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
-        return b"\r\n".join([*lines, b"", b""])
 
     def pause_writing(self) -> None:
         """The client does not read: stop reading from it, too."""
@@ -161,27 +112,6 @@ class FastProtocol(HttpToolsProtocol):
 
     # The parser
 
-    def on_message_begin(self) -> None:
-        """Cheaper than uvicorn's: the scope is built only if it is needed."""
-        self.url = b""
-        self.headers = []
-        self._in_head = True
-        self._head_size = self._head_read = 0
-        self._moment = self.loop.time()
-
-    def on_url(self, url: bytes) -> None:
-        """Collect the target."""
-        self.url += url
-        if len(self.url) > MAX_URL:
-            raise _Refused(MALFORMED.error(f"The URL is longer than {MAX_URL} characters."))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a header."""
-        self.headers.append((name.lower(), value))
-        self._head_size += len(name) + len(value)
-        if self._head_size > MAX_HEAD or len(self.headers) > MAX_HEADERS:
-            raise _Refused(MALFORMED.error("The headers are too long."))
-
     def on_headers_complete(self) -> None:
         """Decide which door."""
         self._in_head = False
@@ -191,9 +121,8 @@ class FastProtocol(HttpToolsProtocol):
         self._method = method = self.parser.get_method()
         if self.parser.should_upgrade():
             if method == b"CONNECT":
-                raise _Refused(MALFORMED.error("This is no proxy."))
-            self._version = self.parser.get_http_version()
-            return  # comes again, see _without_upgrade
+                raise Refused(MALFORMED.error("This is no proxy."))
+            return  # it comes again, see WireProtocol
         methods = self._door.entries.get(self.url)
         entry = None if methods is None else methods.get(method)
         if entry is None or not self._begin_fast(entry):
@@ -256,15 +185,7 @@ class FastProtocol(HttpToolsProtocol):
 
     def _begin_cold(self) -> None:
         """Give the request to uvicorn, as if it had parsed it alone."""
-        url, headers = self.url, self.headers
-        if not _has_path(url):
-            raise _Refused(MALFORMED.error("The request target is not a path."))
-        super().on_message_begin()
-        self.url = url
-        self.headers.extend(headers)
-        self.expect_100_continue = any(
-            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
-        )
+        self._open_scope()
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -310,8 +231,8 @@ class FastProtocol(HttpToolsProtocol):
         assert cycle.entry is not None, "only refusals have no route"
         try:
             answer = cycle.entry.route.finish(future.result())
-        except asyncio.CancelledError:
-            answer = failed(UNAVAILABLE.error(), cycle.request_id)
+        except asyncio.CancelledError:  # we stop waiting; the work may go on
+            answer = failed(IN_DOUBT.error(), cycle.request_id)
         except Exception as error:  # noqa: BLE001  # every failure is an answer
             answer = failed(error, cycle.request_id)
         self._reply(cycle, answer)
@@ -422,20 +343,3 @@ class FastProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
         else:
             self.transport.close()
-
-
-def _has_path(url: bytes) -> bool:
-    """Origin form or absolute form, in ASCII."""
-    try:
-        return url.isascii() and bool(httptools.parse_url(url).path)
-    except httptools.HttpParserInvalidURLError:
-        return False
-
-
-def _told(error: httptools.HttpParserCallbackError) -> KabaoError:
-    """What was raised inside a callback; anything but `_Refused` is a defect."""
-    cause = error.__context__
-    if isinstance(cause, _Refused):
-        return cause.error
-    _log.error("a parser callback failed\n%s", describe(error))
-    return MALFORMED.error()

@@ -51,7 +51,7 @@ def document(routes: Sequence[Route], *, title: str, version: str) -> dict[str, 
 def problems_of(route: Route) -> list[int]:
     """The statuses of every problem this route can answer with."""
     statuses = {400, 500, 503}
-    if route.verb is not None:
+    if route.verb is not None or route.method != "GET":  # a log-in has no verb and many noes
         statuses |= {401, 403, 404, 429}
     if any(parameter.place == "path" for parameter in route.parameters):
         statuses.add(404)
