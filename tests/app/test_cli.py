@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +126,33 @@ def test_a_worker_starts_with_its_database_and_stops(folder: Path) -> None:
     assert not alive(postmaster)
 
 
+def test_serve_survives_kills_and_leaves_nothing_behind(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    given = environment(DATA=str(folder), HTTP_PORT=str(port))
+    with subprocess.Popen([KABAO, "serve", "--json"], env=given, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        told = json.loads(parent.stdout.readline())
+        assert told["http"] == f"http://127.0.0.1:{port}"
+        [server], [worker] = told["pids"]["server"], told["pids"]["worker"]
+        assert _ready(port)
+        os.kill(server, signal.SIGKILL)
+        os.kill(told["pids"]["postmaster"], signal.SIGKILL)
+        wait_until(lambda: not alive(server))
+        wait_until(lambda: _ready(port))
+        parent.kill()
+        parent.wait()
+        wait_until(lambda: not alive(worker) and not _ready(port))
+
+
+def _ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 def test_serve_finds_a_port_in_use_before_it_starts_anything(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -144,6 +172,7 @@ def test_a_platform_serves_survives_and_stops(folder: Path) -> None:
         servers=2,
         workers=1,
         server_entry="tests.app.toy:run",
+        worker_entry="tests.app.toy:idle",
         on_change=lambda: changes.append(1),
     )
     with platform:

@@ -50,3 +50,8 @@ def stubborn(settings: Settings, child: Child) -> None:
     child.ready()
     while True:
         time.sleep(60)
+
+
+def idle(settings: Settings, child: Child) -> None:
+    child.ready()
+    signal.pause()

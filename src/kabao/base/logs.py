@@ -86,7 +86,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("procrastinate", "alembic", "sqlalchemy", "psycopg.pool"):
+    for noisy in ("procrastinate", "alembic", "sqlalchemy", "psycopg.pool", "uvicorn"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[
