@@ -395,6 +395,34 @@ async def test_a_batch_larger_than_its_ranges_is_refused_at_once(world: make.Wor
 
 
 @pytest.mark.usefixtures("small_chunks")
+async def test_room_taken_meanwhile_is_shared_out_again(
+    world: make.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between drawing and storing, somebody else fills one of the ranges."""
+    programme = await make.programme(world, prefixes=("8803000001", "8803000002"))
+    ident = await batch_of(world, programme, 40)
+    real = world.cards.draw_many
+    drawn = 0
+
+    async def meanwhile(*args: object) -> object:
+        nonlocal drawn
+        drawn += 1
+        if drawn == 1:
+            async with world.db.transaction() as conn:
+                await conn.execute(
+                    "update cards.number_range set issued = 9999 where prefix = '8803000001'"
+                )
+        return await real(*args)  # type: ignore[arg-type]  # handed through
+
+    monkeypatch.setattr(world.cards, "draw_many", meanwhile)
+    await world.cards.run_batch(ident)
+    secrets = await reveal(world, ident)
+    assert drawn == 2
+    assert sum(s.number.startswith("8803000001") for s in secrets) <= 1
+    assert len(secrets) == 40
+
+
+@pytest.mark.usefixtures("small_chunks")
 async def test_a_suspended_programme_pauses_its_batch(world: make.World) -> None:
     programme = await make.programme(world)
     ident = await batch_of(world, programme, 80)
@@ -404,11 +432,15 @@ async def test_a_suspended_programme_pauses_its_batch(world: make.World) -> None
         )
     with pytest.raises(KabaoError):
         await world.cards.run_batch(ident)
+    other = await batch_of(world, await make.programme(world), 3)
+    assert await world.cards.run_unfinished() == 1, "it does not hold up the others"
+    assert len(await reveal(world, other)) == 3
     async with world.db.transaction() as conn:
         await world.cards.change_programme(
             conn, programme.id, version=2, state=ProgrammeState.ACTIVE, by=world.by_two
         )
-    assert (await world.cards.run_batch(ident)).issued == 80
+    assert await world.cards.run_unfinished() == 1
+    assert len(await reveal(world, ident)) == 80
 
 
 async def test_bulk_cards_of_a_registered_programme_wait_for_their_holders(

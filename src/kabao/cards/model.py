@@ -328,6 +328,7 @@ class Secrets(Hidden, frozen=True, kw_only=True):
     card: str
     number: str
     pin: str
+    expires_on: date | None
     track2: str
     barcode: str
     serial: int | None = None

@@ -22,9 +22,12 @@ T = TypeVar("T")
 
 
 async def rows(conn: Conn, kind: type[T], sql: LiteralString, params: Any = None) -> list[T]:
-    """Rows as Structs, their closed choices as enums."""
+    """Rows as Structs, their closed choices as enums.
+
+    Planned each time: what a list is filtered by decides which index it wants.
+    """
     async with conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(sql, params)
+        await cursor.execute(sql, params, prepare=False)
         return [msgspec.convert(row, kind) for row in await cursor.fetchall()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import date, timedelta
 
@@ -10,7 +11,7 @@ import msgspec
 from kabao.base import outbox
 from kabao.base.clock import now
 from kabao.base.db import Conn
-from kabao.base.errors import INVALID, NOT_FOUND
+from kabao.base.errors import INVALID, NOT_FOUND, KabaoError
 from kabao.base.outbox import Pending
 from kabao.cards import sql_batches as sql
 from kabao.cards import sql_programmes
@@ -156,6 +157,20 @@ class Batches(Issuing):
         """What a job runs on: batches just decided, or left behind by a crash."""
         return await sql.unfinished_batches(conn)
 
+    async def run_unfinished(self) -> int:
+        """Go on with every batch that runs, for a job; how many are done now.
+
+        One that is refused, because its programme is suspended or its ranges
+        are full, waits and does not hold up the others.
+        """
+        async with self._db.read() as conn:
+            waiting = await sql.unfinished_batches(conn)
+        done = 0
+        for batch in waiting:
+            with contextlib.suppress(KabaoError):
+                done += (await self.run_batch(batch.id)).state is BatchState.DONE
+        return done
+
     async def _batch(self, ident: str) -> Batch:
         async with self._db.read() as conn:
             return await self.find_batch(conn, ident)
@@ -186,7 +201,8 @@ class Batches(Issuing):
             if batch.state is not BatchState.RUNNING or batch.issued != seen.issued:
                 return batch  # somebody else went on with it, or stopped it
             locked = await sql_programmes.lock_ranges(conn, programme.id, programme.terms.prefixes)
-            self._shares(locked, rules, count)
+            if not self._fits(locked, shares, rules):
+                return batch  # somebody else took the room meanwhile: share out again
             await sql_programmes.count_issued(conn, [(share.prefix, n) for share, n in shares])
             await self._store_chunk(conn, batch, blank, drawn, rules)
             return await self._advance(conn, batch, len(drawn))

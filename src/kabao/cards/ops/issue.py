@@ -231,6 +231,19 @@ class Issuing(Programmes):
             )
         return [(r, n) for r, n in zip(ranges, parts, strict=True) if n]
 
+    def _fits(
+        self,
+        ranges: Sequence[NumberRange],
+        shares: Sequence[tuple[NumberRange, int]],
+        rules: Rules,
+    ) -> bool:
+        """Whether shares made earlier still have room in the ranges as they are now."""
+        density_ppm = rules.int(CARD_NUMBER_DENSITY_PPM)
+        left = {
+            r.prefix: room_left(r.prefix, r.number_length, r.issued, density_ppm) for r in ranges
+        }
+        return all(n <= left.get(share.prefix, 0) for share, n in shares)
+
     def draw(
         self, rules: Rules, shares: Sequence[tuple[NumberRange, int]], root: str | None = None
     ) -> list[Drawn]:
@@ -350,6 +363,7 @@ class Issuing(Programmes):
             card=card,
             number=number,
             pin=pin,
+            expires_on=expires_on,
             track2=make_track(
                 track, key_version, value(card, key_version, *track, digits=VALUE_DIGITS)
             ),
