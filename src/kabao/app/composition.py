@@ -20,6 +20,7 @@ from kabao.access.ops import REFRESH_S, Access
 from kabao.app.clock import choose_clock
 from kabao.app.executors import register_executors
 from kabao.app.settings import Settings
+from kabao.app.watching import Diary
 from kabao.base import logs
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
@@ -29,8 +30,13 @@ from kabao.base.jobs import Jobs
 from kabao.base.web.hot import HotRoute
 from kabao.base.web.once import Once
 from kabao.cards.http import ROUTES as CARD_ROUTES
-CARD_LIFE_ROUTES = []
+from kabao.cards.http_life import ROUTES_LIFE as CARD_LIFE_ROUTES
+from kabao.cards.http_life import Counter
+from kabao.cards.jobs import register as register_card_jobs
+from kabao.cards.jobs_issue import register as register_issue_jobs
 from kabao.cards.ops import Cards
+from kabao.cards.ops.life import Life
+from kabao.cards.ops.stock import Stock
 from kabao.customers.http import ROUTES as CUSTOMER_ROUTES
 from kabao.customers.ops import Customers
 from kabao.ledger.http import ROUTES as LEDGER_ROUTES
@@ -57,7 +63,6 @@ VAULT_RELOAD_S = 30
 """How often the key file is looked at again."""
 
 HOLDS_EVERY = timedelta(seconds=2)
-CARDS_EVERY = timedelta(seconds=30)
 PURGE_EVERY = timedelta(minutes=5)
 
 log = logs.get("app")
@@ -81,7 +86,10 @@ class Kabao:
         sms = SmsTable(self.vault, ids, clock)
         self.proofs = Proofs(db, self.vault, self.policy, ids, clock, days, sms)
         self.merchants = Merchants(db, self.vault, self.org, ids, clock, days)
-        self.customers = Customers(self.vault, self.policy, self.org, ids, clock, days)
+        self.diary = Diary(self.access.log)
+        self.customers = Customers(
+            self.vault, self.policy, self.org, ids, clock, days, on_look=self.diary.look
+        )
         self.cards = Cards(
             db,
             self.ledger,
@@ -92,6 +100,17 @@ class Kabao:
             ids,
             clock,
             days,
+        )
+        self.stock = Stock(self.org, self.merchants, ids, clock)
+        self.life = Life(
+            self.cards,
+            self.ledger,
+            self.vault,
+            self.policy,
+            self.customers,
+            self.stock,
+            ids,
+            clock,
         )
         self.payments = Payments(
             db, self.ledger, self.cards, self.org, self.policy, clock, days, ids
@@ -148,11 +167,22 @@ class Kabao:
         """Collaborators by the name handlers ask for them."""
         return {
             "access": self.access,
+            "approvals": self.access.approvals,
             "cards": self.cards,
             "clock": self.clock,
+            "counter": Counter(
+                self.cards,
+                self.life,
+                self.ledger,
+                self.org,
+                self.merchants,
+                self.customers,
+                self.clock,
+            ),
             "customers": self.customers,
             "days": self.days,
             "db": self.db,
+            "diary": self.diary,
             "desk": Desk(self.db, self.payments, self.org, self._mac),
             "ids": self.ids,
             "ledger": self.ledger,
@@ -162,6 +192,7 @@ class Kabao:
             "payments": self.payments,
             "policy": self.policy,
             "proofs": self.proofs,
+            "stock": self.stock,
             "topups": self.topups,
             "vault": self.vault,
         }
@@ -213,14 +244,11 @@ class Kabao:
     def add_jobs(self, jobs: Jobs) -> None:
         """What a worker does besides: due holds and cards, old secrets."""
         jobs.tick("payments.expire_holds", HOLDS_EVERY, self.payments.expire_holds)
-        # cards.expire: below
         jobs.tick("web.purge_secrets", PURGE_EVERY, self.once.purge)
         register_access_jobs(jobs, self.db, self.access)
         register_proof_jobs(jobs, self.db, self.proofs)
-
-    async def _expire_cards(self) -> None:
-        async with self.db.transaction() as conn:
-            await self.cards.expire_due(conn)
+        register_card_jobs(jobs, self.db, self.life)
+        register_issue_jobs(jobs, self.db, self.cards)
 
 
 @contextlib.asynccontextmanager

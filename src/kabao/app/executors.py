@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kabao.cards import approvals
+from kabao.cards.approvals import executors
+from kabao.cards.approvals_life import life_executors
 
 if TYPE_CHECKING:
     from kabao.app.composition import Kabao
@@ -12,5 +13,5 @@ if TYPE_CHECKING:
 
 def register_executors(kabao: Kabao) -> None:
     """Tell the approvals who executes each kind of request."""
-    for kind, executor, payload in approvals.executors(kabao.cards):
+    for kind, executor, payload in (*executors(kabao.cards), *life_executors(kabao.life)):
         kabao.access.register_executor(kind, executor, payload=payload)
