@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, NewType
+from typing import Annotated, NewType
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -16,6 +16,12 @@ from msgspec import Meta
 
 from kabao.base.clock import from_us
 from kabao.base.errors import Kind, code
+from kabao.cards.sources import Barcode as Barcode
+from kabao.cards.sources import CardNumber as CardNumber
+from kabao.cards.sources import CardRef as CardRef
+from kabao.cards.sources import Hidden as Hidden
+from kabao.cards.sources import Source as Source
+from kabao.cards.sources import Track as Track
 from kabao.cards.states import CardState
 from kabao.vault.model import CardKeyUse, RewrapTarget
 
@@ -246,52 +252,6 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     replaced_by: str | None
     issued_at: datetime
     activated_at: datetime | None
-
-
-# --- what is shown to pay -----------------------------------------------------
-
-
-class Hidden(msgspec.Struct, frozen=True):
-    """What must show in no log and no traceback. Rich asks for fields, not for the repr."""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return []
-
-
-class CardNumber(
-    Hidden, frozen=True, tag_field="type", tag="card_number", forbid_unknown_fields=True
-):
-    """A number typed or read, with its PIN."""
-
-    number: Annotated[str, Meta(pattern="^[0-9]{8,24}$")]
-    pin: Annotated[str, Meta(pattern="^[0-9]{4,12}$")]
-
-
-class Track(Hidden, frozen=True, tag_field="type", tag="track", forbid_unknown_fields=True):
-    """Track 2 of a magnetic stripe, with the PIN where the programme wants it."""
-
-    track2: Annotated[str, Meta(min_length=1, max_length=40)]
-    pin: Annotated[str, Meta(pattern="^[0-9]{4,12}$")] | None = None
-
-
-class Barcode(Hidden, frozen=True, tag_field="type", tag="barcode", forbid_unknown_fields=True):
-    """What a scanner read from a card or a screen."""
-
-    data: Annotated[str, Meta(min_length=1, max_length=64)]
-
-
-class CardRef(
-    msgspec.Struct, frozen=True, tag_field="type", tag="card", forbid_unknown_fields=True
-):
-    """A card named by its id at the edge, for keys whose scope covers it."""
-
-    id: Annotated[str, Meta(max_length=64)]
-
-
-Source = CardNumber | Track | Barcode | CardRef
 
 
 class Resolved(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from kabao.cards.model import (
     Terms,
     zone,
 )
+from kabao.cards.states import CardState
 from kabao.policy.model import Rules
 from kabao.policy.names import (
     CARD_LIMIT_BEARER_FEN,
@@ -117,3 +118,11 @@ def validity_months(programme: Programme, rules: Rules) -> int | None:
     if programme.card_class is CardClass.BEARER:
         return rules.int(CARD_VALIDITY_BEARER_MONTHS)
     return programme.terms.validity_months
+
+
+def first_state(programme: Programme, carrier: Carrier, *, identified: bool) -> CardState:
+    """Where a card's life begins (CR-07, ATK-12)."""
+    if carrier is Carrier.PHYSICAL:
+        return CardState.IN_STOCK
+    known = identified or programme.card_class is CardClass.BEARER
+    return CardState.ACTIVE if programme.terms.active_at_issue and known else CardState.INACTIVE

@@ -28,8 +28,9 @@ from kabao.cards.model import (
     NewBatch,
     Secrets,
 )
-from kabao.cards.ops.issue import Blank, Drawn, Issuing, first_state
+from kabao.cards.ops.issue import Blank, Drawn, Issuing
 from kabao.cards.states import Reason
+from kabao.cards.terms import first_state
 from kabao.policy.model import Rules
 from kabao.policy.names import (
     APPROVAL_ACTIONS,

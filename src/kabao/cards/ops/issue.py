@@ -27,7 +27,6 @@ from kabao.cards.model import (
     RANGE_FULL,
     VALUE_DIGITS,
     Card,
-    CardClass,
     Carrier,
     CredentialKind,
     Issued,
@@ -51,7 +50,7 @@ from kabao.cards.ops.programmes import Programmes
 from kabao.cards.sql import CardRow, CredentialRow
 from kabao.cards.sql_programmes import NumberRange
 from kabao.cards.states import CardState, Reason
-from kabao.cards.terms import validity_months
+from kabao.cards.terms import first_state, validity_months
 from kabao.customers.model import Level
 from kabao.ledger.model import NewRoot, RootState
 from kabao.policy.choices import Switch
@@ -372,14 +371,6 @@ class Issuing(Programmes):
             ),
             serial=serial,
         )
-
-
-def first_state(programme: Programme, carrier: Carrier, *, identified: bool) -> CardState:
-    """Where a card's life begins (CR-07, ATK-12)."""
-    if carrier is Carrier.PHYSICAL:
-        return CardState.IN_STOCK
-    known = identified or programme.card_class is CardClass.BEARER
-    return CardState.ACTIVE if programme.terms.active_at_issue and known else CardState.INACTIVE
 
 
 def _root_of(blank: Blank, drawn: Drawn) -> NewRoot:
