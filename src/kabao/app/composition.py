@@ -65,6 +65,21 @@ VAULT_RELOAD_S = 30
 HOLDS_EVERY = timedelta(seconds=2)
 PURGE_EVERY = timedelta(minutes=5)
 
+ROUTES: list[Any] = [
+    *ACCESS_ROUTES,
+    *CARD_ROUTES,
+    *CARD_LIFE_ROUTES,
+    *CUSTOMER_ROUTES,
+    *LEDGER_ROUTES,
+    *MERCHANT_ROUTES,
+    *ORG_ROUTES,
+    *PAYMENT_ROUTES,
+    *POLICY_ROUTES,
+    *PROOF_ROUTES,
+    *TOPUP_ROUTES,
+]
+"""The cold routes of every slice."""
+
 log = logs.get("app")
 
 
@@ -143,19 +158,7 @@ class Kabao:
     @property
     def routes(self) -> list[Any]:
         """The cold routes of every slice."""
-        return [
-            *ACCESS_ROUTES,
-            *CARD_ROUTES,
-            *CARD_LIFE_ROUTES,
-            *CUSTOMER_ROUTES,
-            *LEDGER_ROUTES,
-            *MERCHANT_ROUTES,
-            *ORG_ROUTES,
-            *PAYMENT_ROUTES,
-            *POLICY_ROUTES,
-            *PROOF_ROUTES,
-            *TOPUP_ROUTES,
-        ]
+        return ROUTES
 
     @property
     def hot_routes(self) -> list[HotRoute]:
