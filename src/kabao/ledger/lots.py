@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from kabao.ledger.model import Account, Transfer
+from kabao.ledger.model import Account, Purpose, Transfer
 from kabao.ledger.posting import StoredLot
 
 Order = Literal["fifo", "lifo"]
@@ -56,32 +56,36 @@ class _Pile:
         self._order = order
         self.left: dict[int, int] = {}
         self._taken: dict[str, list[list[int | None]]] = {}
+        self._given: dict[str, list[tuple[int, int]]] = {}
 
     def add(self, lot: int, amount: int) -> None:
         self.left[lot] = self.left.get(lot, 0) + amount
 
-    def take(self, op: str, amount: int, first: int | None) -> list[tuple[int | None, int]]:
-        """Take from `first` if named, then in the order of the policy."""
-        lots = sorted(self.left, reverse=self._order == "lifo")
-        if first in self.left:
-            lots.remove(first)
-            lots.insert(0, first)
+    def take(self, t: Transfer, original: str, first: int | None) -> list[tuple[int | None, int]]:
+        """Take from `first` if named, from what the same operation has just given
+        back (a refund that goes on to suspense), then in the order of the policy.
+        """
+        wanted = [(first, t.amount_fen)] if first is not None else []
+        wanted += self._given.pop(t.op, [])
+        wanted += [(lot, t.amount_fen) for lot in sorted(self.left, reverse=self._order == "lifo")]
         pieces: list[tuple[int | None, int]] = []
-        for lot in lots:
-            part = min(amount, self.left[lot])
+        amount = t.amount_fen
+        for lot, most in wanted:
+            part = min(amount, most, self.left.get(lot, 0))
             if part:
                 self.left[lot] -= part
                 pieces.append((lot, part))
                 amount -= part
         if amount:
             pieces.append((None, amount))
-        self._taken.setdefault(op, []).extend([lot, part] for lot, part in pieces)
+        self._taken.setdefault(original, []).extend([lot, part] for lot, part in pieces)
         return pieces
 
-    def give_back(self, related: str | None, amount: int) -> list[tuple[int | None, int]]:
-        """Undo what `related` took, the last taken first."""
+    def give_back(self, t: Transfer) -> list[tuple[int | None, int]]:
+        """Undo what the related operation took, the last taken first."""
         pieces: list[tuple[int | None, int]] = []
-        for entry in reversed(self._taken.get(related or "", [])):
+        amount = t.amount_fen
+        for entry in reversed(self._taken.get(t.related or "", [])):
             lot, open_part = entry[0], entry[1] or 0
             part = min(amount, open_part)
             if part:
@@ -89,7 +93,8 @@ class _Pile:
                 amount -= part
                 pieces.append((lot, part))
                 if lot is not None:
-                    self.left[lot] = self.left.get(lot, 0) + part
+                    self.add(lot, part)
+                    self._given.setdefault(t.op, []).append((lot, part))
         if amount:
             pieces.append((None, amount))
         return pieces
@@ -107,14 +112,16 @@ def derive(lots: Sequence[StoredLot], transfers: Sequence[Transfer], order: Orde
         if t.debit < Account.CASH:
             bonus = t.debit not in _PRINCIPAL
             first = by_op[t.related].seq if t.related in by_op else None
-            taken = piles[bonus].take(t.op, t.amount_fen, first)
+            # What undoes a captured hold names the hold, not the capture.
+            original = t.related if t.purpose == Purpose.CAPTURE and t.related else t.op
+            taken = piles[bonus].take(t, original, first)
             spent += [Piece(t.seq, lot, bonus, part) for lot, part in taken]
         else:
             bonus = t.credit not in _PRINCIPAL
             if t.op in by_op:
                 piles[bonus].add(by_op[t.op].seq, t.amount_fen)
                 continue
-            back = piles[bonus].give_back(t.related, t.amount_fen)
+            back = piles[bonus].give_back(t)
             returned += [Piece(t.seq, lot, bonus, part) for lot, part in back]
     left = tuple(
         LotLeft(lot, piles[False].left.get(lot.seq, 0), piles[True].left.get(lot.seq, 0))

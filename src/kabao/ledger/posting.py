@@ -211,6 +211,7 @@ def _move(
     for move in decision.moves:
         assert move.amount_fen > 0, "a transfer moves something"
         assert move.debit != move.credit, "a transfer has two accounts"
+        assert move.debit < Account.CASH or move.credit < Account.CASH, "it touches its root"
         assert (move.house is None) == (move.debit < Account.CASH and move.credit < Account.CASH)
         if move.debit < Account.CASH:
             balance[move.debit] -= move.amount_fen
