@@ -336,10 +336,12 @@ def check_password(password: str, login: str, limits: PeopleLimits) -> None:
             field="password",
         )
     plain = password.lower()
+    rest = plain
+    for word in _COMMON:
+        rest = rest.replace(word, "")
     repeats = len(set(plain)) < MIN_DISTINCT
     names_login = len(login) >= MIN_TELLING_LOGIN and login in plain
-    common = max((word for word in _COMMON if word in plain), key=len, default="")
-    if repeats or names_login or len(common) >= len(plain) - len(common):
+    if repeats or names_login or 2 * len(rest) <= len(plain):
         raise PASSWORD_WEAK.error(rule=limits.password_row, field="password")
 
 

@@ -86,13 +86,12 @@ class Keys:
 
         Raises `not_found`.
         """
-        key = await self.get(conn, by, ident)
+        await self.get(conn, by, ident)
         if await sql.revoke_key(conn, ident, now(self._clock)):
             await sql.raise_revision(conn)
             deed = Deed(verb="api-keys:revoke", subject=to_edge("key", ident), reason=reason)
             await self._log.write(conn, by, deed, origin)
-            key = await self.get(conn, by, ident)
-        return key
+        return await self.get(conn, by, ident)
 
     async def get(self, conn: Conn, by: Principal, ident: str) -> ApiKey:
         """A key inside one's scope. Raises `not_found`."""
