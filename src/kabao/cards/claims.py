@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from kabao.base.errors import Kind, code
+from kabao.base.web.fields import ShortText
 from kabao.cards.model import CardClass, Source
 from kabao.cards.states import Verb
 
@@ -65,7 +66,7 @@ class ByPurchase(
 ):
     """A receipt or order of the purchase, seen by staff."""
 
-    reference: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+    reference: ShortText
 
 
 Claim = ByHolder | ByPossession | ByPurchase

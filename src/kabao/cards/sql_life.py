@@ -75,6 +75,11 @@ async def write_changes(conn: Conn, rows: Sequence[Change]) -> None:
     )
     if cursor.rowcount != len(rows):
         raise STALE_ROOT.error()
+    await _record(conn, rows)
+
+
+async def _record(conn: Conn, rows: Sequence[Change]) -> None:
+    """Put changes on the cards' record."""
     await conn.execute(
         "insert into cards.card_change (card, verb, reason, from_state, to_state, basis,"
         " other_card, party, amount_fen, note, done_by, store, terminal, approval, at)"

@@ -74,10 +74,7 @@ class Life(Renewals):
         if held.state is CardState.POSTED and claim is None:
             raise CLAIM_TOO_WEAK.error(rule="CR-30", field="claim")
         holder = held.card.holder or holder
-        if holder is not None:
-            await self.check_holder(conn, holder, held.programme, "holder")
-        elif held.programme.card_class is CardClass.REGISTERED:
-            raise HOLDER_NOT_IDENTIFIED.error(rule="CR-07", field="holder")
+        await self._check_first_holder(conn, held, holder)
         until = held.root.valid_until
         if held.state is not CardState.POSTED:
             self.require_running(Switch.STOP_SALE, held.programme)
@@ -96,6 +93,13 @@ class Life(Renewals):
             Asked(Verb.ACTIVATE, by, believed, reason),
             Effect(edit=edit, root={"valid_until": until}, party=holder, event="card.activated"),
         )
+
+    async def _check_first_holder(self, conn: Conn, held: Held, holder: str | None) -> None:
+        """Whether the card may be in use with this holder, or with none (CR-07)."""
+        if holder is not None:
+            await self.check_holder(conn, holder, held.programme, "holder")
+        elif held.programme.card_class is CardClass.REGISTERED:
+            raise HOLDER_NOT_IDENTIFIED.error(rule="CR-07", field="holder")
 
     # --- freezing -----------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import msgspec
@@ -99,37 +100,12 @@ class Value(Secrets):
         _check_kin(giving, taking)
         self.require_running(Switch.STOP_TRANSFER, giving.programme)
         _check_no_holds(giving)
-        amount = giving.root.available_fen
-        over = limit_after_credit(
-            taking.rules, taking.programme.card_class, taking.root.balance_fen + amount
-        )
+        balance = taking.root.balance_fen + giving.root.available_fen
+        over = limit_after_credit(taking.rules, taking.programme.card_class, balance)
         if over is not None:
             raise over
-        out = self.act(
-            giving,
-            Asked(Verb.MERGE_OUT, by, believed),
-            Effect(
-                moves=_out(giving, giving.root.principal_fen, giving.root.bonus_fen),
-                other_card=target,
-                amount_fen=amount,
-                event="card.merged",
-            ),
-            place(by),
-        )
         pieces = await self._pieces(conn, giving)
-        first, *others = pieces or [_Piece(0, 0, None)]
-        arrival = self.act(
-            taking,
-            Asked(Verb.MERGE_IN, by, STAFF),
-            Effect(
-                moves=_in(taking, first, out.operation),
-                lot=first.lot,
-                other_card=source,
-                amount_fen=amount,
-            ),
-            place(by),
-        )
-        acts = [out, arrival, *(self._arrival(taking, piece, out) for piece in others)]
+        acts = self._merging(giving, taking, pieces, Asked(Verb.MERGE_OUT, by, believed))
         for start in range(0, len(acts), ACTS_AT_ONCE):
             await self.play(conn, *acts[start : start + ACTS_AT_ONCE])
         return Merged(
@@ -138,6 +114,36 @@ class Value(Secrets):
             giving.root.principal_fen,
             giving.root.bonus_fen,
         )
+
+    def _merging(
+        self, giving: Held, taking: Held, pieces: Sequence[_Piece], asked: Asked
+    ) -> list[Act]:
+        """The commands of a merge: all leaves the one card, and load by load comes to the other."""
+        amount, dims = giving.root.available_fen, place(asked.by)
+        out = self.act(
+            giving,
+            asked,
+            Effect(
+                moves=_out(giving, giving.root.principal_fen, giving.root.bonus_fen),
+                other_card=taking.card.id,
+                amount_fen=amount,
+                event="card.merged",
+            ),
+            dims,
+        )
+        first, *others = pieces or [_Piece(0, 0, None)]
+        arrival = self.act(
+            taking,
+            Asked(Verb.MERGE_IN, asked.by, STAFF),
+            Effect(
+                moves=_in(taking, first, out.operation),
+                lot=first.lot,
+                other_card=giving.card.id,
+                amount_fen=amount,
+            ),
+            dims,
+        )
+        return [out, arrival, *(self._arrival(taking, piece, out) for piece in others)]
 
     async def _pieces(self, conn: Conn, held: Held) -> list[_Piece]:
         """What is on a card, load by load; what no load explains comes last."""
@@ -195,10 +201,9 @@ class Value(Secrets):
             close: close the card afterwards; its bonus lapses.
 
         Raises:
-            KabaoError: `counter_only`, `holder_not_identified`, what `believe`
-                raises, `card_state_forbids`, `card_has_holds`,
-                `cash_out_over_limit`, `nothing_to_pay_out`, `not_the_holder`,
-                `stopped`.
+            KabaoError: what `believe` raises, `counter_only`,
+                `holder_not_identified`, `not_the_holder`, `card_state_forbids`,
+                `card_has_holds`, `cash_out_over_limit`, `nothing_to_pay_out`, `stopped`.
         """
         if not by.at_counter or by.store is None:
             raise COUNTER_ONLY.error(rule="CR-21", field="terminal")
