@@ -154,6 +154,14 @@ def test_a_stale_pid_file_is_no_obstacle(folder: Path) -> None:
         assert answers(postgres.url)
 
 
+def test_a_first_start_that_was_cut_short(folder: Path) -> None:
+    (folder / "postgres.initdb").mkdir()
+    (folder / "postgres.initdb" / "PG_VERSION").write_text("18\n")
+    (folder / "postgres.json.new").write_text("{")
+    with running(folder) as postgres:
+        assert answers(postgres.url)
+
+
 def test_a_port_taken_meanwhile_is_replaced(folder: Path) -> None:
     with running(folder) as postgres:
         port = postgres.url.rpartition(":")[2].partition("/")[0]
@@ -254,12 +262,11 @@ def test_programs_out_of_reach_are_copied(folder: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Account, "may_read", lambda *_: False)
     copy = reachable_binaries(stranger, folder)
     assert copy != origin
-    assert copy.parent == folder
+    assert copy.is_relative_to(folder)
     assert reachable_binaries(stranger, folder) == copy
-    version = subprocess.run(
-        [copy / "bin" / "postgres", "--version"], check=True, capture_output=True
-    )
-    assert version.stdout.startswith(b"postgres (PostgreSQL) 18")
+    for program in ("postgres", "initdb", "psql", "pg_dump", "pgbench"):
+        run = subprocess.run([copy / "bin" / program, "--version"], check=True, capture_output=True)
+        assert b"(PostgreSQL) 18" in run.stdout
     assert (copy / "share" / "postgresql" / "postgres.bki").stat().st_mode & 0o444 == 0o444
 
 

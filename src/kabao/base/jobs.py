@@ -31,7 +31,7 @@ from procrastinate.jobs import Job
 from psycopg_pool import AsyncConnectionPool
 
 from kabao.base import logs
-from kabao.base.db import Conn, Database
+from kabao.base.db import POOL_TIMEOUT_S, Conn, Database
 from kabao.base.errors import UNAVAILABLE, KabaoError, Kind
 
 Json = str | int | bool | None
@@ -64,6 +64,7 @@ class Jobs:
                 conninfo=db.url,
                 min_size=1,
                 max_size=CONCURRENCY + 2,
+                timeout=POOL_TIMEOUT_S,
                 kwargs={"connect_timeout": 4, "application_name": "kabao jobs"},
             )
         )

@@ -34,8 +34,8 @@ BACKLOG = 1024
 GRACE_S = 15.0
 """What a child gets to finish its work after it was asked to stop."""
 
-ORPHAN_GRACE_S = 10.0
-READY_LIMIT_S = 60.0
+ORPHAN_GRACE_S = 5.0
+READY_LIMIT_S = 120.0
 START_ATTEMPTS = 3
 STEADY_S = 5.0
 PAUSES_S = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0)
@@ -143,6 +143,10 @@ class Child:
         with contextlib.suppress(OSError):
             while self._lifeline.recv(64):
                 pass
+        for taken in self.sockets.values():
+            # Free the port now, for a parent that is started in place of ours.
+            with contextlib.suppress(OSError):
+                taken.shutdown(socket.SHUT_RDWR)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(ORPHAN_GRACE_S)
         os._exit(1)

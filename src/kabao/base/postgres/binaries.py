@@ -42,21 +42,35 @@ def reachable_binaries(account: Account, data: Path) -> Path:
     programs are copied into the data folder once (30 MB).
     """
     origin = find_binaries()
-    needed = [origin / "bin" / "postgres", origin / "share" / "postgresql" / "postgres.bki"]
+    libraries = origin.parent.with_name(f"{WHEEL}.libs")
+    needed = [
+        origin / "bin" / "postgres",
+        origin / "share" / "postgresql" / "postgres.bki",
+        *(libraries.iterdir() if libraries.exists() else ()),
+    ]
     if all(account.may_read(path) for path in needed):
         return origin
     copy = data / f"postgresql-{_version(origin)}"
     if not copy.exists():
         fresh = copy.with_name(copy.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(
-            origin, fresh, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a")
-        )
-        for path in (fresh, *fresh.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
+        for part in (origin, libraries):
+            if part.exists():
+                _copy(part, fresh / part.relative_to(libraries.parent))
+        for folder in (fresh, fresh / WHEEL):
+            folder.chmod(0o755)
         fresh.rename(copy)
-    return copy
+    return copy / WHEEL / FOLDER
+
+
+def _copy(origin: Path, target: Path) -> None:
+    """A copy without headers that everyone can read. The programs find their
+    libraries by the way from one folder to the other, so that way is kept.
+    """
+    shutil.copytree(origin, target, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
+    for path in (target, *target.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
 
 
 def _version(origin: Path) -> str:
