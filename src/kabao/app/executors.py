@@ -4,14 +4,60 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from kabao.access.model import Approval, Executor
+from kabao.base.db import Conn
+from kabao.base.ids import from_edge
 from kabao.cards.approvals import executors
 from kabao.cards.approvals_life import life_executors
+from kabao.policy.choices import SwitchState
+from kabao.policy.model import Setting
+from kabao.policy.ops import Policy
+from kabao.policy.ports import RELEASE_ACTION, SwitchRelease
 
 if TYPE_CHECKING:
     from kabao.app.composition import Kabao
 
+Line = tuple[str, Executor, type[msgspec.Struct]]
+"""Kind, executor and payload."""
+
+
+class Released(msgspec.Struct, frozen=True):
+    """The change of a switch that an approved release became."""
+
+    version: int
+
 
 def register_executors(kabao: Kabao) -> None:
     """Tell the approvals who executes each kind of request."""
-    for kind, executor, payload in (*executors(kabao.cards), *life_executors(kabao.life)):
+    lines: list[Line] = [
+        *executors(kabao.cards),
+        *life_executors(kabao.life),
+        *_policy_executors(kabao.policy),
+    ]
+    for kind, executor, payload in lines:
         kabao.access.register_executor(kind, executor, payload=payload)
+
+
+def _policy_executors(policy: Policy) -> list[Line]:
+    """Policy lies beneath access, so its executor is written here."""
+
+    async def release(conn: Conn, asked: SwitchRelease, approval: Approval) -> Released:
+        scope_id = None
+        if asked.company is not None:
+            scope_id = from_edge("com", asked.company)
+        elif asked.programme is not None:
+            scope_id = from_edge("prg", asked.programme)
+        setting = Setting(
+            asked.switch,
+            asked.scope,
+            scope_id,
+            SwitchState.RUNNING,
+            approval.reason,
+            set_by=approval.maker,
+            approved_by=approval.checker,
+        )
+        return Released((await policy.set_switch(conn, setting)).version)
+
+    return [(RELEASE_ACTION, release, SwitchRelease)]

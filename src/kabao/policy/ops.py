@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
+from kabao.base import outbox
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn
 from kabao.base.ids import is_id
+from kabao.base.outbox import Pending
 from kabao.policy import names, reading, sql, wording
 from kabao.policy.book import NO_OVERRIDES, Book
 from kabao.policy.choices import Scope, SwitchState
@@ -94,6 +96,10 @@ class Policy:
     ) -> list[Explained]:
         """Everything that holds that day, with its text and why it and no other."""
         rules = self.rules(jurisdiction=jurisdiction, on=on, overrides=overrides, lapse=True)
+        return self.explained(rules)
+
+    def explained(self, rules: Rules) -> list[Explained]:
+        """The same for rules that somebody else has resolved."""
         return wording.explain(
             rules, {name: pack.sources for name, pack in self._book.packs.items()}
         )
@@ -162,6 +168,7 @@ class Policy:
             raise NOT_ALONE.error(rule=rules.row(needs_two), field="approved_by")
         change = Change(await sql.next_version(conn), setting, now_us)
         await sql.store(conn, change)
+        await outbox.write(conn, [_told(change)], now_us)
         return change
 
     async def stops(self, conn: Conn) -> list[Setting]:
@@ -211,6 +218,20 @@ def _snapshot(stopped: Sequence[Setting]) -> dict[tuple[str, str], Stop]:
         for other in IMPLIED.get(stop.switch, ())
     }
     return {**implied, **direct}
+
+
+def _told(change: Change) -> Pending:
+    """The event of a change. The reason stays inside: it was written for colleagues."""
+    setting = change.setting
+    payload = {
+        "switch": setting.switch,
+        "scope": setting.scope,
+        "scope_id": setting.scope_id,
+        "rule": SWITCH_ROWS[setting.switch],
+        "change": change.version,
+    }
+    stopped = setting.state is SwitchState.STOPPED
+    return Pending("switch.stopped" if stopped else "switch.released", payload)
 
 
 def _check_setting(setting: Setting) -> None:
