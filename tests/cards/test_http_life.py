@@ -392,6 +392,15 @@ async def test_others_cards_are_unknown(world: World) -> None:
     assert (await world.made.root(card)).pin_tries == 0, "a stranger's guess is no try"
 
 
+async def test_every_route_is_documented(world: World) -> None:
+    document = await ok(await world.operator.get("/docs/openapi.json"))
+    paths = {route for route in document["paths"] if "card-stock" in route or "{card}/" in route}
+    assert len(paths) >= 24
+    claim = str(document["components"]["schemas"])
+    assert "possession" in claim
+    assert "purchase" in claim
+
+
 PAY_OUT = {"claim": {"type": "holder", "customer": "x"}, "payee": "x"}
 
 

@@ -11,10 +11,14 @@ import pytest
 
 from kabao.base.db import Database
 from kabao.base.errors import KabaoError
+from kabao.base.jobs import Jobs
+from kabao.cards.jobs import register
 from kabao.cards.model import CardClass, Carrier, Issued
 from kabao.cards.ops.secrets import NewPin
 from kabao.cards.states import Reason
 from kabao.ledger.model import RootState
+from kabao.policy.choices import Scope, Switch, SwitchState
+from kabao.policy.model import Setting
 
 from . import lives, make
 from .lives import BOUGHT, Living, bearer, holder, loaded, pay, refused, registered, shown
@@ -446,3 +450,83 @@ async def test_a_transfer_wants_a_known_person(world: Living) -> None:
         await world.do(
             lambda c: world.life.transfer(c, card.card.id, holder(person), person, None, world.by)
         )
+
+
+# --- roads seldom taken ---------------------------------------------------------------------
+
+
+async def test_a_card_frozen_in_the_post_counts_as_lost(world: Living) -> None:
+    """Lifting the freeze must not make a card spendable that lies in a letter box."""
+    card, person = await registered(world)
+    await loaded(world, card, 700)
+    new = await world.do(
+        lambda c: world.life.replace(
+            c, card.card.id, holder(person), Carrier.PHYSICAL, Reason.DAMAGED, world.by
+        )
+    )
+    assert await world.state(new) == "posted"
+    await freeze(world, new)
+    await unfreeze(world, new, Reason.RISK_CLEARED)
+    assert await world.state(new) == "lost"
+    third = await world.do(
+        lambda c: world.life.replace(
+            c, new.card.id, holder(person), Carrier.ELECTRONIC, None, world.by
+        )
+    )
+    assert await world.state(third) == "active"
+    assert (await world.root(card)).principal_fen == 700
+
+
+async def test_the_jobs_see_to_what_is_due_and_to_nothing_else(world: Living) -> None:
+    of = await make.programme(world)
+    over, stopped, lost = [await bearer(world, of) for _ in range(3)]
+    await freeze(world, stopped)
+    await report(world, lost, BOUGHT)
+    await freeze(world, lost, Reason.AUTHORITY)
+    world.clock.advance(timedelta(days=1_200))
+    fresh = await bearer(world, of)
+    jobs = Jobs(world.db)
+    register(jobs, world.db, world.life)
+    for _ in range(2):
+        await jobs.tick_once("cards.expire")
+        await jobs.tick_once("cards.lapse_losses")
+    states = [await world.state(card) for card in (over, stopped, lost, fresh)]
+    assert states == ["expired", "frozen", "frozen", "active"]
+    async with refused("card_freeze_held"):
+        await unfreeze(world, lost, Reason.RISK_CLEARED)
+    await unfreeze(world, lost, Reason.AUTHORITY_RELEASED)
+    await jobs.tick_once("cards.expire")
+    assert await world.state(lost) == "expired"
+
+
+@pytest.mark.row("CR-33")
+async def test_what_is_switched_off_is_refused(world: Living) -> None:
+    of = await make.programme(world, active_at_issue=False)
+    unsold = await bearer(world, of)
+    card, person = await registered(world)
+    heir = await make.holder(world, identified=True, n=7)
+    await loaded(world, card, 500)
+    async with world.db.transaction() as conn:
+        for switch in (Switch.STOP_SALE, Switch.STOP_TRANSFER, Switch.STOP_CASH_OUT):
+            setting = Setting(switch, Scope.GROUP, None, SwitchState.STOPPED, "why", "ann")
+            await world.policy.set_switch(conn, setting)
+    async with world.db.read() as conn:
+        await world.policy.refresh(conn)
+    async with refused("stopped"):
+        await world.do(lambda c: world.life.activate(c, unsold.card.id, world.by))
+    async with refused("stopped"):
+        await world.do(
+            lambda c: world.life.transfer(c, card.card.id, holder(person), heir.id, None, world.by)
+        )
+    async with refused("stopped"):
+        await world.do(
+            lambda c: world.life.cash_out(
+                c, card.card.id, holder(person), person, None, world.counter
+            )
+        )
+    new = await world.do(
+        lambda c: world.life.replace(
+            c, card.card.id, holder(person), Carrier.ELECTRONIC, Reason.DAMAGED, world.by
+        )
+    )
+    assert await world.state(new) == "active", "what holders are owed goes on"

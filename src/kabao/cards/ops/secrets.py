@@ -147,6 +147,7 @@ class Secrets(Changes):
                 result=Verdict(accepted=judged.accepted), set=judged.set or None, remember=False
             )
 
+        # Nothing but the counters is kept, so whose key it would be says nothing.
         act = Act(company=card.programme, operation=self._ids.new(), root=card.root, run=run)
         verdict: Verdict = await self._ledger.post(act)
         if not verdict.accepted:
