@@ -22,6 +22,7 @@ from kabao.access.model import (
     grant,
 )
 from kabao.access.model.log import chain
+from kabao.access.ops import log as log_module
 from kabao.access.sql import log as sql
 from kabao.base.db import Conn
 from kabao.base.errors import KabaoError
@@ -87,6 +88,16 @@ async def test_rows_written_at_once_are_one_chain(world: World) -> None:
     assert len(found) == before + 50
     assert [entry.seq for entry in reversed(found)] == list(range(1, before + 51))
     assert await findings(world) == []
+
+
+async def test_a_log_that_grows_while_it_is_read_is_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "PAGE", 3)
+    answers = await together(
+        [*(write(world, n) for n in range(30)), *(findings(world) for _ in range(10))]
+    )
+    assert answers == [None] * 30 + [[]] * 10
 
 
 async def test_a_deed_that_is_rolled_back_leaves_no_row_and_no_gap(world: World) -> None:

@@ -25,7 +25,7 @@ PROOF_REFUSED = code(
     "proof_refused", Kind.REFUSED, "The code was not proved for this, is too old, or is spent."
 )
 
-REWRAP = (
+REWRAP_TARGETS = (
     RewrapTarget("proofs", "sms", "id", "phone"),
     RewrapTarget("proofs", "sms", "id", "text"),
 )

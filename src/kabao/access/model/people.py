@@ -43,7 +43,7 @@ ALREADY_BOOTSTRAPPED = code(
     "already_bootstrapped", Kind.CONFLICT, "There are operators already; one of them must invite."
 )
 
-REWRAP = (
+REWRAP_TARGETS = (
     RewrapTarget("access", "operator", "id", "name"),
     RewrapTarget("access", "operator", "id", "totp_secret"),
 )

@@ -33,6 +33,7 @@ from kabao.base.errors import INVALID, NOT_FOUND, UNAUTHENTICATED
 from kabao.base.ids import Ids, to_edge
 from kabao.base.web.principal import Principal
 from kabao.policy import names
+from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
 from kabao.vault.ops import Vault
 
@@ -70,9 +71,7 @@ class Approvals:
 
     def needs_two(self, kind: str) -> bool:
         """Whether the policy wants two people for this kind of action today."""
-        on = self._days.of(self._clock.now_us())
-        rules = self._policy.rules(jurisdiction="national", on=on)
-        return kind in rules.texts(names.APPROVAL_ACTIONS)
+        return kind in self._rules().texts(names.APPROVAL_ACTIONS)
 
     async def ask(
         self,
@@ -109,17 +108,30 @@ class Approvals:
         listed = None if touched is None else tuple(sorted(touched))
         if not (by.companies is None or (listed and by.companies.issuperset(listed))):
             raise BEYOND_OWN_SCOPE.error(rule=RULE)
-        maker = await self._person(conn, by)
+        approval = self._new(by, await self._person(conn, by), kind, payload, reason, listed)
+        await sql.insert_approval(conn, approval)
+        await self._note(conn, by, "approvals:ask", approval, reason, origin)
+        return approval
+
+    def _new(
+        self,
+        by: Principal,
+        maker: str,
+        kind: str,
+        payload: msgspec.Struct,
+        reason: str,
+        companies: tuple[str, ...] | None,
+    ) -> Approval:
+        """A request as it is stored, sealed. Raises `approval_too_large`."""
         encoded = _encode(payload)
         if len(encoded) > MAX_PAYLOAD:
             raise APPROVAL_TOO_LARGE.error()
         at = now(self._clock)
-        rules = self._policy.rules(jurisdiction="national", on=self._days.of(self._clock.now_us()))
         approval = Approval(
             id=self._ids.new(),
             kind=kind,
             company=by.company,
-            companies=listed,
+            companies=companies,
             payload=encoded,
             digest=hashlib.sha256(encoded).digest(),
             seal=b"",
@@ -128,12 +140,13 @@ class Approvals:
             reason=reason,
             state=ApprovalState.PENDING,
             created_at=at,
-            expires_at=at + timedelta(hours=rules.int(names.APPROVAL_VALID_HOURS)),
+            expires_at=at + timedelta(hours=self._rules().int(names.APPROVAL_VALID_HOURS)),
         )
-        approval = replace(approval, seal=self._seal(approval))
-        await sql.insert_approval(conn, approval)
-        await self._note(conn, by, "approvals:ask", approval, reason, origin)
-        return approval
+        return replace(approval, seal=self._seal(approval))
+
+    def _rules(self) -> Rules:
+        on = self._days.of(self._clock.now_us())
+        return self._policy.rules(jurisdiction="national", on=on)
 
     async def approve(
         self,

@@ -127,29 +127,27 @@ class AuditLog:
     async def verify(self, conn: Conn) -> list[Finding]:
         """Read the whole log and name what is wrong with it, up to `FINDINGS_MAX` findings.
 
-        Run it on a connection whose transaction is `repeatable read`, or on a
-        log nobody writes to; else a row added meanwhile may be taken for a break.
+        Deeds may go on being written meanwhile.
         """
         findings: list[Finding] = []
-        seq, digest = 0, None
-        head_seq, head_digest = await sql.head(conn)
-        while page := await sql.entries_after(conn, seq, PAGE):
+        seq, digest = 0, GENESIS
+        while len(findings) < FINDINGS_MAX:
+            # Before the rows: a row committed in between is ahead of this head, never missing.
+            head_seq, head_digest = await sql.head(conn)
+            page = await sql.entries_after(conn, seq, PAGE)
             for entry in page:
                 findings += self._check(seq, digest, entry)
                 seq, digest = entry.seq, entry.digest
-            if len(findings) >= FINDINGS_MAX:
-                return findings[:FINDINGS_MAX]
-        if seq < head_seq:
-            findings.append(Finding(seq + 1, f"rows {seq + 1} to {head_seq} are missing"))
-        elif seq > head_seq or (digest is not None and digest != head_digest):
-            findings.append(Finding(seq, "the head of the chain is another row"))
+            if not page:
+                findings += _check_end(seq, digest, head_seq, head_digest)
+                break
         return findings[:FINDINGS_MAX]
 
-    def _check(self, seq: int, digest: bytes | None, entry: Entry) -> list[Finding]:
+    def _check(self, seq: int, digest: bytes, entry: Entry) -> list[Finding]:
         """What is wrong with a row, given the number and digest stored before it."""
         if entry.seq != seq + 1:
             return [Finding(seq + 1, f"rows {seq + 1} to {entry.seq - 1} are missing")]
-        if chain(digest or GENESIS, entry) != entry.digest:
+        if chain(digest, entry) != entry.digest:
             return [Finding(entry.seq, "the row is not what was written")]
         if not compare_digest(self._seal(entry.digest), entry.seal):
             return [Finding(entry.seq, "the digest was made by somebody else")]
@@ -157,3 +155,12 @@ class AuditLog:
 
     def _seal(self, digest: bytes) -> bytes:
         return self._vault.mac("access.audit_log", digest)
+
+
+def _check_end(seq: int, digest: bytes, head_seq: int, head_digest: bytes) -> list[Finding]:
+    """What is wrong with the end of the log, given its last row and the head."""
+    if seq < head_seq:
+        return [Finding(seq + 1, f"rows {seq + 1} to {head_seq} are missing")]
+    if seq > head_seq or digest != head_digest:
+        return [Finding(seq, "the head of the chain is another row")]
+    return []
