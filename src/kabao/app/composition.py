@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 
@@ -40,6 +40,7 @@ from kabao.cards.ops.stock import Stock
 from kabao.customers.http import ROUTES as CUSTOMER_ROUTES
 from kabao.customers.ops import Customers
 from kabao.ledger.http import ROUTES as LEDGER_ROUTES
+from kabao.ledger.lots import Order
 from kabao.ledger.ops import Ledger
 from kabao.merchants.http import ROUTES as MERCHANT_ROUTES
 from kabao.merchants.ops import Merchants
@@ -153,6 +154,11 @@ class Kabao:
         rules = self.policy.rules(jurisdiction="national", on=self.days.of(self.clock.now_us()))
         return rules.int(names.HTTP_SECRET_REVEAL_HOURS)
 
+    def _lot_order(self, programme: str) -> Order:
+        """Which load a spent fen came from, as policy says for a programme today."""
+        rules = self.cards.rules(programme, self.days.of(self.clock.now_us()))
+        return cast("Order", rules.text(names.CARD_LOT_ORDER))
+
     # What HTTP needs
 
     @property
@@ -189,6 +195,7 @@ class Kabao:
             "desk": Desk(self.db, self.payments, self.org, self._mac),
             "ids": self.ids,
             "ledger": self.ledger,
+            "lot_order": self._lot_order,
             "merchants": self.merchants,
             "once": self.once,
             "org": self.org,

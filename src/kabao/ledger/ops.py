@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
+from kabao.base import outbox
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KEY_REUSED, UNAVAILABLE
-from kabao.ledger import sql
+from kabao.base.outbox import Pending
+from kabao.ledger import sql, sql_reading
 from kabao.ledger.lane import Lane, LaneLimits
 from kabao.ledger.lots import Derived, Order, derive
 from kabao.ledger.model import (
@@ -29,6 +31,7 @@ from kabao.ledger.model import (
     Root,
     Transfer,
 )
+from kabao.ledger.sql_reading import ClosedDay
 from kabao.ledger.store import borrow_chain, decide, store
 
 R = TypeVar("R")
@@ -208,6 +211,36 @@ class Ledger:
             history += page
         return derive(await sql.lots(conn, root_id), history, order)
 
+    async def sub_accounts(
+        self, conn: Conn, root_id: str, at_us: int | None = None
+    ) -> dict[Account, tuple[int, int]]:
+        """What a root's sub-accounts were debited and credited, ever or up to a moment."""
+        sums = await sql_reading.sub_accounts(conn, root_id, at_us)
+        return {account: sums.get(account, (0, 0)) for account in Account if account < Account.CASH}
+
+    async def house_page(
+        self,
+        conn: Conn,
+        account: Account,
+        owner: str,
+        day: date,
+        *,
+        after: tuple[int, str, int] | None = None,
+        limit: int = 50,
+    ) -> list[Transfer]:
+        """What moved on a house account on a business day, from (recorded_us, root, seq) on."""
+        return await sql_reading.house_page(conn, account, owner, day, after, limit)
+
+    async def carriers(self, conn: Conn, roots: Collection[str]) -> dict[str, str]:
+        """The card that carries each root now."""
+        return await sql_reading.carriers(conn, roots)
+
+    async def closed_days(
+        self, conn: Conn, *, before: date | None = None, limit: int = 50
+    ) -> list[ClosedDay]:
+        """Closed business days, newest first."""
+        return await sql_reading.closed_days(conn, before, limit)
+
     # Days
 
     async def close_day(self, conn: Conn, day: date) -> int:
@@ -229,6 +262,9 @@ class Ledger:
             first_open = min(await sql.first_day(conn) or day, day)
         count = 0
         while first_open <= day:
-            count = await sql.close_day(conn, first_open, self._clock.now_us())
+            us = self._clock.now_us()
+            count = await sql.close_day(conn, first_open, us)
+            told = {"day": first_open.isoformat(), "transfers": count}
+            await outbox.write(conn, [Pending("day.closed", told)], us)
             first_open += timedelta(days=1)
         return count
