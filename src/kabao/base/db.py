@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, LiteralString, TypeVar
+from typing import Any, LiteralString, Protocol, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
@@ -27,6 +27,27 @@ T = TypeVar("T")
 UNSAFE_DATABASE = code(
     "unsafe_database", Kind.UNAVAILABLE, "The database may lose what it has acknowledged."
 )
+
+
+class Rows(Protocol):
+    """What a statement answered."""
+
+    async def fetchall(self) -> Sequence[tuple[Any, ...]]:
+        """All rows."""
+        ...
+
+    async def fetchone(self) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        ...
+
+
+class Statements(Protocol):
+    """Where set statements run: a connection, or a `Pipe` that gathers them."""
+
+    async def execute(self, query: LiteralString, params: Any = None) -> Rows:
+        """Run the statement; on a pipe, when it is flushed."""
+        ...
+
 
 REQUIRED_ON = ("fsync", "synchronous_commit", "full_page_writes")
 """Server settings without which an acknowledged payment can be lost."""

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from kabao.base.clock import from_us
-from kabao.base.db import Conn, fetch_all, quoted_array, text_array, uuid_array
+from kabao.base.db import Conn, Statements, fetch_all, quoted_array, text_array, uuid_array
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ order by n
 _encode = msgspec.json.Encoder().encode
 
 
-async def write(conn: Conn, events: Sequence[Pending], recorded_us: int) -> None:
+async def write(conn: Statements, events: Sequence[Pending], recorded_us: int) -> None:
     """Write events in the caller's transaction."""
     if not events:
         return

@@ -23,10 +23,11 @@ from psycopg.pq import TransactionStatus
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn
 from kabao.base.errors import IN_DOUBT, INTERNAL, UNAVAILABLE, KabaoError
+from kabao.base.pipe import Pipe
 from kabao.ledger import sql
-from kabao.ledger.model import Command
-from kabao.ledger.posting import Played
-from kabao.ledger.store import Chain, decide, moment, open_chain, store
+from kabao.ledger.model import Command, Loader
+from kabao.ledger.posting import Played, play
+from kabao.ledger.store import Chain, load, lock, moment, open_chain, store
 
 log = structlog.get_logger()
 
@@ -79,6 +80,7 @@ class Lane:
         self._stopping = False
         self._wake = asyncio.Event()
         self._conn: Conn | None = None
+        self._pipe: Pipe | None = None
         self._chain: Chain | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -179,29 +181,41 @@ class Lane:
 
     async def _attempt(self, batch: Sequence[_Item]) -> None:
         """One transaction of two round trips; raises when it was rolled back or lost."""
-        if self._conn is None or self._conn.closed or self._chain is None:
+        conn, pipe = self._conn, self._pipe
+        if conn is None or pipe is None or conn.closed or self._chain is None:
             raise psycopg.OperationalError("not connected")
-        conn = self._conn
         commands = [item.command for item in batch]
         try:
             async with asyncio.timeout(self._limits.answer_s):
-                played = await decide(conn, commands, self._clock, self._days)
+                played = await self._decide(pipe, commands)
                 if played.stores_nothing:
-                    await conn.rollback()
+                    await pipe.execute("rollback")
+                    await pipe.flush()
                     chain = self._chain
                 else:
                     if any(item.future.done() for item in batch):
                         raise _GoneMeanwhileError
                     for item in batch:
                         item.sent = True
-                    async with conn.pipeline():
-                        chain = await store(conn, played, self._chain)
-                        await conn.commit()
+                    chain = await store(pipe, played, self._chain)
+                    await pipe.execute("commit")
+                    await pipe.flush()
         except Exception as failed:
             await self._abandon(conn, failed, batch)
             raise
         self._chain = chain
         _answer(batch, played)
+
+    async def _decide(self, pipe: Pipe, commands: Sequence[Command[Any]]) -> Played:
+        """The first round trip; a second one only for commands that need more read."""
+        await pipe.execute("begin")
+        at, roots, known = await lock(pipe, pipe.flush, commands, self._clock, self._days)
+        loaded: dict[Loader, dict[Any, Any]] = {}
+        if any(c.loader is not None for c in commands):
+            pipe.leave()
+            assert self._conn is not None
+            loaded = await load(self._conn, commands)
+        return play(commands, roots, known, loaded, at)
 
     async def _abandon(self, conn: Conn, failed: Exception, batch: Sequence[_Item]) -> None:
         """End the transaction of a failed attempt, whatever failed: left open, the
@@ -214,7 +228,13 @@ class Lane:
             await self._drop()
             return
         unfinished = conn.info.transaction_status in _UNFINISHED
-        await conn.rollback()
+        try:
+            assert self._pipe is not None
+            self._pipe.leave()
+            await conn.rollback()
+        except psycopg.Error:
+            await self._drop()
+            return
         if unfinished:
             for item in batch:
                 item.sent = False
@@ -264,12 +284,13 @@ class Lane:
         except BaseException:
             await conn.close()
             raise
-        self._conn = conn
+        self._conn, self._pipe = conn, Pipe(conn)
 
     async def _add_month(self) -> None:
         """The journal has no partition yet for the day at hand."""
         try:
-            assert self._conn is not None
+            assert self._conn is not None and self._pipe is not None
+            self._pipe.leave()
             await self._ensure_month(self._conn)
         except (OSError, psycopg.Error) as failed:
             log.warning("ledger.month_not_added", exc_info=failed)
@@ -282,7 +303,7 @@ class Lane:
         await conn.commit()
 
     async def _drop(self) -> None:
-        conn, self._conn = self._conn, None
+        conn, self._conn, self._pipe = self._conn, None, None
         if conn is not None:
             with contextlib.suppress(psycopg.Error, OSError):
                 await conn.close()

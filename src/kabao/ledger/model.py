@@ -229,9 +229,13 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class RowWriter(Protocol):
-    """A slice's own set insert or update, run inside the batch's transaction."""
+    """A slice's own set insert or update, run inside the batch's transaction.
 
-    async def __call__(self, conn: Conn, rows: Sequence[Any]) -> None:
+    `conn` is a `Statements`, so that a lane can gather it with others; a writer
+    of cold commands only may ask for a whole `Conn`.
+    """
+
+    async def __call__(self, conn: Any, rows: Sequence[Any]) -> None:
         """Store all rows with one statement."""
         ...
 

@@ -11,6 +11,7 @@ from psycopg import sql as compose
 from kabao.base.clock import from_us
 from kabao.base.db import (
     Conn,
+    Statements,
     UuidArray,
     fetch_all,
     fetch_one,
@@ -151,7 +152,7 @@ async def known_operations(
     return {(row[0], row[1]): Operation(*row) for row in await cursor.fetchall()}
 
 
-async def store_roots(conn: Conn, roots: Sequence[Root]) -> None:
+async def store_roots(conn: Statements, roots: Sequence[Root]) -> None:
     """Write the changed fields of locked roots."""
     columns = [[getattr(r, name) for r in roots] for name in MUTABLE[1:]]
     await conn.execute(
@@ -165,7 +166,7 @@ async def store_roots(conn: Conn, roots: Sequence[Root]) -> None:
 
 
 async def store_transfers(
-    conn: Conn, transfers: Sequence[Transfer], writer: int, batch: int
+    conn: Statements, transfers: Sequence[Transfer], writer: int, batch: int
 ) -> None:
     """Insert a batch's transfers; all share its moment and business day."""
     first = transfers[0]
@@ -201,7 +202,7 @@ async def store_transfers(
     )
 
 
-async def store_operations(conn: Conn, operations: Sequence[Operation], us: int) -> None:
+async def store_operations(conn: Statements, operations: Sequence[Operation], us: int) -> None:
     """Insert answered operations. A key that exists already breaks the batch:
     somebody else was first, and the batch is decided again.
     """
@@ -209,7 +210,7 @@ async def store_operations(conn: Conn, operations: Sequence[Operation], us: int)
     await conn.execute(_STORE_OPERATIONS, [from_us(us), *_operation_arrays(ordered)])
 
 
-async def answer_late(conn: Conn, operations: Sequence[Operation]) -> None:
+async def answer_late(conn: Statements, operations: Sequence[Operation]) -> None:
     """Keep the answer of barred operations whose original came after all."""
     await conn.execute(
         """
@@ -234,7 +235,7 @@ def _operation_arrays(operations: Sequence[Operation]) -> list[str | UuidArray]:
     ]
 
 
-async def store_lots(conn: Conn, lots: Sequence[StoredLot], us: int) -> None:
+async def store_lots(conn: Statements, lots: Sequence[StoredLot], us: int) -> None:
     """Insert lots beside the transfers that brought them."""
     await conn.execute(
         """
@@ -261,7 +262,7 @@ async def store_lots(conn: Conn, lots: Sequence[StoredLot], us: int) -> None:
     )
 
 
-async def store_holds(conn: Conn, holds: Sequence[Hold]) -> None:
+async def store_holds(conn: Statements, holds: Sequence[Hold]) -> None:
     """Insert holds, or bring known ones up to date."""
     await conn.execute(
         """
@@ -340,7 +341,7 @@ async def free_writer(conn: Conn) -> tuple[int, int, bytes] | None:
 
 
 async def store_batch(
-    conn: Conn, writer: int, no: int, count: int, digest: bytes, day: date, us: int
+    conn: Statements, writer: int, no: int, count: int, digest: bytes, day: date, us: int
 ) -> None:
     """Record a batch and move its writer's chain on."""
     await conn.execute(

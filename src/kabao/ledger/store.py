@@ -7,7 +7,7 @@ rule set, two doors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ import msgspec
 
 from kabao.base import outbox
 from kabao.base.clock import BusinessDays, Clock
-from kabao.base.db import Conn, quoted_array, uuid_array
+from kabao.base.db import Conn, Statements, quoted_array, uuid_array
 from kabao.ledger import sql
 from kabao.ledger.digest import GENESIS, chain
 from kabao.ledger.model import Command, Loader, Moment, Operation, Root
@@ -30,27 +30,39 @@ class Chain(msgspec.Struct):
     digest: bytes
 
 
+Flush = Callable[[], Awaitable[None]]
+"""Sends what a pipe has gathered; on a connection everything is sent already."""
+
+
+async def sent() -> None:
+    """The flush of a plain connection."""
+
+
 async def lock(
-    conn: Conn, commands: Sequence[Command[Any]], clock: Clock, days: BusinessDays
+    conn: Statements,
+    flush: Flush,
+    commands: Sequence[Command[Any]],
+    clock: Clock,
+    days: BusinessDays,
 ) -> tuple[Moment, dict[str, Root], dict[tuple[str, str], Operation]]:
-    """One round trip: the day's fence, the roots in id order, the known keys.
+    """On a pipe one round trip: the day's fence, the roots in id order, the known keys.
 
     The keys are read after the locks are held, so that two processes with the
     same key see each other (docs/decisions/0004).
     """
     keyed = [c for c in commands if c.key]
     ids = sorted({c.root for c in commands if c.root is not None})
-    async with conn.pipeline():
-        await conn.execute(sql.LOCK_FENCE)
-        closed = await conn.execute(sql.LAST_CLOSED)
-        roots = await conn.execute(sql.LOCK_ROOTS, [uuid_array(ids)])
-        known = await conn.execute(
-            sql.KNOWN,
-            [uuid_array([c.company for c in keyed]), quoted_array([c.key for c in keyed])],
-        )
-        last = (await closed.fetchone() or (None,))[0]
-        root_rows = await roots.fetchall()
-        known_rows = await known.fetchall()
+    await conn.execute(sql.LOCK_FENCE)
+    closed = await conn.execute(sql.LAST_CLOSED)
+    roots = await conn.execute(sql.LOCK_ROOTS, [uuid_array(ids)])
+    known = await conn.execute(
+        sql.KNOWN,
+        [uuid_array([c.company for c in keyed]), quoted_array([c.key for c in keyed])],
+    )
+    await flush()
+    last = (await closed.fetchone() or (None,))[0]
+    root_rows = await roots.fetchall()
+    known_rows = await known.fetchall()
     return (
         moment(clock, days, last),
         sql.roots_of(root_rows),
@@ -80,11 +92,11 @@ async def decide(
     conn: Conn, commands: Sequence[Command[Any]], clock: Clock, days: BusinessDays
 ) -> Played:
     """Lock, load, and decide everything in arrival order."""
-    at, roots, known = await lock(conn, commands, clock, days)
+    at, roots, known = await lock(conn, sent, commands, clock, days)
     return play(commands, roots, known, await load(conn, commands), at)
 
 
-async def store(conn: Conn, played: Played, link: Chain) -> Chain:
+async def store(conn: Statements, played: Played, link: Chain) -> Chain:
     """Write what was decided. Returns the chain as it stands after the commit."""
     us = played.moment.us
     if played.changed:

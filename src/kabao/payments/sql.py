@@ -7,7 +7,7 @@ from datetime import date
 from typing import LiteralString
 
 from kabao.base.clock import from_us
-from kabao.base.db import Conn, fetch_all, quoted_array, text_array, uuid_array
+from kabao.base.db import Conn, Statements, fetch_all, quoted_array, text_array, uuid_array
 from kabao.payments.model import Payment, Refund, Reversal
 
 _INSERT: LiteralString = """
@@ -32,7 +32,7 @@ from unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::uuid
 """
 
 
-async def insert_payments(conn: Conn, rows: Sequence[Payment]) -> None:
+async def insert_payments(conn: Statements, rows: Sequence[Payment]) -> None:
     """Insert a batch's payments; all share its moment and business day."""
     first = rows[0]
     await conn.execute(
@@ -71,7 +71,7 @@ async def insert_payments(conn: Conn, rows: Sequence[Payment]) -> None:
     )
 
 
-async def update_payments(conn: Conn, rows: Sequence[Payment]) -> None:
+async def update_payments(conn: Statements, rows: Sequence[Payment]) -> None:
     """Bring payments up to date; of several versions in one batch the last one counts."""
     last = list({p.id: p for p in rows}.values())
     await conn.execute(
@@ -104,7 +104,7 @@ async def update_payments(conn: Conn, rows: Sequence[Payment]) -> None:
     )
 
 
-async def insert_refunds(conn: Conn, rows: Sequence[Refund]) -> None:
+async def insert_refunds(conn: Statements, rows: Sequence[Refund]) -> None:
     """Insert a batch's refunds."""
     await conn.execute(
         """
@@ -126,7 +126,7 @@ async def insert_refunds(conn: Conn, rows: Sequence[Refund]) -> None:
     )
 
 
-async def insert_reversals(conn: Conn, rows: Sequence[Reversal]) -> None:
+async def insert_reversals(conn: Statements, rows: Sequence[Reversal]) -> None:
     """Insert a batch's reversals."""
     await conn.execute(
         """

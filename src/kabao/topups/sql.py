@@ -7,11 +7,11 @@ from datetime import date
 from typing import LiteralString
 
 from kabao.base.clock import from_us
-from kabao.base.db import Conn, fetch_all, quoted_array, text_array, uuid_array
+from kabao.base.db import Conn, Statements, fetch_all, quoted_array, text_array, uuid_array
 from kabao.topups.model import TopUp
 
 
-async def insert_topups(conn: Conn, rows: Sequence[TopUp]) -> None:
+async def insert_topups(conn: Statements, rows: Sequence[TopUp]) -> None:
     """Insert a batch's top-ups; all share its moment and business day."""
     await conn.execute(
         """
@@ -44,7 +44,7 @@ async def insert_topups(conn: Conn, rows: Sequence[TopUp]) -> None:
     )
 
 
-async def update_topups(conn: Conn, rows: Sequence[TopUp]) -> None:
+async def update_topups(conn: Statements, rows: Sequence[TopUp]) -> None:
     """Bring top-ups up to date."""
     await conn.execute(
         """

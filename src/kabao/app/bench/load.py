@@ -13,6 +13,7 @@ import secrets
 import sys
 import time
 from collections import deque
+from typing import cast
 
 import msgspec
 import uvloop
@@ -56,8 +57,7 @@ class _Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc

@@ -16,7 +16,7 @@ class Reference:
     """pgbench in a database of its own."""
 
     def __init__(self, binaries: Path, server_url: str, scale: int) -> None:
-        self._pgbench = binaries / "pgbench"
+        self._pgbench = binaries / "bin" / "pgbench"
         self._scale = scale
         with psycopg.connect(server_url, autocommit=True) as conn:
             conn.execute("drop database if exists pgbench")

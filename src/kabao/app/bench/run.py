@@ -153,7 +153,7 @@ def _load(orders: Orders) -> Measured:
     done = subprocess.run(
         [sys.executable, "-m", "kabao.app.bench.load"],
         input=msgspec.json.encode(orders),
-        capture_output=True,
+        stdout=subprocess.PIPE,
         check=True,
     )
     return msgspec.json.decode(done.stdout, type=Measured)
