@@ -46,8 +46,10 @@ from kabao.merchants.http import ROUTES as MERCHANT_ROUTES
 from kabao.merchants.ops import Merchants
 from kabao.org.http import ROUTES as ORG_ROUTES
 from kabao.org.ops import Org
+from kabao.payments.adjust import Adjustments
 from kabao.payments.http import ROUTES as PAYMENT_ROUTES
 from kabao.payments.http import Desk, Door
+from kabao.payments.http_adjust import ROUTES as ADJUSTMENT_ROUTES
 from kabao.payments.ops import Payments
 from kabao.policy import names
 from kabao.policy.http import ROUTES as POLICY_ROUTES
@@ -68,6 +70,7 @@ PURGE_EVERY = timedelta(minutes=5)
 
 ROUTES: list[Any] = [
     *ACCESS_ROUTES,
+    *ADJUSTMENT_ROUTES,
     *CARD_ROUTES,
     *CARD_LIFE_ROUTES,
     *CUSTOMER_ROUTES,
@@ -131,6 +134,7 @@ class Kabao:
         self.payments = Payments(
             db, self.ledger, self.cards, self.org, self.policy, clock, days, ids
         )
+        self.adjustments = Adjustments(self.ledger, self.cards, clock, days)
         self.topups = TopUps(
             db,
             self.ledger,
@@ -176,6 +180,7 @@ class Kabao:
         """Collaborators by the name handlers ask for them."""
         return {
             "access": self.access,
+            "adjustments": self.adjustments,
             "approvals": self.access.approvals,
             "cards": self.cards,
             "clock": self.clock,

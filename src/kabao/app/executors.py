@@ -11,6 +11,7 @@ from kabao.base.db import Conn
 from kabao.base.ids import from_edge
 from kabao.cards.approvals import executors
 from kabao.cards.approvals_life import life_executors
+from kabao.payments.adjust import adjust_executors
 from kabao.policy.choices import SwitchState
 from kabao.policy.model import Setting
 from kabao.policy.ops import Policy
@@ -35,6 +36,7 @@ def register_executors(kabao: Kabao) -> None:
         *executors(kabao.cards),
         *life_executors(kabao.life),
         *_policy_executors(kabao.policy),
+        *adjust_executors(kabao.adjustments),
     ]
     for kind, executor, payload in lines:
         kabao.access.register_executor(kind, executor, payload=payload)
