@@ -8,10 +8,9 @@ from typing import LiteralString
 
 import msgspec
 
-from kabao.base.db import Conn, quoted_array, text_array
+from kabao.base.db import Conn, Statements, quoted_array, text_array
 from kabao.cards import sql
 from kabao.cards.model import Card, CredentialKind
-from kabao.ledger.model import STALE_ROOT
 
 _CARD: LiteralString = f"select {sql.CARD_COLUMNS} from cards.card"  # noqa: S608 - constant columns
 
@@ -44,21 +43,15 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-async def write_changes(conn: Conn, rows: Sequence[Change]) -> None:
+async def write_changes(conn: Statements, rows: Sequence[Change]) -> None:
     """Change cards under their roots' locks, and put it on record.
 
-    Raises `card_changed` when a card is not as it was read: stock can block a
-    card without the lock on its root.
+    That each card was as it was read has been made sure of before; the record
+    of one that was not has no card, and the table refuses it.
     """
     after = [change.after for change in rows]
-    cursor = await conn.execute(
-        "update cards.card c set state = u.state, reason = u.reason, state_at = u.state_at,"
-        " frozen_until = u.frozen_until, holder = u.holder, expires_on = u.expires_on,"
-        " location = u.location, replaced_by = u.replaced_by, activated_at = u.activated_at"
-        " from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],"
-        " %s::timestamptz[], %s::uuid[], %s::date[], %s::uuid[], %s::uuid[], %s::timestamptz[])"
-        " as u (id, was, state, reason, state_at, frozen_until, holder, expires_on, location,"
-        " replaced_by, activated_at) where c.id = u.id and c.state = u.was",
+    await conn.execute(
+        _WRITE_CHANGES,
         [
             text_array([card.id for card in after]),
             text_array([change.before.state.value for change in rows]),
@@ -71,27 +64,9 @@ async def write_changes(conn: Conn, rows: Sequence[Change]) -> None:
             text_array([card.location for card in after]),
             text_array([card.replaced_by for card in after]),
             _times([card.activated_at for card in after]),
-        ],
-    )
-    if cursor.rowcount != len(rows):
-        raise STALE_ROOT.error()
-    await _record(conn, rows)
-
-
-async def _record(conn: Conn, rows: Sequence[Change]) -> None:
-    """Put changes on the cards' record."""
-    await conn.execute(
-        "insert into cards.card_change (card, verb, reason, from_state, to_state, basis,"
-        " other_card, party, amount_fen, note, done_by, store, terminal, approval, at)"
-        " select * from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[],"
-        " %s::text[], %s::uuid[], %s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::uuid[],"
-        " %s::uuid[], %s::uuid[], %s::timestamptz[])",
-        [
-            text_array([change.after.id for change in rows]),
             text_array([change.verb for change in rows]),
             text_array([change.reason for change in rows]),
             text_array([change.from_state for change in rows]),
-            text_array([change.after.state.value for change in rows]),
             text_array([change.basis for change in rows]),
             text_array([change.other_card for change in rows]),
             text_array([change.party for change in rows]),
@@ -104,6 +79,29 @@ async def _record(conn: Conn, rows: Sequence[Change]) -> None:
             _times([change.at for change in rows]),
         ],
     )
+
+
+_WRITE_CHANGES: LiteralString = """
+with u as (
+  select * from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],
+    %s::timestamptz[], %s::uuid[], %s::date[], %s::uuid[], %s::uuid[], %s::timestamptz[],
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::bigint[],
+    %s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::uuid[], %s::timestamptz[])
+  as u (id, was, state, card_reason, state_at, frozen_until, holder, expires_on, location,
+    replaced_by, activated_at, verb, reason, from_state, basis, other_card, party, amount_fen,
+    note, done_by, store, terminal, approval, at)
+), changed as (
+  update cards.card c set state = u.state, reason = u.card_reason, state_at = u.state_at,
+    frozen_until = u.frozen_until, holder = u.holder, expires_on = u.expires_on,
+    location = u.location, replaced_by = u.replaced_by, activated_at = u.activated_at
+  from u where c.id = u.id and c.state = u.was returning c.id
+)
+insert into cards.card_change (card, verb, reason, from_state, to_state, basis, other_card,
+  party, amount_fen, note, done_by, store, terminal, approval, at)
+select changed.id, u.verb, u.reason, u.from_state, u.state, u.basis, u.other_card, u.party,
+  u.amount_fen, u.note, u.done_by, u.store, u.terminal, u.approval, u.at
+from u left join changed on changed.id = u.id
+"""
 
 
 def _times(values: Sequence[datetime | None]) -> str:

@@ -181,6 +181,12 @@ async def list_ranges(
     )
 
 
+async def state_of(conn: Conn, card: str) -> str | None:
+    """A card's state as it is now."""
+    found = await fetch_value(conn, "select state from cards.card where id = %s", [card])
+    return None if found is None else str(found)
+
+
 # --- the cards of a range ------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from kabao.cards.ranges import (
     check_span,
     within,
 )
+from kabao.ledger.model import STALE_ROOT
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 
@@ -139,9 +140,10 @@ class Places:
         Keeps the card's batch in place until the transaction ends.
 
         Raises:
-            KabaoError: `card_not_in_stock_here`.
+            KabaoError: `card_not_in_stock_here`, `card_changed`.
         """
         place = await self._place_of(conn, card)
+        await self._check_still(conn, card)
         here = place is not None and (
             (place.kind is Place.STORE and place.store == by.store and by.terminal is not None)
             or (place.kind is Place.TILL and place.terminal == by.terminal)
@@ -153,6 +155,19 @@ class Places:
         )
         if not here:
             raise NOT_IN_STOCK_HERE.error(rule=RULE)
+
+    async def keep_still(self, conn: Conn, card: Card) -> None:
+        """Keep stock from changing a card that was made in a batch, until the
+        transaction ends. Raises `card_changed` when it has already.
+        """
+        if card.batch is not None:
+            await sql.hold_batch(conn, card.batch)
+            await self._check_still(conn, card)
+
+    async def _check_still(self, conn: Conn, card: Card) -> None:
+        """Whether a card is as it was read before its batch was held."""
+        if await sql.state_of(conn, card.id) != card.state:
+            raise STALE_ROOT.error()
 
     async def _place_of(self, conn: Conn, card: Card) -> Location | None:
         """Where the card lies in stock; None when it travels, is missing or unknown."""

@@ -256,6 +256,8 @@ class Value(Secrets):
         (held,) = await self.hold(conn, ident)
         if claim is None and held.state not in UNSOLD:
             raise CLAIM_TOO_WEAK.error(rule="CR-30", field="claim")
+        if held.state in UNSOLD:
+            await self._stock.keep_still(conn, held.card)
         return await self._close(
             conn, held, Asked(Verb.CLOSE, by, believed, reason), lapse_bonus=lapse_bonus
         )
