@@ -81,7 +81,7 @@ class SwitchView(msgspec.Struct, frozen=True, kw_only=True):
     approved_by: str | None
 
 
-class ChangeView(SwitchView, frozen=True, kw_only=True):
+class SwitchChangeView(SwitchView, frozen=True, kw_only=True):
     """One change of a switch, ever."""
 
     version: int
@@ -195,7 +195,7 @@ async def list_changes(
     db: Database,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor | None = None,
-) -> Page[ChangeView]:
+) -> Page[SwitchChangeView]:
     """List every change of a switch, newest first."""
     found = position(cursor, tuple[NumberPosition])
     before = None if found is None else found[0]
@@ -207,7 +207,7 @@ async def list_changes(
             if len(some) < MAX_LIMIT:
                 break
             before = some[-1].version
-    return page(rows[: limit + 1], limit, _change_view, lambda change: (change.version,))
+    return page(rows[: limit + 1], limit, _switch_change_view, lambda change: (change.version,))
 
 
 @post("/v1/switches", guards=[requires("switches:write")])
@@ -335,8 +335,8 @@ def _switch_view(setting: Setting) -> SwitchView:
     return SwitchView(**_shown(setting))
 
 
-def _change_view(change: Change) -> ChangeView:
-    return ChangeView(
+def _switch_change_view(change: Change) -> SwitchChangeView:
+    return SwitchChangeView(
         **_shown(change.setting), version=change.version, set_at=rfc3339(change.set_at_us)
     )
 
