@@ -78,7 +78,7 @@ class Pipe:
         self._transformer = Transformer(conn)
         self._named = 0  # never reused: a failed batch may have left its names behind
         self._prepared: dict[str, _Prepared] = {}
-        self._queue: list[tuple[_Prepared, list[bytes | None], list[Format], Answer]] = []
+        self._queue: list[tuple[_Prepared | bytes, list[bytes | None], list[Format], Answer]] = []
         self._fresh: list[_Prepared] = []
 
     async def execute(self, query: str, params: Any = None) -> Answer:
@@ -98,6 +98,10 @@ class Pipe:
         self._queue.append((known, wire, formats, answer))
         return answer
 
+    def command(self, text: bytes) -> None:
+        """Queue `BEGIN`, `COMMIT` or `ROLLBACK`."""
+        self._queue.append((text, [], [], Answer()))
+
     async def flush(self) -> None:
         """Send what is queued and take in the answers. One implicit or open
         transaction covers it: the first error ends it and is raised.
@@ -109,20 +113,23 @@ class Pipe:
             pgconn.nonblocking = 1
             pgconn.enter_pipeline_mode()
         try:
-            for statement in fresh:
-                pgconn.send_prepare(statement.name, statement.text)
+            for new in fresh:
+                pgconn.send_prepare(new.name, new.text)
             for statement, wire, formats, _ in queue:
-                pgconn.send_query_prepared(statement.name, wire, formats, _TEXT)
+                if isinstance(statement, bytes):
+                    pgconn.send_query_params(statement, None)
+                else:
+                    pgconn.send_query_prepared(statement.name, wire, formats, _TEXT)
             pgconn.pipeline_sync()
             results = await self._take(len(fresh) + len(queue))
         except BaseException:
-            for statement in fresh:
-                self._forget(statement)
+            for new in fresh:
+                self._forget(new)
             raise
         failed = next((r for r in results if r.status not in _GOOD), None)
         if failed is not None:
-            for statement in fresh:
-                self._forget(statement)
+            for new in fresh:
+                self._forget(new)
             first = next(r for r in results if r.status == ExecStatus.FATAL_ERROR)
             raise pg.error_from_result(first, encoding="utf-8")
         for (_, _, _, answer), result in zip(queue, results[len(fresh) :], strict=True):
@@ -131,7 +138,13 @@ class Pipe:
                 answer.rows = self._transformer.load_rows(0, result.ntuples, tuple)
 
     def leave(self) -> None:
-        """Give the connection back to psycopg's own way of talking."""
+        """Forget what was queued and not sent, and give the connection back to
+        psycopg's own way of talking.
+        """
+        self._queue = []
+        for new in self._fresh:
+            self._forget(new)
+        self._fresh = []
         if self._pgconn.pipeline_status != PipelineStatus.OFF:
             self._pgconn.exit_pipeline_mode()
 

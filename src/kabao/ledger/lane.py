@@ -189,7 +189,7 @@ class Lane:
             async with asyncio.timeout(self._limits.answer_s):
                 played = await self._decide(pipe, commands)
                 if played.stores_nothing:
-                    await pipe.execute("rollback")
+                    pipe.command(b"ROLLBACK")
                     await pipe.flush()
                     chain = self._chain
                 else:
@@ -198,7 +198,7 @@ class Lane:
                     for item in batch:
                         item.sent = True
                     chain = await store(pipe, played, self._chain)
-                    await pipe.execute("commit")
+                    pipe.command(b"COMMIT")
                     await pipe.flush()
         except Exception as failed:
             await self._abandon(conn, failed, batch)
@@ -208,7 +208,7 @@ class Lane:
 
     async def _decide(self, pipe: Pipe, commands: Sequence[Command[Any]]) -> Played:
         """The first round trip; a second one only for commands that need more read."""
-        await pipe.execute("begin")
+        pipe.command(b"BEGIN")
         at, roots, known = await lock(pipe, pipe.flush, commands, self._clock, self._days)
         loaded: dict[Loader, dict[Any, Any]] = {}
         if any(c.loader is not None for c in commands):
