@@ -264,3 +264,24 @@ def test_value_that_no_load_explains_is_shown() -> None:
     card._post([Move(A.ADJUSTMENT, A.PRINCIPAL, 30, Purpose.ADJUSTMENT, ISSUER)])
     derived = derive(card.lots, card.transfers, "fifo")
     assert [(p.lot, p.amount_fen) for p in derived.returned] == [(None, 30)]
+
+
+def test_a_part_goes_back_to_what_was_taken_last() -> None:
+    card = Card()
+    card.load(60, 0, 0)
+    card.load(60, 0, 0)
+    card.pay(70, 0, 0)
+    card.refund(15, 0, 0)
+    assert [p for p, _ in card.left("fifo")] == [5, 60]
+    assert [p for p, _ in card.left("lifo")] == [60, 5]
+
+
+def test_what_goes_on_to_suspense_is_what_came_back() -> None:
+    card = Card()
+    card.load(60, 0, 0)
+    card.load(60, 0, 0)
+    card.pay(60, 0, 0)
+    card.pay(30, 0, 0)
+    card.refund(20, 0, 0)
+    card.suspend(10, 0, 1)
+    assert [p for p, _ in card.left("fifo")] == [20, 30]
