@@ -52,6 +52,19 @@ class Statements(Protocol):
 REQUIRED_ON = ("fsync", "synchronous_commit", "full_page_writes")
 """Server settings without which an acknowledged payment can be lost."""
 
+HOT_SETTINGS: LiteralString = """
+set enable_seqscan = off;
+set enable_hashjoin = off;
+set enable_mergejoin = off;
+set jit = off;
+set plan_cache_mode = force_generic_plan;
+set statement_timeout = '4s';
+set idle_in_transaction_session_timeout = '10s'
+"""
+"""For a connection that repeats a few indexed statements for ever. A plan made
+while a table was empty would scan it for ever; here only the index is wanted.
+"""
+
 POOL_TIMEOUT_S = 4.0
 """How long a caller waits for a connection before it is told `unavailable`."""
 

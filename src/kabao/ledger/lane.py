@@ -21,7 +21,7 @@ from psycopg import errors as pg
 from psycopg.pq import TransactionStatus
 
 from kabao.base.clock import BusinessDays, Clock
-from kabao.base.db import Conn
+from kabao.base.db import HOT_SETTINGS, Conn
 from kabao.base.errors import IN_DOUBT, INTERNAL, UNAVAILABLE, KabaoError
 from kabao.base.pipe import Pipe
 from kabao.ledger import sql
@@ -276,7 +276,7 @@ class Lane:
         """A fresh connection and, with it, a fresh writer and chain."""
         conn = await self._connect()
         try:
-            await conn.execute(sql.LANE_SETTINGS)
+            await conn.execute(HOT_SETTINGS)
             await conn.commit()
             await self._ensure_month(conn)
             self._chain = await open_chain(conn)

@@ -41,18 +41,6 @@ MONTH_LOCK = 7_102_002
 
 _EXISTS: LiteralString = "select to_regclass(%s)"
 
-LANE_SETTINGS: LiteralString = """
-set enable_seqscan = off;
-set enable_hashjoin = off;
-set enable_mergejoin = off;
-set jit = off;
-set plan_cache_mode = force_generic_plan;
-set statement_timeout = '4s';
-set idle_in_transaction_session_timeout = '10s'
-"""
-# A generic plan made while a table was empty would scan it for ever; a lane
-# only ever wants the index (performance.md, "Plan cliff").
-
 _ROOT_COLUMNS: LiteralString = (
     "id, card, programme, issuer, currency, state, valid_until, principal_fen, bonus_fen,"
     " principal_held_fen, bonus_held_fen, seq, event_seq, secret_version, pin_tries,"

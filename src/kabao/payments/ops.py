@@ -13,7 +13,6 @@ import psycopg
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, UNAVAILABLE
-from kabao.base.gather import Gather
 from kabao.base.ids import Ids
 from kabao.cards.model import CardClass, Programme, Proof, Resolved, Source
 from kabao.cards.ops import Cards
@@ -30,6 +29,7 @@ from kabao.payments.after import (
     Reversed,
     Void,
 )
+from kabao.payments.lookup import LookUp
 from kabao.payments.model import (
     Inquiry,
     Limits,
@@ -41,7 +41,7 @@ from kabao.payments.model import (
 from kabao.payments.pay import Inquire, Request, Stale, Terms, command
 from kabao.payments.rules import dimensions
 from kabao.policy import names
-from kabao.policy.choices import RiskAction, SpendOrder, VoidWindow
+from kabao.policy.choices import RefundOrder, RiskAction, SpendOrder, VoidWindow
 from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
 
@@ -90,7 +90,7 @@ class Payments:
     ) -> None:
         self._db, self._ledger, self._cards, self._org = db, ledger, cards, org
         self._policy, self._clock, self._days, self._ids = policy, clock, days, ids
-        self._look_up: Gather[Source, Resolved | None] = Gather(self._resolve)
+        self._look_up = LookUp(db, cards)
         self._limits: dict[tuple[str, int, date], Limits] = {}
 
     async def start(self) -> None:
@@ -100,10 +100,6 @@ class Payments:
     async def stop(self) -> None:
         """Stop gathering."""
         await self._look_up.stop()
-
-    async def _resolve(self, sources: Sequence[Source]) -> list[Resolved | None]:
-        async with self._db.read() as conn:
-            return await self._cards.resolve(conn, sources)
 
     # Paying: future in, future out, so that the fast door needs no task.
 
@@ -194,13 +190,15 @@ class Payments:
         )
 
     async def void(self, ask: Ask, payment: Payment, shift: str | None) -> Payment:
-        """Undo a payment whole, within policy's window. Raises `void_window_over`."""
+        """Undo a payment whole, within policy's window; `shift` is the one under way
+        at its till. Raises `void_window_over`.
+        """
         return await self._later(
             Void(**self._about(ask, payment), limits=await self._limits_of(payment), shift=shift)
         )
 
     async def refund(self, ask: Ask, payment: Payment, amount_fen: int | None) -> Refunded:
-        """Give back part or all. Raises `amount_exceeds_remaining`."""
+        """Give back part or all. Raises `amount_exceeds_remaining`, `refund_window_over`."""
         return await self._later(
             GiveBack(
                 **self._about(ask, payment),
@@ -213,11 +211,14 @@ class Payments:
         """Undo a payment whose outcome the till does not know."""
         return await self._later(Reverse(**self._about(ask, payment)))
 
-    async def reverse_key(self, ask: Ask, original: str) -> Reversed:
+    async def reverse_key(
+        self, ask: Ask, original: str, check: Callable[[Payment], None]
+    ) -> Reversed:
         """Undo by the original's Idempotency-Key, also before it has come (F-7).
 
         Either the original is in the books and is undone, or its key is barred
         in the same moment; the unique key decides which, whatever the timing.
+        `check` raises for a payment outside the caller's scope.
         """
         for _ in range(STALE_TRIES):
             async with self._db.read() as conn:
@@ -225,6 +226,7 @@ class Payments:
             if known is not None and known.state == OperationState.ANSWERED:
                 async with self._db.read() as conn:
                     payment = await self.get(conn, known.id)
+                check(payment)
                 return await self.reverse(ask, payment)
             try:
                 return await self._bar(ask, original, barred=known is not None)
@@ -325,12 +327,13 @@ class Payments:
             self.limits(card.programme), self._org.accepts(card.issuer, place.store), stopped
         )
 
-    async def _limits_of(self, payment: Payment) -> Limits:
-        assert payment.card is not None, "a declined payment has no later verbs"
+    async def _limits_of(self, payment: Payment) -> Limits | None:
+        """None for a payment of a card that nobody knows."""
+        if payment.root is None:
+            return None
         async with self._db.read() as conn:
-            root = await self._ledger.root(conn, payment.root) if payment.root else None
-        if root is None:
-            raise NOT_FOUND.error("There is no such payment.")
+            root = await self._ledger.root(conn, payment.root)
+        assert root is not None, "a payment without its root"
         return self.limits(root.programme)
 
     def limits(self, programme_id: str) -> Limits:
@@ -391,6 +394,8 @@ def limits_of(rules: Rules, programme: Programme) -> Limits:
         spend_order=SpendOrder(rules.text(names.CARD_SPEND_ORDER)),
         partial=rules.flag(names.PAY_PARTIAL_ALLOWED),
         void_window=VoidWindow(rules.text(names.PAY_VOID_WINDOW)),
+        refund_window_days=rules.int(names.PAY_REFUND_WINDOW_DAYS),
+        refund_order=RefundOrder(rules.text(names.PAY_REFUND_ORDER)),
         balance_limit_fen=rules.int(cap),
         rows={
             "single_fen": rules.row(names.PAY_SINGLE_MAX_FEN),
@@ -399,6 +404,7 @@ def limits_of(rules: Rules, programme: Programme) -> Limits:
             "burst_from_count": rules.row(names.RISK_BURST_FROM_COUNT),
             "sudden_from_fen": rules.row(names.RISK_SUDDEN_FROM_FEN),
             "void_window": rules.row(names.PAY_VOID_WINDOW),
+            "refund_window_days": rules.row(names.PAY_REFUND_WINDOW_DAYS),
             "balance_limit_fen": rules.row(cap),
         },
     )
