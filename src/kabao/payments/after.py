@@ -27,6 +27,7 @@ from kabao.payments.model import (
     AMOUNT_EXCEEDS,
     HAS_REFUNDS,
     HOLD_EXPIRED,
+    REFUND_WINDOW,
     VOID_WINDOW,
     WRONG_STATE,
     Limits,
@@ -36,7 +37,7 @@ from kabao.payments.model import (
     Status,
 )
 from kabao.payments.pay import told
-from kabao.policy.choices import VoidWindow
+from kabao.policy.choices import SpendOrder, VoidWindow
 
 _replace = msgspec.structs.replace
 _decode_payment = msgspec.json.Decoder(Payment).decode
@@ -89,10 +90,10 @@ class Capture(OfPayment, frozen=True, kw_only=True):
 
     def decide(self, root: Root | None, moment: Moment, loaded: Payment) -> Decision:
         """A hold outlives a freeze: what was set aside may still be captured."""
-        assert root is not None
         payment = loaded
         if payment.status not in HOLDING:
             raise WRONG_STATE.error(f"The payment is {payment.status}.", rule="P-06")
+        assert root is not None
         if payment.expires_us is not None and moment.us >= payment.expires_us:
             raise HOLD_EXPIRED.error(rule="P-06")
         amount = payment.held_fen if self.amount_fen is None else self.amount_fen
@@ -128,20 +129,23 @@ class Capture(OfPayment, frozen=True, kw_only=True):
 class Void(OfPayment, frozen=True, kw_only=True):
     """Undo the whole: set a hold free, or give back a payment of the same day."""
 
-    limits: Limits
+    limits: Limits | None
+    """None for a payment of a card that nobody knows: it was declined."""
     shift: str | None
+    """The shift in which the void is asked for."""
 
     def decide(self, root: Root | None, moment: Moment, loaded: Payment) -> Decision:
         """Same business day or same shift, as policy says (MF-07)."""
-        assert root is not None
         payment = loaded
         _undoable(payment)
-        if payment.captured_fen and not self._in_window(payment, moment.day):
+        assert root is not None and self.limits is not None
+        inside = self._in_window(self.limits.void_window, payment, moment.day)
+        if payment.captured_fen and not inside:
             raise VOID_WINDOW.error(rule=self.limits.rows["void_window"])
         return _undo(payment, root, Status.VOIDED, Purpose.VOID)
 
-    def _in_window(self, payment: Payment, today: date) -> bool:
-        match self.limits.void_window:
+    def _in_window(self, window: VoidWindow, payment: Payment, today: date) -> bool:
+        match window:
             case VoidWindow.SAME_BUSINESS_DAY:
                 return payment.day == today.toordinal()
             case VoidWindow.SAME_SHIFT:
@@ -176,7 +180,8 @@ class GiveBack(Later, frozen=True, kw_only=True):
 
     amount_fen: int | None
     """None: all that is left."""
-    limits: Limits
+    limits: Limits | None
+    """None for a payment of a card that nobody knows: it was declined."""
 
     def recall(self, result: bytes) -> Refunded:
         """The first answer again."""
@@ -184,10 +189,12 @@ class GiveBack(Later, frozen=True, kw_only=True):
 
     def decide(self, root: Root | None, moment: Moment, loaded: Payment) -> Decision:
         """Never more than was captured; what fits no card waits in suspense."""
-        assert root is not None
-        payment = loaded
+        payment, limits = loaded, self.limits
         if payment.status not in {Status.CAPTURED, Status.PARTIALLY_CAPTURED}:
             raise WRONG_STATE.error(f"The payment is {payment.status}.", rule="CR-20")
+        assert root is not None and limits is not None
+        if moment.day.toordinal() - payment.day > limits.refund_window_days:
+            raise REFUND_WINDOW.error(rule=limits.rows["refund_window_days"])
         amount = payment.refundable_fen if self.amount_fen is None else self.amount_fen
         if not 0 < amount <= payment.refundable_fen:
             raise AMOUNT_EXCEEDS.error(f"{payment.refundable_fen} fen are left to refund.")
@@ -195,6 +202,7 @@ class GiveBack(Later, frozen=True, kw_only=True):
             amount,
             payment.principal_fen - payment.refunded_principal_fen,
             payment.bonus_fen - payment.refunded_bonus_fen,
+            rules.refund_order(limits.refund_order, limits.spend_order),
         )
         moves = rules.moves(
             principal,
@@ -204,7 +212,7 @@ class GiveBack(Later, frozen=True, kw_only=True):
             house=payment.store,
             related=payment.id,
         )
-        over = root.balance_fen + amount > self.limits.balance_limit_fen
+        over = root.balance_fen + amount > limits.balance_limit_fen
         homeless = over or root.state == RootState.CLOSED
         if homeless:
             moves += rules.moves(
@@ -222,7 +230,7 @@ class GiveBack(Later, frozen=True, kw_only=True):
             principal,
             bonus,
             "suspense" if homeless else "card",
-            self.limits.rows["balance_limit_fen"] if over else "CR-20" if homeless else None,
+            limits.rows["balance_limit_fen"] if over else "CR-20" if homeless else None,
             moment.us,
         )
         after = _replace(
@@ -298,7 +306,9 @@ def _undo(payment: Payment, root: Root, status: Status, purpose: Purpose) -> Dec
 
 def _part_of_hold(amount: int, payment: Payment) -> tuple[int, int]:
     """Divide a capture as the hold is divided."""
-    return rules.give_back(amount, payment.held_principal_fen, payment.held_bonus_fen)
+    return rules.take(
+        amount, payment.held_principal_fen, payment.held_bonus_fen, SpendOrder.PRO_RATA
+    )
 
 
 def _set_free(payment: Payment, left: tuple[int, int]) -> tuple[Move, ...]:

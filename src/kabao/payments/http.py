@@ -388,12 +388,14 @@ async def void(
     principal: Principal,
     payment: EdgeId,
     desk: Desk,
+    merchants: Merchants,
     data: Nothing = Nothing(),  # noqa: B008 - a frozen value
 ) -> PaymentView:
     """Undo a payment or hold whole, the same day."""
     found = await desk.find(principal, payment)
     ask = desk.ask(request, principal, "void", found.id, data)
-    return payment_view(await desk.payments.void(ask, found, found.shift))
+    shift = merchants.open_shift(found.cashier) if found.cashier else None
+    return payment_view(await desk.payments.void(ask, found, shift.id if shift else None))
 
 
 @post(
@@ -448,7 +450,10 @@ async def reverse(
         found = await desk.find(principal, original.payment)
         return reversal_view(await desk.payments.reverse(ask, found))
     assert original.idempotency_key is not None
-    return reversal_view(await desk.payments.reverse_key(ask, original.idempotency_key))
+    reversed_ = await desk.payments.reverse_key(
+        ask, original.idempotency_key, lambda found: desk.check(principal, found)
+    )
+    return reversal_view(reversed_)
 
 
 def reversal_view(done: Reversed) -> ReversalView:

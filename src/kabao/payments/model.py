@@ -9,7 +9,7 @@ from typing import NewType
 import msgspec
 
 from kabao.base.errors import Kind, code
-from kabao.policy.choices import RiskAction, SpendOrder, VoidWindow
+from kabao.policy.choices import RefundOrder, RiskAction, SpendOrder, VoidWindow
 
 PaymentId = NewType("PaymentId", str)
 
@@ -19,6 +19,7 @@ AMOUNT_EXCEEDS = code(
 WRONG_STATE = code("payment_state_forbids", Kind.CONFLICT, "The payment's state does not allow it.")
 HOLD_EXPIRED = code("hold_expired", Kind.REFUSED, "The hold's time is over.")
 VOID_WINDOW = code("void_window_over", Kind.REFUSED, "Too late to void; refund instead.")
+REFUND_WINDOW = code("refund_window_over", Kind.REFUSED, "Too late to refund to the card.")
 HAS_REFUNDS = code(
     "later_activity", Kind.CONFLICT, "The payment has refunds; it can no longer be undone whole."
 )
@@ -94,6 +95,8 @@ class Limits(msgspec.Struct, frozen=True):
     spend_order: SpendOrder
     partial: bool
     void_window: VoidWindow
+    refund_window_days: int
+    refund_order: RefundOrder
     balance_limit_fen: int
     rows: Mapping[str, str]
     """Field name → row id, for the refusal."""

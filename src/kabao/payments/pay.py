@@ -120,8 +120,11 @@ class Pay(CommandBase, frozen=True, kw_only=True):
             return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment, counters)
         if root.state == RootState.INACTIVE:
             return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
+        if card.proof == Proof.NONE:
+            # A track alone is half the secret: neither state nor balance is told for it.
+            return self._declined(No(Decline.PIN_REQUIRED, "P-07"), None, moment)
         forgiven = {"pin_tries": 0} if root.pin_tries and card.proof == Proof.RIGHT else {}
-        refused = self._refusal(root, card, terms, moment)
+        refused = self._refusal(root, terms, moment)
         if refused is not None:
             return self._declined(refused, root, moment, forgiven)
         return self._approved(root, limits, moment, forgiven)
@@ -139,13 +142,11 @@ class Pay(CommandBase, frozen=True, kw_only=True):
             return asked
         return root.available_fen
 
-    def _refusal(self, root: Root, card: Resolved, terms: Terms, moment: Moment) -> No | None:
+    def _refusal(self, root: Root, terms: Terms, moment: Moment) -> No | None:
         """The first rule that says no, after the secret was right."""
         request, amount = self.request, self._amount(root, terms)
         if (no := rules.state_forbids(root, moment.day)) is not None:
             return no
-        if card.proof == Proof.NONE:
-            return No(Decline.PIN_REQUIRED, "P-07")
         if request.currency != root.currency:
             return No(Decline.WRONG_CURRENCY)
         if not terms.store_accepts:

@@ -9,7 +9,7 @@ import msgspec
 from kabao.base.money import split
 from kabao.ledger.model import Account, Dimensions, Moment, Move, Purpose, Root, RootState
 from kabao.payments.model import Decline, Limits, Place
-from kabao.policy.choices import RiskAction, SpendOrder
+from kabao.policy.choices import RefundOrder, RiskAction, SpendOrder
 
 
 class No(msgspec.Struct, frozen=True):
@@ -105,15 +105,32 @@ def take(amount_fen: int, principal_fen: int, bonus_fen: int, order: SpendOrder)
     return principal, amount_fen - principal
 
 
-def give_back(amount_fen: int, principal_left_fen: int, bonus_left_fen: int) -> tuple[int, int]:
-    """How a refund divides: in proportion to what is left of each part, so that
-    bonus goes back to bonus and never turns into money.
+def refund_order(order: RefundOrder, spent: SpendOrder) -> SpendOrder:
+    """In which order a refund fills what a payment has drawn on in the order `spent`."""
+    match order:
+        case RefundOrder.PRINCIPAL_FIRST:
+            return SpendOrder.PRINCIPAL_FIRST
+        case RefundOrder.PRO_RATA:
+            return SpendOrder.PRO_RATA
+        case RefundOrder.REVERSE_OF_SPEND:
+            return _REVERSED[spent]
+
+
+_REVERSED = {
+    SpendOrder.BONUS_FIRST: SpendOrder.PRINCIPAL_FIRST,
+    SpendOrder.PRINCIPAL_FIRST: SpendOrder.BONUS_FIRST,
+    SpendOrder.PRO_RATA: SpendOrder.PRO_RATA,
+}
+
+
+def give_back(
+    amount_fen: int, principal_left_fen: int, bonus_left_fen: int, order: SpendOrder
+) -> tuple[int, int]:
+    """How a refund divides over what is left of each part: bonus goes back to
+    bonus and never turns into money.
     """
-    assert 0 < amount_fen <= principal_left_fen + bonus_left_fen
-    parts = split(amount_fen, [principal_left_fen, bonus_left_fen])
-    principal = min(parts[0], principal_left_fen)
-    principal = max(principal, amount_fen - bonus_left_fen)
-    return principal, amount_fen - principal
+    assert amount_fen > 0
+    return take(amount_fen, principal_left_fen, bonus_left_fen, order)
 
 
 def moves(
