@@ -25,6 +25,7 @@ from kabao.base.web.fields import (
 from kabao.base.web.pages import Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
 from kabao.cards.model import CardRef, Source
+from kabao.customers.ops import Customers
 from kabao.merchants.ops import Merchants
 from kabao.org.model import Store
 from kabao.org.ops import Org
@@ -106,6 +107,8 @@ async def create(
     topups: TopUps,
     org: Org,
     merchants: Merchants,
+    customers: Customers,
+    db: Database,
     vault: Vault,
 ) -> TopUpView:
     """Load a card with cash at a counter."""
@@ -128,7 +131,7 @@ async def create(
         store,
         till,
         data.reference,
-        from_edge("cus", data.payer, field="payer") if data.payer else None,
+        await _payer(principal, data.payer, customers, db) if data.payer else None,
     )
     return topup_view(await topups.load(new))
 
@@ -203,6 +206,15 @@ def _store(org: Org, principal: Principal, ident: str) -> Store:
     ):
         raise NOT_FOUND.error("There is no such store for this key.", field="store")
     return store
+
+
+async def _payer(principal: Principal, text: str, customers: Customers, db: Database) -> str:
+    """A customer inside the key's scope. Raises `not_found`."""
+    ident = from_edge("cus", text, field="payer")
+    async with db.read() as conn:
+        if not principal.may_see_company(await customers.company_of(conn, ident)):
+            raise NOT_FOUND.error("There is no such customer.")
+    return ident
 
 
 async def _find(principal: Principal, ident: str, topups: TopUps, org: Org, db: Database) -> TopUp:

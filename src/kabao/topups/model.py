@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from kabao.base.errors import Code, Kind, code
+from kabao.base.errors import Code, KabaoError, Kind, code
 from kabao.cards.limits import OVER_BALANCE_LIMIT, SECRET_NOT_ACCEPTED, judge_secret
 from kabao.cards.model import CardClass, Proof, Resolved
 from kabao.ledger.lots import Derived
@@ -127,6 +127,8 @@ class Load(CommandBase, frozen=True, kw_only=True):
     card_class: CardClass
     selling_company: str
     payer: str | None
+    refused: KabaoError | None
+    """What forbids this top-up whatever the card's state: told after the right secret only."""
     insert: RowWriter
 
     def recall(self, result: bytes) -> Any:
@@ -155,6 +157,8 @@ class Load(CommandBase, frozen=True, kw_only=True):
             root.valid_until is not None and moment.day > root.valid_until
         ):
             raise CARD_CANNOT_LOAD.error(rule="P-10")
+        if self.refused is not None:
+            raise self.refused
         self._check_limit(root)
         amount = self.topup.amount_fen
         after = msgspec.structs.replace(

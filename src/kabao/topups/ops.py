@@ -10,12 +10,12 @@ import msgspec
 
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
-from kabao.base.errors import NOT_FOUND
+from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import Ids
 from kabao.cards.limits import SECRET_NOT_ACCEPTED
-from kabao.cards.model import Proof, Resolved, Source
+from kabao.cards.model import CardClass, Programme, Proof, Resolved, Source
 from kabao.cards.ops import Cards
-from kabao.customers.model import Party
+from kabao.customers.model import Customer, Party, check_buyer
 from kabao.customers.ops import Customers
 from kabao.ledger.model import Dimensions
 from kabao.ledger.ops import Ledger
@@ -25,6 +25,7 @@ from kabao.org.model import Store
 from kabao.org.ops import Org
 from kabao.policy import names
 from kabao.policy.choices import Switch
+from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
 from kabao.topups import sql
 from kabao.topups.model import (
@@ -81,21 +82,15 @@ class TopUps:
         """Load a card with cash.
 
         Raises `secret_not_accepted`, `card_cannot_be_loaded`, `over_balance_limit`,
-        `amount_out_of_range`, `bank_transfer_needed`, `topup_stopped`,
-        `store_outside_group`, and what posting raises.
+        `amount_out_of_range`, `bank_transfer_needed`, `buyer_identity_missing`,
+        `topup_stopped`, `store_outside_group`, and what posting raises.
         """
         async with self._db.read() as conn:
-            found = (await self._cards.resolve(conn, [new.source]))[0]
-            card = self._accepted(found, new)
-            unit = await self._paid_by_unit(conn, new.payer)
-        programme = self._cards.programme(card.programme)
-        assert programme is not None, "a card without a programme"
-        for name in (Switch.STOP_SALE, Switch.STOP_TOPUP):
-            rule = self._policy.switched_off(name, programme=programme.id, company=programme.issuer)
-            if rule is not None:
-                raise TOPUP_STOPPED.error(rule=rule)
+            card = self._known((await self._cards.resolve(conn, [new.source]))[0], new)
+            programme = self._cards.programme(card.programme)
+            assert programme is not None, "a card without a programme"
+            buyer = await self._buyer(conn, new.payer, card, programme)
         rules = self._cards.rules(card.programme, self._days.of(self._clock.now_us()))
-        check_amount(rules, new.amount_fen, by_unit=unit)
         topup = self._draft(new, card)
         command = Load(
             company=new.company,
@@ -110,6 +105,7 @@ class TopUps:
             card_class=programme.card_class,
             selling_company=new.store.company,
             payer=new.payer,
+            refused=self._refusal(new, programme, rules, buyer),
             insert=sql.insert_topups,
         )
         outcome: TopUp | Refused = await asyncio.shield(self._ledger.post(command))
@@ -117,22 +113,48 @@ class TopUps:
             raise REFUSALS[outcome.code].error()
         return outcome
 
-    def _accepted(self, card: Resolved | None, new: NewTopUp) -> Resolved:
-        """The card, if this store may load it. One named by id needs no secret:
-        a top-up only adds value.
+    def _known(self, card: Resolved | None, new: NewTopUp) -> Resolved:
+        """The card, if there is one. One named by id needs no secret, because a
+        top-up only adds value; it is unknown to stores outside its group.
         """
         if card is None or (
             card.proof == Proof.SCOPE and not self._org.accepts(card.issuer, new.store.id)
         ):
             raise SECRET_NOT_ACCEPTED.error()
-        if card.proof in {Proof.RIGHT, Proof.SCOPE}:
-            self._org.require_accepted(card.issuer, new.store.id)
         return card
 
-    async def _paid_by_unit(self, conn: Conn, payer: str | None) -> bool:
-        if payer is None:
-            return False
-        return (await self._customers.get(conn, payer)).party is Party.UNIT
+    async def _buyer(
+        self, conn: Conn, payer: str | None, card: Resolved, programme: Programme
+    ) -> Customer | None:
+        """Who pays: whoever is named, else the holder of a registered card."""
+        ident = payer
+        if ident is None and programme.card_class is CardClass.REGISTERED:
+            ident = (await self._cards.find_card(conn, card.card)).holder
+        return None if ident is None else await self._customers.get(conn, ident)
+
+    def _refusal(
+        self, new: NewTopUp, programme: Programme, rules: Rules, buyer: Customer | None
+    ) -> KabaoError | None:
+        """The first rule that says no, whatever state the card is in."""
+        try:
+            self._org.require_accepted(programme.issuer, new.store.id)
+            for name in (Switch.STOP_SALE, Switch.STOP_TOPUP):
+                rule = self._policy.switched_off(
+                    name, programme=programme.id, company=programme.issuer
+                )
+                if rule is not None:
+                    raise TOPUP_STOPPED.error(rule=rule)
+            by_unit = buyer is not None and buyer.party is Party.UNIT
+            check_amount(rules, new.amount_fen, by_unit=by_unit)
+            check_buyer(
+                rules,
+                None if buyer is None else buyer.profile,
+                new.amount_fen,
+                registered=programme.card_class is CardClass.REGISTERED,
+            )
+        except KabaoError as refused:
+            return refused
+        return None
 
     def _draft(self, new: NewTopUp, card: Resolved) -> TopUp:
         till = new.till
