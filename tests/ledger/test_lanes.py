@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from kabao.base.clock import FixedClock
-from kabao.base.db import Conn, Database, fetch_value
+from kabao.base.db import Database, Statements, fetch_value, text_array
 from kabao.base.errors import INTERNAL, KEY_REUSED, UNAVAILABLE, KabaoError
 from kabao.ledger.model import Account, Decision, Event, Moment, Move, Purpose, Root
 from kabao.ledger.ops import Ledger
@@ -153,14 +153,14 @@ async def test_stopping_finishes_what_is_in_flight(db: Database, clock: FixedClo
 # Bad items
 
 
-async def explode(conn: Conn, rows: Sequence[Any]) -> None:
+async def explode(conn: Statements, rows: Sequence[Any]) -> None:
     """A row writer with a defect of ours."""
     raise ValueError(f"{len(rows)} rows")
 
 
-async def violate(conn: Conn, rows: Sequence[Any]) -> None:
+async def violate(conn: Statements, rows: Sequence[Any]) -> None:
     """A row writer whose table refuses one of the rows."""
-    await conn.execute("insert into public.note select unnest(%s::int[])", [list(rows)])
+    await conn.execute("insert into public.note select unnest(%s::int[])", [text_array(rows)])
 
 
 def writing(root: str, writer: Any, row: Any, **fields: Any) -> Any:

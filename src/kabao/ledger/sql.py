@@ -61,6 +61,8 @@ select o.company, o.key, o.id, o.root, o.mac, o.state, o.result
 from unnest(%s::uuid[], %s::text[]) as k (company, key)
 join ledger.operation o on o.company = k.company and o.key = k.key
 """
+LOCK_KNOWN: LiteralString = KNOWN + " for no key update of o"
+# Locked, so that of two processes that bring a barred original only one answers it.
 
 _CAST = {
     "card": "uuid",

@@ -56,7 +56,7 @@ async def lock(
     closed = await conn.execute(sql.LAST_CLOSED)
     roots = await conn.execute(sql.LOCK_ROOTS, [uuid_array(ids)])
     known = await conn.execute(
-        sql.KNOWN,
+        sql.LOCK_KNOWN,
         [uuid_array([c.company for c in keyed]), quoted_array([c.key for c in keyed])],
     )
     await flush()
