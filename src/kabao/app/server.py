@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import uvloop
 
 from kabao.app.composition import Kabao, composed
-from kabao.app.migrate import CODE_VERSION
+from kabao.app.version import CODE_VERSION
 from kabao.app.pages import ROUTES as PAGES
 from kabao.app.settings import Settings
 from kabao.base.db import fetch_value
@@ -32,8 +33,18 @@ async def _serve(settings: Settings, child: Child) -> None:
         serving = asyncio.create_task(server.serve_on(child.sockets["http"]))
         while not server.started and not serving.done():
             await asyncio.sleep(0.01)
+        calm_collector()
         child.ready()
         await serving
+
+
+def calm_collector() -> None:
+    """Let the cyclic collector leave alone what lives as long as the process, and
+    come rarely: requests make next to no cycles, and looking for them costs a fifth.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def build_web(kabao: Kabao, *, process: str = "0") -> Web:

@@ -17,6 +17,8 @@ Id = NewType("Id", str)
 
 _HEX = frozenset("0123456789abcdef")
 ID_LENGTH = 32
+_BLOCK = 4096
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 class Ids(Protocol):
@@ -34,18 +36,28 @@ class RandomIds:
         self._clock = clock
         self._last_ms = 0
         self._counter = 0
+        self._random = ""
+        self._at = 0
 
     def new(self) -> str:
         """Fresh and, within this process, ever rising."""
         ms = self._clock.now_us() // 1000
         if ms > self._last_ms:
-            self._last_ms, self._counter = ms, secrets.randbits(10)
+            self._last_ms, self._counter = ms, int(self._digits(3), 16) >> 2
         else:
             self._counter += 1
             if self._counter > 0xFFF:
                 self._last_ms, self._counter = self._last_ms + 1, 0
-        tail = (0b10 << 62) | secrets.randbits(62)
-        return f"{self._last_ms:012x}7{self._counter:03x}{tail:016x}"
+        variant = _VARIANT[self._digits(1)]
+        return f"{self._last_ms:012x}7{self._counter:03x}{variant}{self._digits(15)}"
+
+    def _digits(self, count: int) -> str:
+        """Random hex digits, drawn from the system a block at a time."""
+        at = self._at
+        if at + count > len(self._random):
+            self._random, at = secrets.token_hex(_BLOCK), 0
+        self._at = at + count
+        return self._random[at : at + count]
 
 
 class SequentialIds:

@@ -51,17 +51,37 @@ class _GoneMeanwhileError(Exception):
     """A caller was told that nothing happened while the batch was being decided."""
 
 
+Then = Callable[[Any, Exception | None], None]
+"""What to do with an outcome: called once, with the result or the failure."""
+
+
+def tell(then: Then, result: Any, error: Exception | None) -> None:
+    """Hand an outcome on. A caller's defect must stop neither lane nor other callers."""
+    try:
+        then(result, error)
+    except Exception as defect:
+        log.error("ledger.caller_failed", exc_info=defect)
+
+
 class _Item:
-    """A command and whoever waits for its outcome."""
+    """A command and what is to be done with its outcome."""
 
-    __slots__ = ("command", "deadline", "future", "sent")
+    __slots__ = ("command", "deadline", "done", "sent", "then")
 
-    def __init__(self, command: Command[Any], future: asyncio.Future[Any], deadline: float) -> None:
+    def __init__(self, command: Command[Any], then: Then, deadline: float) -> None:
         self.command = command
-        self.future = future
+        self.then = then
         self.deadline = deadline
+        self.done = False
         self.sent = False
         """Whether a commit that held this item ended without an answer."""
+
+    def settle(self, result: Any, error: Exception | None) -> None:
+        """Hand the outcome on, the first time."""
+        if self.done:
+            return
+        self.done = True
+        tell(self.then, result, error)
 
 
 class Lane:
@@ -111,13 +131,13 @@ class Lane:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._drop()
 
-    def put(self, command: Command[Any], future: asyncio.Future[Any]) -> None:
+    def put(self, command: Command[Any], then: Then) -> None:
         """Queue a command. A full queue answers `unavailable` at once."""
         if len(self._queue) >= self._limits.queue_max:
-            future.set_exception(UNAVAILABLE.error("The queue of this lane is full."))
+            then(None, UNAVAILABLE.error("The queue of this lane is full."))
             return
         deadline = asyncio.get_running_loop().time() + self._limits.answer_s
-        self._queue.append(_Item(command, future, deadline))
+        self._queue.append(_Item(command, then, deadline))
         self._wake.set()
 
     async def _run(self) -> None:
@@ -193,7 +213,7 @@ class Lane:
                     await pipe.flush()
                     chain = self._chain
                 else:
-                    if any(item.future.done() for item in batch):
+                    if any(item.done for item in batch):
                         raise _GoneMeanwhileError
                     for item in batch:
                         item.sent = True
@@ -254,7 +274,7 @@ class Lane:
         now = asyncio.get_running_loop().time()
         stay = []
         for item in batch:
-            if item.future.done():
+            if item.done:
                 continue
             if now > item.deadline:
                 _fail(item, IN_DOUBT.error() if item.sent else UNAVAILABLE.error())
@@ -313,14 +333,8 @@ def _answer(batch: Sequence[_Item], played: Played) -> None:
     for index, defect in played.defects:
         log.error("ledger.decide_failed", key=batch[index].command.key, exc_info=defect)
     for item, outcome, error in zip(batch, played.outcomes, played.errors, strict=True):
-        if item.future.done():
-            continue
-        if error is not None:
-            item.future.set_exception(error)
-        else:
-            item.future.set_result(outcome)
+        item.settle(outcome, error)
 
 
 def _fail(item: _Item, error: KabaoError) -> None:
-    if not item.future.done():
-        item.future.set_exception(error)
+    item.settle(None, error)

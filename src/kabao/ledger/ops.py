@@ -14,7 +14,7 @@ from kabao.base.db import Conn, Database
 from kabao.base.errors import KEY_REUSED, UNAVAILABLE
 from kabao.base.outbox import Pending
 from kabao.ledger import sql, sql_reading
-from kabao.ledger.lane import Lane, LaneLimits
+from kabao.ledger.lane import Lane, LaneLimits, Then, tell
 from kabao.ledger.lots import Derived, Order, derive
 from kabao.ledger.model import (
     DAY_CLOSED,
@@ -57,7 +57,7 @@ class Ledger:
     ) -> None:
         self._db, self._clock, self._days = db, clock, days
         self._lanes = [Lane(db.connect, clock, days, limits or LaneLimits()) for _ in range(lanes)]
-        self._in_flight: dict[tuple[str, str], tuple[bytes, asyncio.Future[Any]]] = {}
+        self._in_flight: dict[tuple[str, str], tuple[bytes, list[Then]]] = {}
         self._months: set[date] = set()
         self._running = False
 
@@ -83,27 +83,50 @@ class Ledger:
 
         The future ends in the command's result or in a KabaoError:
         `unavailable` (nothing happened), `in_doubt` (repeat with the same key),
-        `idempotency_key_reused`, or what `decide` raised. Requests in flight
-        with the same key share one future.
+        `idempotency_key_reused`, or what `decide` raised.
         """
-        name = (command.company, command.key)
-        running = self._in_flight.get(name) if command.key else None
-        if running is not None:
-            mac, shared = running
-            if mac == command.mac:
-                return shared
-            clash: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-            clash.set_exception(KEY_REUSED.error())
-            return clash
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        if not self._running:
-            future.set_exception(UNAVAILABLE.error("The ledger is not running."))
-            return future
-        if command.key:
-            self._in_flight[name] = (command.mac, future)
-            future.add_done_callback(lambda _: self._in_flight.pop(name, None))
-        self._lanes[self._lane_of(command)].put(command, future)
+
+        def settle(result: Any, error: Exception | None) -> None:
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self.submit(command, settle)
         return future
+
+    def submit(self, command: Command[Any], then: Then) -> None:
+        """As `post`, for callers that need no future: `then` gets the outcome.
+
+        Requests in flight with the same key join the first one's outcome.
+        """
+        if not self._running:
+            then(None, UNAVAILABLE.error("The ledger is not running."))
+            return
+        if not command.key:
+            self._lanes[self._lane_of(command)].put(command, then)
+            return
+        name = (command.company, command.key)
+        running = self._in_flight.get(name)
+        if running is not None:
+            mac, waiting = running
+            if mac == command.mac:
+                waiting.append(then)
+            else:
+                then(None, KEY_REUSED.error())
+            return
+        waiting = [then]
+        self._in_flight[name] = (command.mac, waiting)
+
+        def settle(result: Any, error: Exception | None) -> None:
+            del self._in_flight[name]
+            for one in waiting:
+                tell(one, result, error)
+
+        self._lanes[self._lane_of(command)].put(command, settle)
 
     def _lane_of(self, command: Command[Any]) -> int:
         """The lane of a root; without a root, any lane that depends on the key alone."""

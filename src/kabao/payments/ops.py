@@ -41,12 +41,15 @@ from kabao.payments.model import (
 from kabao.payments.pay import Inquire, Request, Stale, Terms, command
 from kabao.payments.rules import dimensions
 from kabao.policy import names
-from kabao.policy.choices import RefundOrder, RiskAction, SpendOrder, VoidWindow
+from kabao.policy.choices import RefundOrder, RiskAction, SpendOrder, Switch, VoidWindow
 from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
 
 STALE_TRIES = 4
 """How often a card that changes between look-up and lock is looked up again."""
+
+TERMS_US = 200_000
+"""How long what the snapshots say of a programme in a store is remembered."""
 
 EXPIRE_BATCH = 500
 """How many holds one run of the job releases."""
@@ -92,6 +95,8 @@ class Payments:
         self._policy, self._clock, self._days, self._ids = policy, clock, days, ids
         self._look_up = LookUp(db, cards)
         self._limits: dict[tuple[str, int, date], Limits] = {}
+        self._terms_known: dict[tuple[str, str], Terms] = {}
+        self._terms_from_us = 0
 
     async def start(self) -> None:
         """Begin to gather look-ups."""
@@ -153,28 +158,24 @@ class Payments:
                 answer.set_exception(failed)
                 return
             try:
-                posted = self._ledger.post(ask(card))
+                self._ledger.submit(ask(card), done)
             except Exception as refused:  # noqa: BLE001 - the future carries it
                 answer.set_exception(refused)
-                return
-            posted.add_done_callback(done)
 
-        def done(posted: asyncio.Future[Any]) -> None:
+        def done(outcome: Any, failed: Exception | None) -> None:
             nonlocal tries
             if answer.done():
                 return
-            if posted.cancelled():
-                answer.set_exception(UNAVAILABLE.error())
-            elif (failed := posted.exception()) is not None:
+            if failed is not None:
                 answer.set_exception(failed)
-            elif isinstance(posted.result(), Stale):
+            elif isinstance(outcome, Stale):
                 tries += 1
                 if tries < STALE_TRIES:
                     self._look_up.put(source, resolved)
                 else:
                     answer.set_exception(UNAVAILABLE.error("The card is changing; try again."))
             else:
-                answer.set_result(posted.result())
+                answer.set_result(outcome)
 
         self._look_up.put(source, resolved)
         return answer
@@ -316,16 +317,26 @@ class Payments:
     # Policy
 
     def _terms(self, card: Resolved | None, place: Place) -> Terms | None:
+        """What holds for a card in a store, from the snapshots, which themselves
+        follow the database: worth remembering for a moment.
+        """
         if card is None:
             return None
-        programme = self._cards.programme(card.programme)
-        assert programme is not None, "a card without a programme"
-        stopped = self._policy.switched_off(
-            "stop_pay", programme=programme.id, company=programme.issuer
-        )
-        return Terms(
-            self.limits(card.programme), self._org.accepts(card.issuer, place.store), stopped
-        )
+        now_us = self._clock.now_us()
+        if not self._terms_from_us <= now_us < self._terms_from_us + TERMS_US:
+            self._terms_known, self._terms_from_us = {}, now_us
+        known = self._terms_known.get((card.programme, place.store))
+        if known is None:
+            programme = self._cards.programme(card.programme)
+            assert programme is not None, "a card without a programme"
+            stopped = self._policy.switched_off(
+                Switch.STOP_PAY, programme=programme.id, company=programme.issuer
+            )
+            known = Terms(
+                self.limits(card.programme), self._org.accepts(card.issuer, place.store), stopped
+            )
+            self._terms_known[card.programme, place.store] = known
+        return known
 
     async def _limits_of(self, payment: Payment) -> Limits | None:
         """None for a payment of a card that nobody knows."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import platform as machine
 import secrets
@@ -22,6 +21,7 @@ from kabao.app.bench.plan import ROWS_PER_PAYMENT, Figure, Plan, Run, figure
 from kabao.app.bench.reference import Reference
 from kabao.app.bench.seed import World, seed
 from kabao.app.composition import composed
+from kabao.app.server import calm_collector
 from kabao.app.settings import Settings
 from kabao.app.supervise import Platform
 from kabao.base.db import fetch_value
@@ -90,8 +90,7 @@ async def _engine(
     settings: Settings, plan: Plan, world: World, reference: Reference, told: Told
 ) -> list[Figure]:
     async with composed(settings) as kabao:
-        gc.collect()
-        gc.freeze()
+        calm_collector()
         await engine.measure(kabao, world, _anyone(world), 1.0, 1.0)
         runs = []
         for n in range(plan.rounds):
