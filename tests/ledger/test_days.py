@@ -1,0 +1,181 @@
+"""Closing a business day is a fence; house accounts are summed over checkpoints."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from kabao.base.clock import BusinessDays, FixedClock, from_us, now, to_us
+from kabao.base.db import Database, fetch_value
+from kabao.base.errors import KabaoError
+from kabao.ledger.model import DAY_CLOSED, DAY_NOT_OVER, Account, HouseBalance
+from kabao.ledger.ops import Ledger
+from tests.ledger.make import ISSUER, STORE, load, look, open_roots, pay, running
+
+TODAY = date(2026, 11, 22)
+DAY = timedelta(days=1)
+
+
+async def close(db: Database, ledger: Ledger, day: date) -> int:
+    async with db.transaction() as conn:
+        return await ledger.close_day(conn, day)
+
+
+async def house(
+    db: Database, ledger: Ledger, account: Account, at: datetime | None = None
+) -> tuple[int, int]:
+    """Debits and credits of the store's or the issuer's account."""
+    owner = ISSUER if account == Account.BONUS_COST else STORE
+    async with db.read() as conn:
+        found: HouseBalance = await ledger.house_balance(
+            conn, account, owner, "CNY", to_us(at) if at else None
+        )
+    return found.debit_fen, found.credit_fen
+
+
+async def raw(db: Database, account: Account) -> tuple[int, int]:
+    """The same, from all transfers and nothing else."""
+    async with db.read() as conn:
+        row = await (
+            await conn.execute(
+                "select coalesce(sum(amount_fen) filter (where debit = %(a)s), 0)::bigint,"
+                " coalesce(sum(amount_fen) filter (where credit = %(a)s), 0)::bigint"
+                " from ledger.transfer",
+                {"a": int(account)},
+            )
+        ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+async def test_a_day_closes_once_in_order_and_when_it_is_over(
+    db: Database, clock: FixedClock
+) -> None:
+    async with running(db, clock) as ledger:
+        (root,) = await open_roots(db, fen=100, ledger=ledger)
+        with pytest.raises(KabaoError) as refused:
+            await close(db, ledger, TODAY)
+        assert refused.value.code is DAY_NOT_OVER
+        clock.advance(3 * DAY)
+        await ledger.post(pay(root, 1))
+        assert await close(db, ledger, TODAY + DAY) == 0  # and the day before with it
+        for again in (TODAY, TODAY + DAY):
+            with pytest.raises(KabaoError) as refused:
+                await close(db, ledger, again)
+            assert refused.value.code is DAY_CLOSED
+    async with db.read() as conn:
+        closed = "select array_agg(transfers order by business_date) from ledger.closed_day"
+        assert await fetch_value(conn, closed) == [1, 0]
+
+
+async def test_what_comes_after_the_closing_belongs_to_the_next_day(
+    db: Database, clock: FixedClock
+) -> None:
+    """Also when a clock is late or goes back over midnight."""
+    async with running(db, clock) as ledger:
+        (root,) = await open_roots(db, fen=100, ledger=ledger)
+        clock.advance(DAY)
+        await close(db, ledger, TODAY)
+        clock.advance(-DAY)
+        await ledger.post(pay(root, 1))
+        async with db.transaction() as conn:
+            await ledger.post_in(conn, [pay(root, 1)])
+            days = {t.business_date for t in (await ledger.transfers(conn, root))[:2]}
+    assert days == {TODAY + DAY}
+
+
+async def test_closing_races_batches(db: Database, clock: FixedClock) -> None:
+    """Two processes post while a third closes one day after the other: whatever is
+    recorded in a day is in its count and its checkpoint.
+    """
+    async with running(db, clock) as one, running(db, clock) as two:
+        roots = await open_roots(db, 6, fen=10_000, ledger=one)
+        done = asyncio.Event()
+
+        async def trade(n: int) -> int:
+            paid = 0
+            while not done.is_set():
+                await (one, two)[n % 2].post(pay(roots[n % 6], 1))
+                paid += 1
+            return paid
+
+        async def close_days() -> None:
+            for n in range(12):
+                clock.advance(DAY)
+                await asyncio.sleep(0.02)
+                await close(db, one, TODAY + n * DAY)
+            done.set()
+
+        *paid, _ = await asyncio.gather(*map(trade, range(12)), close_days())
+        left = sum([(await look(db, one, root)).principal_fen for root in roots])
+        assert left == 60_000 - sum(paid)  # type: ignore[arg-type]  # the last is None
+        assert await house(db, one, Account.REDEEMED) == (0, sum(paid))  # type: ignore[arg-type]
+    async with db.read() as conn:
+        wrong = await fetch_value(
+            conn,
+            """
+            select count(*) from ledger.closed_day d where d.transfers <>
+              (select count(*) from ledger.transfer t where t.business_date = d.business_date)
+              or d.transfers = 0
+              or exists (select 1 from ledger.transfer t
+                where t.business_date = d.business_date and t.recorded_at > d.closed_at)
+            """,
+        )
+        assert wrong == 0
+
+
+async def test_house_accounts_over_checkpoints_are_the_raw_sums(
+    db: Database, clock: FixedClock
+) -> None:
+    accounts = (Account.CASH, Account.REDEEMED, Account.BONUS_COST, Account.TRANSIT)
+    async with running(db, clock) as ledger:
+        roots = await open_roots(db, 3, ledger=ledger)
+        moments: list[tuple[datetime, list[tuple[int, int]]]] = []
+        for n in range(6):
+            for root in roots:
+                await ledger.post(load(root, 100 + n, 10 + n))
+                await ledger.post(pay(root, 30))
+            here = now(clock)
+            moments.append((here, [await raw(db, a) for a in accounts]))
+            clock.advance(DAY)
+            if n in {1, 2, 4}:
+                await close(db, ledger, TODAY + n * DAY)
+            assert [await house(db, ledger, a) for a in accounts] == moments[-1][1]
+        for at, expected in moments:
+            assert [await house(db, ledger, a, at) for a in accounts] == expected
+        early = from_us(0)
+        assert [await house(db, ledger, a, early) for a in accounts] == [(0, 0)] * 4
+
+
+async def test_what_moved_on_a_house_account_on_a_day(db: Database, clock: FixedClock) -> None:
+    async with running(db, clock) as ledger:
+        (root,) = await open_roots(db, fen=100, ledger=ledger)
+        for fen in (1, 2):
+            await ledger.post(pay(root, fen))
+        clock.advance(DAY)
+        await ledger.post(pay(root, 3))
+        async with db.read() as conn:
+
+            async def of(day: date, account: Account = Account.REDEEMED) -> list[int]:
+                found = await ledger.house_transfers(conn, account, STORE, day)
+                return [t.amount_fen for t in found]
+
+            assert await of(TODAY) == [1, 2]
+            assert await of(TODAY + DAY) == [3]
+            assert await of(TODAY, Account.CASH) == [100]
+
+
+async def test_a_cut_off_in_the_night(db: Database, clock: FixedClock) -> None:
+    """Sales until three in the morning belong to the day before."""
+    days = BusinessDays(cutoff=timedelta(hours=3))
+    async with running(db, clock, days=days) as ledger:
+        (root,) = await open_roots(db, fen=100, ledger=ledger)
+        clock.advance(timedelta(hours=16, minutes=59))  # 02:59
+        await ledger.post(pay(root, 1))
+        clock.advance(timedelta(minutes=1))
+        await ledger.post(pay(root, 1))
+        async with db.read() as conn:
+            found = await ledger.transfers(conn, root, limit=2)
+    assert [t.business_date for t in found] == [TODAY + DAY, TODAY]
