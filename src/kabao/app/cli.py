@@ -6,28 +6,37 @@ Every command has an example in its `--help` and a `--json` for machines. A
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import signal
 import sys
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
-from kabao.app import settings as setting
+from kabao.app.commands_base import FAILED, Json, answer, example, prepare
 from kabao.app.supervise import Platform, wait_for_signal
 from kabao.app.version import CODE_VERSION
-from kabao.base import logs
 from kabao.base.errors import KabaoError
 
-SUBCOMMANDS: list[tuple[str, typer.Typer]] = []
-"""Commands of the slices: (name, its typer app), as `kabao NAME …`."""
+MODULES = (
+    "audit",
+    "demo",
+    "simulate",
+    "bench",
+    "access",
+    "cards",
+    "day",
+    "policy",
+    "vault",
+)
+"""`commands_NAME.py` beside this file; `register(app)` adds its commands. What is
+not built is not there, and then `kabao --help` does not show it either.
+"""
 
-FAILED = 1
 INTERRUPTED = 130
-
-Json = Annotated[bool, typer.Option("--json", help="Answer with one line of JSON.")]
 
 app = typer.Typer(
     name="kabao",
@@ -37,30 +46,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-console = Console(stderr=False, highlight=False, soft_wrap=True)
-
-
-def example(*lines: str) -> str:
-    """The end of a command's help: how it is called."""
-    return "[bold]Example[/bold]\n\n" + "\n\n".join(f"  $ {line}" for line in lines)
-
-
-def answer(data: Any, text: str, *, as_json: bool) -> None:
-    """Print the outcome of a command for a machine or for a person."""
-    if as_json:
-        sys.stdout.write(msgspec.json.encode(data).decode() + "\n")
-        sys.stdout.flush()
-    else:
-        console.print(text)
-
-
-def prepare() -> setting.Settings:
-    """Read the settings and set up the log. Raises `bad_setting`."""
-    settings = setting.load()
-    logs.configure(settings.log_level)
-    for line in setting.strangers():
-        sys.stderr.write(f"kabao: {line}\n")
-    return settings
 
 
 @app.callback(invoke_without_command=True)
@@ -125,12 +110,21 @@ def migrate(*, as_json: Json = False) -> None:
     answer(report, text, as_json=as_json)
 
 
+def _gather() -> None:
+    """Add the commands of the modules that are there."""
+    for name in MODULES:
+        module = f"kabao.app.commands_{name}"
+        if importlib.util.find_spec(module) is not None:
+            importlib.import_module(module).register(app)
+
+
+_gather()
+
+
 def main() -> None:
     """The entry point: run a command, turn a refusal into one line."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
-    for name, commands in SUBCOMMANDS:
-        app.add_typer(commands, name=name)
     try:
         app()
     except KabaoError as refused:

@@ -49,9 +49,6 @@ def commands() -> str:
 
 def _walk() -> Iterator[tuple[str, Any]]:
     """Every command (typer's own click has no public types) with its full name."""
-    for name, commands in cli.SUBCOMMANDS:
-        if not any(group.name == name for group in cli.app.registered_groups):
-            cli.app.add_typer(commands, name=name)
     todo: list[tuple[str, Any]] = [("kabao", typer.main.get_command(cli.app))]
     while todo:
         name, command = todo.pop(0)

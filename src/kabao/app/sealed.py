@@ -1,0 +1,19 @@
+"""Every column of sealed values, of all slices: what a rotation of keys walks."""
+
+from __future__ import annotations
+
+from kabao.access.model import REWRAP_TARGETS as ACCESS
+from kabao.cards.model import CARD_KEY_USES
+from kabao.cards.model import REWRAP_TARGETS as CARDS
+from kabao.customers.model import REWRAP_TARGETS as CUSTOMERS
+from kabao.merchants.model import REWRAP_TARGETS as MERCHANTS
+from kabao.proofs.model import REWRAP_TARGETS as PROOFS
+from kabao.vault.model import CardKeyUse, RewrapTarget
+
+SEALED: tuple[RewrapTarget, ...] = (*ACCESS, *PROOFS, *MERCHANTS, *CUSTOMERS, *CARDS)
+"""Not among them is `base.idempotency.body`: what is sealed there is a one-time
+secret that is gone after a day, so a version is only retired later.
+"""
+
+CARD_KEYS: tuple[CardKeyUse, ...] = CARD_KEY_USES
+"""Where cards say under which master key their value was made."""
