@@ -22,9 +22,8 @@ from kabao.app.version import CODE_VERSION
 from kabao.base.errors import KabaoError
 
 MODULES = (
-    "audit",
     "demo",
-    "simulate",
+    "audit",
     "bench",
     "access",
     "cards",
@@ -110,12 +109,28 @@ def migrate(*, as_json: Json = False) -> None:
     answer(report, text, as_json=as_json)
 
 
+PLAIN = {
+    "demo_command": ("kabao demo", "kabao demo --once"),
+    "simulate_command": ("kabao simulate --days 7", "kabao simulate --seed 42 --faults"),
+    "bench_command": ("kabao bench",),
+}
+"""Commands of modules that have no `register`, and their examples."""
+
+
 def _gather() -> None:
     """Add the commands of the modules that are there."""
     for name in MODULES:
-        module = f"kabao.app.commands_{name}"
-        if importlib.util.find_spec(module) is not None:
-            importlib.import_module(module).register(app)
+        path = f"kabao.app.commands_{name}"
+        if importlib.util.find_spec(path) is None:
+            continue
+        module = importlib.import_module(path)
+        if hasattr(module, "register"):
+            module.register(app)
+            continue
+        for function, examples in PLAIN.items():
+            if hasattr(module, function):
+                command = app.command(function.removesuffix("_command"), epilog=example(*examples))
+                command(getattr(module, function))
 
 
 _gather()
