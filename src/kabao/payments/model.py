@@ -55,6 +55,7 @@ class Decline(StrEnum):
     CARD_CLOSED = "card_closed"
     WRONG_CURRENCY = "wrong_currency"
     STORE_OUTSIDE_GROUP = "store_outside_group"
+    STORE_CLOSED = "store_closed"
     PAYMENTS_STOPPED = "payments_stopped"
     PIN_REQUIRED = "pin_required"
     OVER_SINGLE_LIMIT = "over_single_limit"

@@ -18,6 +18,7 @@ from kabao.cards.model import CardClass, Programme, Proof, Resolved, Source
 from kabao.cards.ops import Cards
 from kabao.ledger.model import Command, CommandBase, Decision, OperationState, RootState
 from kabao.ledger.ops import Ledger
+from kabao.org.model import ACCEPTANCE_RULE, STORE_OUTSIDE_GROUP
 from kabao.org.ops import Org
 from kabao.payments import sql
 from kabao.payments.after import (
@@ -31,6 +32,7 @@ from kabao.payments.after import (
 )
 from kabao.payments.lookup import LookUp
 from kabao.payments.model import (
+    Decline,
     Inquiry,
     Limits,
     Payment,
@@ -39,7 +41,7 @@ from kabao.payments.model import (
     Reversal,
 )
 from kabao.payments.pay import Inquire, Request, Stale, Terms, command
-from kabao.payments.rules import dimensions
+from kabao.payments.rules import No, dimensions
 from kabao.policy import names
 from kabao.policy.choices import RefundOrder, RiskAction, SpendOrder, Switch, VoidWindow
 from kabao.policy.model import Rules
@@ -332,11 +334,18 @@ class Payments:
             stopped = self._policy.switched_off(
                 Switch.STOP_PAY, programme=programme.id, company=programme.issuer
             )
-            known = Terms(
-                self.limits(card.programme), self._org.accepts(card.issuer, place.store), stopped
-            )
+            known = Terms(self.limits(card.programme), self._at_store(card, place), stopped)
             self._terms_known[card.programme, place.store] = known
         return known
+
+    def _at_store(self, card: Resolved, place: Place) -> No | None:
+        """Why a store may not take the card, if it may not (ruling 11)."""
+        refused = self._org.refusal(card.issuer, place.store)
+        if refused is None:
+            return None
+        if refused is STORE_OUTSIDE_GROUP:
+            return No(Decline.STORE_OUTSIDE_GROUP, ACCEPTANCE_RULE)
+        return No(Decline.STORE_CLOSED)
 
     async def _limits_of(self, payment: Payment) -> Limits | None:
         """None for a payment of a card that nobody knows."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from kabao.cards.model import Proof, Resolved
+from kabao.cards.model import STATUS, Proof, Resolved
 from kabao.ledger.model import (
     CommandBase,
     Decision,
@@ -87,7 +87,8 @@ class Terms(msgspec.Struct, frozen=True):
     """What was known of the card's programme before the lock."""
 
     limits: Limits
-    store_accepts: bool
+    store: No | None
+    """Why the store may not take the card, if it may not."""
     stopped: str | None
     """The rule that has switched payments off, if one has."""
 
@@ -111,6 +112,8 @@ class Pay(CommandBase, frozen=True, kw_only=True):
         if root is None or card is None or terms is None:
             return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
         if root.card != card.card or root.secret_version != card.secret_version:
+            if replaced(card):
+                return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
             return Decision(result=STALE, remember=False)
         limits = terms.limits
         if rules.locked(root, moment.us):
@@ -149,8 +152,8 @@ class Pay(CommandBase, frozen=True, kw_only=True):
             return no
         if request.currency != root.currency:
             return No(Decline.WRONG_CURRENCY)
-        if not terms.store_accepts:
-            return No(Decline.STORE_OUTSIDE_GROUP, "L-12")
+        if terms.store is not None:
+            return terms.store
         if terms.stopped is not None:
             return No(Decline.PAYMENTS_STOPPED, terms.stopped)
         if (no := rules.over_limits(root, amount, terms.limits, moment)) is not None:
@@ -296,6 +299,13 @@ def command(request: Request, card: Resolved | None, terms: Terms | None) -> Pay
     )
 
 
+def replaced(card: Resolved) -> bool:
+    """Whether the value had gone on to another carrier when the card was looked up:
+    looking it up again would not bring it back.
+    """
+    return STATUS[card.state_of_carrier] == "replaced"
+
+
 def told(payment: Payment) -> Told:
     """What an event tells of a payment."""
     return Told(
@@ -326,7 +336,7 @@ class Inquire(CommandBase, frozen=True, kw_only=True):
         if root is None or card is None or limits is None:
             return no
         if root.card != card.card or root.secret_version != card.secret_version:
-            return Decision(result=STALE, remember=False)
+            return no if replaced(card) else Decision(result=STALE, remember=False)
         if rules.locked(root, moment.us):
             return no
         if card.proof in {Proof.WRONG, Proof.NO_PIN_SET}:
