@@ -94,8 +94,10 @@ class Stage:
         try:
             owner.open_database()
             self.settings, self.postgres = owner.settings, owner.postgres
-            url = self._url
+            url = self.url
             if replace and self.postgres is not None:
+                if not self.postgres.supervising:
+                    raise NOT_OURS.error(f"Another Kabao is at work in {self.settings.data}.")
                 _empty(url)
                 migrate.migrate(url)
             _check_unused(url)
@@ -105,7 +107,8 @@ class Stage:
             owner.stop()
 
     @property
-    def _url(self) -> str:
+    def url(self) -> str:
+        """The database's."""
         assert self.settings.database_url is not None, "the database is open"
         return self.settings.database_url
 
@@ -131,11 +134,21 @@ class Stage:
         await self.set_clock(from_us, rate)
         await asyncio.to_thread(self.start_processes)
 
-    def real_time(self) -> None:
-        """Leave simulated time for good: from here on `kabao serve` takes the database."""
-        with psycopg.connect(self._url) as conn:
-            conn.execute("delete from base.clock")
+    async def go_real(self) -> None:
+        """Leave simulated time for good: from here on `kabao serve` takes the database.
+
+        Waits, should the simulated clock have passed the real one.
+        """
+        await asyncio.to_thread(self.stop_processes)
+        ended_us = self.clock.now_us()
+        while self._real.now_us() < ended_us:  # noqa: ASYNC110 -- nobody tells when it has
+            await asyncio.sleep(1)
+        async with self._opened() as db, db.transaction() as conn:
+            await conn.execute("delete from base.clock")
+        at_us = self._real.now_us()
+        self.clock.set(at_us, at_us, 1.0)
         self.settings = msgspec.structs.replace(self.settings, simulated=False)
+        await asyncio.to_thread(self.start_processes)
 
     async def jump(self, to_us: int) -> None:
         """Turn the clock forward for every process at once: each is killed, and starts anew."""
@@ -206,7 +219,7 @@ class Stage:
 
     @contextlib.asynccontextmanager
     async def _opened(self) -> AsyncIterator[Database]:
-        db = Database(self._url, max_size=2)
+        db = Database(self.url, max_size=2)
         await db.open()
         try:
             yield db

@@ -260,7 +260,7 @@ class Doors:
         problem = reply.problem
         self.tally.refused(ask.verb, problem.code)
         if reply.status >= 500:
-            self.tally.defect(f"{ask.verb}: {reply.status} {problem.code} {problem.detail}")
+            self.tally.broke(ask.verb, f"{reply.status} {problem.code} {problem.detail}")
         return Said(REFUSED, code=problem.code)
 
     async def _persist(self, ask: Ask, key: str, body: bytes) -> Reply | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from kabao.base.clock import US_PER_S, BusinessDays, SimulatedClock, to_us
 from kabao.simulation.chain import Chain, Held
 from kabao.simulation.doors import Ask, Doors, Said
 from kabao.simulation.faults import Faults
-from kabao.simulation.plan import plan_day
+from kabao.simulation.intents import AnyIntent
 from kabao.simulation.player import Player
 from kabao.simulation.ports import Backstage
 from kabao.simulation.setup import Builder
@@ -69,6 +69,8 @@ class DayDone(msgspec.Struct, frozen=True):
     """What the cards were worth before, by the answers."""
     cards_fen: int
     """What the cards are worth now, by the platform's own list."""
+    cards: int
+    """How many cards that are."""
     transfers: int
     """In the closed books of the day."""
     memory_kb: dict[str, int]
@@ -99,29 +101,36 @@ class Run:
         self._backstage, self._clock, self._days, self._faults = backstage, clock, days, faults
         self.player = Player(verbs, clock, rate)
 
-    async def day(
-        self, day: date, *, progress: Callable[[int, int], None] = lambda done, total: None
-    ) -> DayDone:
-        """Play a day to its end, close it, and check what the cards are worth."""
-        plan = plan_day(self.chain.world, day)
-        opening = self._doors.tally.run.change_fen
+    async def trade(
+        self,
+        day: date,
+        plan: Sequence[AnyIntent],
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> None:
+        """Play a day until midnight has passed and nothing is under way."""
         start_us = to_us(self._days.start(day))
         helpers = self._trouble(day, start_us)
         try:
-            await self.player.play(plan, start_us, lambda done: progress(done, len(plan)))
+            await self.player.play(plan, start_us, progress)
         finally:
             await _cancel(helpers)
         await self._builder.close_shifts(self.chain)
-        await self.player.until(
-            to_us(self._days.start(day + timedelta(days=1))) + int(NIGHT_S * US_PER_S)
-        )
-        figures = self._doors.tally.new_day()
+        midnight_us = to_us(self._days.start(day + timedelta(days=1)))
+        await self.player.until(midnight_us + int(NIGHT_S * US_PER_S))
+
+    async def close(self, day: date) -> DayDone:
+        """Close a day that was played, and check what the cards and the stores are worth."""
+        tally = self._doors.tally
+        figures = tally.new_day()
+        opening = tally.run.change_fen - figures.change_fen
         transfers = await self.close_day(day)
-        cards_fen = await self.check_cards()
+        cards, cards_fen = await self.check_cards()
         await self.check_stores()
-        done = DayDone(day, figures, opening, cards_fen, transfers, self._backstage.memory_kb())
+        done = DayDone(
+            day, figures, opening, cards_fen, cards, transfers, self._backstage.memory_kb()
+        )
         if done.cards_fen != done.closing_fen:
-            self._doors.tally.defect(
+            tally.defect(
                 f"{day}: the cards are worth {cards_fen} fen, by the answers {done.closing_fen}"
             )
         return done
@@ -164,25 +173,29 @@ class Run:
                         f"{fen} by the answers"
                     )
 
-    async def check_cards(self) -> int:
-        """What all cards are worth by the platform's list, compared with every belief."""
+    async def check_cards(self) -> tuple[int, int]:
+        """How many cards there are and what they are worth, by the platform's list.
+
+        Each is compared with what its holder believes.
+        """
         held = {
             card.id: card
             for wallet in self.chain.wallets
             for card in (wallet.card, wallet.second)
             if card is not None
         }
-        total, cursor = 0, ""
+        count, total, cursor = 0, 0, ""
         while True:
             page = await self._doors.see(
                 f"/v1/cards?limit={PAGE}{cursor}", self._verbs.keys.auditor, CardPage
             )
+            count += len(page.data)
             for card in page.data:
                 total += card.balance
                 if card.id in held:
                     self._compare(held[card.id], card)
             if page.next_cursor is None:
-                return total
+                return count, total
             cursor = f"&cursor={page.next_cursor}"
 
     def _compare(self, held: Held, card: CardLine) -> None:

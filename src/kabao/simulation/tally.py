@@ -115,6 +115,8 @@ class Figures(msgspec.Struct):
     """Requests that needed more than one attempt."""
     unknown: int = 0
     """Requests that never got an answer."""
+    failed: int = 0
+    """Requests that ended in an error of the platform's own."""
 
     @property
     def answered(self) -> int:
@@ -174,6 +176,12 @@ class Tally:
         """Something else was refused."""
         for figures in self.both():
             figures.refusals[verb, code] += 1
+
+    def broke(self, verb: str, what: str) -> None:
+        """A request ended in an error of the platform's own."""
+        for figures in self.both():
+            figures.failed += 1
+        self.defect(f"{verb}: {what}")
 
     def moved(self, flow: Flow, store: int, fen: int) -> None:
         """Value moved."""

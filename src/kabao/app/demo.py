@@ -1,0 +1,117 @@
+"""`kabao demo`: a chain of stores trades for a day, and the books are shown.
+
+The day is one that is really over: it is played on the simulated clock, some
+thousand times as fast, so that its transfers carry its hours and it can be
+closed for good. Then the simulated clock is taken away, and the platform goes
+on in real time, as `kabao serve` would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import date
+
+import uvloop
+
+from kabao.app.demo_door import DemoDoor, DemoFile, describe
+from kabao.app.report import DayReport, day_report
+from kabao.app.settings import Settings
+from kabao.app.simulate_judge import judge
+from kabao.app.simulate_play import Campaign, Scenario, Show
+from kabao.app.simulate_show import Bars, Quiet
+from kabao.app.simulate_stage import Stage
+from kabao.base.clock import US_PER_S, BusinessDays, RealClock
+from kabao.base.errors import SETTING
+from kabao.base.process import listen
+
+STORES = 8
+PEOPLE = 400
+LIVELY = 3.0
+SPARE = 240
+SEED = 1
+SERVERS = 2
+JOURNAL = "demo-journal.jsonl"
+"""In the data folder. Where it is, a demo was: its database may be begun anew."""
+
+PER_S_MAX = 110.0
+SHARE_OF_CAPACITY = 0.6
+"""How much of what this machine did while the world was built the day asks for."""
+
+MARGIN_S = 30 * 3_600
+"""The day must be over by then, even when this machine is slow."""
+
+
+def demo(
+    settings: Settings,
+    show_report: Callable[[DayReport, str], None],
+    serve: Callable[[], None],
+    *,
+    once: bool = False,
+    quiet: bool = False,
+    seed: int = SEED,
+) -> bool:
+    """Play a day, show its report, and keep serving. Whether every fen is accounted for.
+
+    Args:
+        settings: where the data folder is, and the port.
+        show_report: is given the report and the address that is served.
+        serve: returns when somebody wants us to stop.
+        once: end after the report.
+        quiet: no progress.
+        seed: the same seed plans the same day.
+
+    Raises:
+        KabaoError: `database_not_ours` for a data folder or database that is
+            in use by anything but a demo, and what starting a platform raises.
+    """
+    if settings.tls_cert is not None:
+        raise SETTING.error(
+            "The demo trades over plain HTTP: leave KABAO_TLS_CERT out.", field="KABAO_TLS_CERT"
+        )
+    listen(settings.http_host, settings.http_port, setting="KABAO_HTTP_PORT").close()
+    stage = Stage(settings, servers=SERVERS)
+    with stage.database(replace=(settings.data / JOURNAL).is_file()):
+        with Quiet() if quiet else Bars() as show:
+            report, file = uvloop.run(_play(stage, seed, show))
+        with DemoDoor(settings.data, file, stage.pids):
+            show_report(report, file.http)
+            if not once:
+                serve()
+    return report.holds
+
+
+async def _play(stage: Stage, seed: int, show: Show) -> tuple[DayReport, DemoFile]:
+    day = day_to_play(stage.days, RealClock().now_us())
+    scenario = Scenario(
+        seed=seed, stores=STORES, cards=PEOPLE, first_day=day, lively=LIVELY, spare=SPARE
+    )
+    journal = stage.settings.data / JOURNAL
+    async with Campaign(stage, scenario, journal, show) as campaign:
+        await campaign.build()
+        per_s = min(PER_S_MAX, campaign.built_per_s * SHARE_OF_CAPACITY)
+        await campaign.open(campaign.rate_for(per_s))
+        begun = time.monotonic()
+        await campaign.trade(day)
+        seconds = time.monotonic() - begun
+        await stage.go_real()
+        done = await campaign.close(day)
+        show.begin("Audit")
+        verdict = await asyncio.to_thread(judge, stage.url, journal)
+        report = day_report(done, campaign.chain, campaign.tally, seconds, verdict)
+        file = describe(
+            f"http://{stage.settings.http_host}:{stage.settings.http_port}",
+            stage.url,
+            campaign.keys,
+            campaign.chain,
+            stage.pids(),
+        )
+    return report, file
+
+
+def day_to_play(days: BusinessDays, now_us: int) -> date:
+    """The last day that has been over for a while: the simulated clock may overshoot
+    midnight, and must never pass the real one.
+    """
+    return days.of(now_us - MARGIN_S * US_PER_S)

@@ -1,0 +1,405 @@
+"""What a day came to, for a reader who has never seen Kabao. Pure, but for printing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+import msgspec
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from kabao.simulation.chain import Chain
+from kabao.simulation.intents import Label
+from kabao.simulation.run import DayDone
+from kabao.simulation.tally import Figures, Flow, Tally
+from kabao.simulation.world import GROUP, Means
+
+BAR_CHARS = 36
+_BARS = " ▏▎▍▌▋▊▉█"
+
+SHOWN = {
+    Means.NUMBER: "number and PIN",
+    Means.TRACK: "magnetic stripe",
+    Means.BARCODE: "barcode",
+}
+DECLINES = {
+    "insufficient_funds": "too little on the card",
+    "card_not_accepted": "not accepted: wrong or locked PIN, unknown card",
+    "card_lost": "reported lost",
+    "card_frozen": "frozen by its holder",
+    "card_expired": "expired",
+    "card_closed": "closed",
+    "over_single_limit": "over the limit for one payment",
+    "over_day_sum": "over the limit for a day",
+    "over_day_count": "too many payments in a day",
+    "reversed_before": "its reversal came first",
+    "store_outside_group": "store outside the group",
+    "pin_required": "PIN needed",
+}
+LABELS = {
+    Label.PIN_GUESSING: "PINs guessed",
+    Label.STOLEN_CARD: "purchases with a stolen card",
+    Label.CARD_DRAINING: "cards emptied after a load",
+    Label.CASHIER_SELF_REFUND: "cashier refunds to the own card",
+    Label.CASHIER_VOID_AFTER_CASH: "cashier voids a load, keeps the cash",
+}
+
+
+class AuditLine(msgspec.Struct, frozen=True):
+    """One thing the auditor has recomputed from the tables."""
+
+    id: str
+    text: str
+    holds: bool
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the auditor says."""
+
+    holds: bool
+    lines: list[AuditLine]
+
+
+class StoreLine(msgspec.Struct, frozen=True):
+    """A store's day. Amounts in fen."""
+
+    name: str
+    payments: int
+    spent: int
+    given_back: int
+    owed: int
+    cash_for_cards: int
+    cash_sales: int
+
+
+class HourLine(msgspec.Struct, frozen=True):
+    """An hour of the day."""
+
+    hour: int
+    payments: int
+    amount: int
+
+
+class Rolled(msgspec.Struct, frozen=True):
+    """How the worth of all cards came from the morning to the evening, in fen."""
+
+    opening: int
+    loaded: int
+    load_voided: int
+    spent: int
+    voided: int
+    reversed: int
+    refunded: int
+    closing: int
+    """The sum of all that."""
+    cards: int
+    """What all cards hold by the platform's own list."""
+    count: int
+    """How many cards that are."""
+
+
+class Speed(msgspec.Struct, frozen=True):
+    """How fast it went, in real time."""
+
+    requests: int
+    seconds: float
+    payment_p50_ms: float
+    payment_p99_ms: float
+    success_bp: int
+    """Requests that got their answer, in basis points; what the customer causes is an answer."""
+
+
+class DayReport(msgspec.Struct, frozen=True):
+    """The day's report, as `--json` gives it."""
+
+    day: date
+    transfers: int
+    stores: list[StoreLine]
+    hours: list[HourLine]
+    shown: dict[str, int]
+    splits: int
+    declines: list[tuple[str, str, int]]
+    """Code, rule, count."""
+    refused: list[tuple[str, str, int]]
+    """Verb, code, count: other requests that were told no."""
+    dishonest: dict[str, int]
+    roll: Rolled
+    speed: Speed
+    disagreements: list[str]
+    """Where the platform's books and its own answers differ. There must be none."""
+    audit: Verdict
+
+    @property
+    def holds(self) -> bool:
+        """Whether every fen is accounted for."""
+        return self.audit.holds and not self.disagreements and self.roll.closing == self.roll.cards
+
+
+def day_report(
+    done: DayDone, chain: Chain, tally: Tally, seconds: float, verdict: Verdict
+) -> DayReport:
+    """Put a day's figures together."""
+    figures = done.figures
+    return DayReport(
+        day=done.day,
+        transfers=done.transfers,
+        stores=_stores(figures, chain),
+        hours=[
+            HourLine(hour, figures.hours[hour], figures.hours_fen[hour])
+            for hour in range(min(figures.hours, default=0), max(figures.hours, default=0) + 1)
+        ],
+        shown=dict(figures.means.most_common()),
+        splits=figures.splits,
+        declines=[(code, rule, n) for (code, rule), n in figures.declines.most_common()],
+        refused=[(verb, code, n) for (verb, code), n in figures.refusals.most_common()],
+        dishonest=dict(figures.labels.most_common()),
+        roll=rolled(done),
+        speed=speed(figures, tally, seconds),
+        disagreements=tally.defects,
+        audit=verdict,
+    )
+
+
+def rolled(done: DayDone) -> Rolled:
+    """The roll-forward of what the cards are worth."""
+    fen = done.figures.fen
+    return Rolled(
+        opening=done.opening_fen,
+        loaded=fen(Flow.LOADED),
+        load_voided=fen(Flow.LOAD_VOIDED),
+        spent=fen(Flow.SPENT),
+        voided=fen(Flow.VOIDED),
+        reversed=fen(Flow.REVERSED),
+        refunded=fen(Flow.REFUNDED),
+        closing=done.closing_fen,
+        cards=done.cards_fen,
+        count=done.cards,
+    )
+
+
+def speed(figures: Figures, tally: Tally, seconds: float) -> Speed:
+    """How fast requests were answered."""
+    asked = figures.answered + figures.unknown
+    failed = figures.unknown + figures.failed
+    pay = tally.latencies["pay"]
+    return Speed(
+        requests=figures.answered,
+        seconds=round(seconds, 1),
+        payment_p50_ms=pay.quantile(0.5),
+        payment_p99_ms=pay.quantile(0.99),
+        success_bp=10_000 * (asked - failed) // asked if asked else 10_000,
+    )
+
+
+def _stores(figures: Figures, chain: Chain) -> list[StoreLine]:
+    lines = []
+    for shop in chain.shops:
+        store = figures.stores[shop.plan.index]
+        spent = store.fen(Flow.SPENT)
+        lines.append(
+            StoreLine(
+                name=shop.plan.name,
+                payments=store.payments,
+                spent=spent,
+                given_back=spent - store.owed_fen,
+                owed=store.owed_fen,
+                cash_for_cards=store.cash_fen,
+                cash_sales=store.cash_sales_fen,
+            )
+        )
+    return lines
+
+
+# --- for people -----------------------------------------------------------------------
+
+
+def yuan(fen: int) -> str:
+    """`1,234.50`."""
+    sign = "-" if fen < 0 else ""
+    return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02}"
+
+
+def percent(part: int, whole: int) -> str:
+    """`12.3 %`."""
+    return f"{part / whole:.1%}".replace("%", " %") if whole else "-"
+
+
+def bar(value: int, most: int) -> str:
+    """A bar of blocks, an eighth of a character fine."""
+    eighths = round(value / most * BAR_CHARS * 8) if most else 0
+    full, rest = divmod(eighths, 8)
+    return "█" * full + (_BARS[rest] if rest else "")
+
+
+def render(report: DayReport) -> RenderableType:
+    """The whole report."""
+    day = report.day
+    return Group(
+        _title(
+            f"{GROUP}, {day:%A} {day.day} {day:%B %Y}: "
+            f"the day is closed, with {report.transfers:,} transfers in its books"
+        ),
+        section("What the stores sold on cards (yuan)", _store_table(report.stores)),
+        section("By the hour", _hour_table(report.hours)),
+        section("How people paid", _paid(report)),
+        section("Declined payments", _decline_table(report)),
+        section("Played by dishonest people, and labelled in the journal", _dishonest(report)),
+        section("What all cards are worth (yuan)", roll_table(report.roll)),
+        section("The audit, recomputed from the tables alone", audit_table(report.audit)),
+        section("Speed", _speed_text(report.speed)),
+    )
+
+
+def print_report(console: Console, report: DayReport) -> None:
+    """Print it."""
+    console.print(render(report))
+    for line in report.disagreements:
+        console.print(Text(f"  DISAGREEMENT  {line}", style="bold red"))
+
+
+def _title(text: str) -> RenderableType:
+    return Text(f"\n{text}\n", style="bold")
+
+
+def section(title: str, body: RenderableType) -> RenderableType:
+    """A part of a report under its title."""
+    return Group(Text(title, style="bold cyan"), Padding(body, (0, 0, 1, 2), expand=False))
+
+
+def grid(*columns: tuple[str, str], gap: int = 2) -> Table:
+    """A table without lines; columns are heading and justification."""
+    headed = any(heading for heading, _ in columns)
+    table = Table(
+        box=None, pad_edge=False, header_style="dim", padding=(0, gap, 0, 0), show_header=headed
+    )
+    for heading, justify in columns:
+        table.add_column(heading, justify="right" if justify == "r" else "left", no_wrap=True)
+    return table
+
+
+def _store_table(stores: Iterable[StoreLine]) -> Table:
+    table = grid(
+        ("\nstore", "l"),
+        ("pay-\nments", "r"),
+        ("paid by\ncard", "r"),
+        ("given\nback", "r"),
+        ("owed to\nthe store", "r"),
+        ("cash in till\nfor loads", "r"),
+        ("sold for\ncash", "r"),
+        gap=1,
+    )
+    lines = list(stores)
+    total = StoreLine(
+        "all stores",
+        *(sum(getattr(line, f) for line in lines) for f in StoreLine.__struct_fields__[1:]),
+    )
+    for line in [*lines, total]:
+        style = "bold" if line is total else ""
+        table.add_row(
+            line.name,
+            f"{line.payments:,}",
+            yuan(line.spent),
+            yuan(line.given_back),
+            yuan(line.owed),
+            yuan(line.cash_for_cards),
+            yuan(line.cash_sales),
+            style=style,
+        )
+    return table
+
+
+def _hour_table(hours: list[HourLine]) -> Table:
+    table = grid(("", "l"), ("payments", "r"), ("yuan", "r"), ("", "l"))
+    most = max((line.payments for line in hours), default=0)
+    for line in hours:
+        table.add_row(
+            f"{line.hour:02}:00",
+            f"{line.payments:,}",
+            yuan(line.amount),
+            Text(bar(line.payments, most), style="cyan"),
+        )
+    return table
+
+
+def _paid(report: DayReport) -> Text:
+    total = sum(report.shown.values())
+    parts = [f"{SHOWN[Means(m)]} {percent(n, total)}" for m, n in report.shown.items()]
+    return Text(
+        f"{total:,} payments and holds approved: {', '.join(parts)}.\n"
+        f"{report.splits:,} were split: what was on the card, and the rest in cash."
+    )
+
+
+def counted(lines: list[tuple[str, str, int]]) -> RenderableType:
+    """Two words and how often."""
+    if not lines:
+        return Text("None.")
+    table = grid(("", "l"), ("", "l"), ("", "r"))
+    for first, second, count in lines:
+        table.add_row(first, second or "-", f"{count:,}")
+    return table
+
+
+def _decline_table(report: DayReport) -> RenderableType:
+    if not report.declines:
+        return Text("None.")
+    table = grid(("reason", "l"), ("rule", "l"), ("count", "r"))
+    for code, rule, count in report.declines:
+        table.add_row(DECLINES.get(code, code), rule or "-", f"{count:,}")
+    return table
+
+
+def _dishonest(report: DayReport) -> RenderableType:
+    if not report.dishonest:
+        return Text("Nobody was, that day.")
+    return Text(
+        ", ".join(f"{LABELS.get(Label(name), name)}: {n}" for name, n in report.dishonest.items())
+    )
+
+
+def roll_table(roll: Rolled) -> Table:
+    """The roll-forward, and whether it ends where the cards are."""
+    table = grid(("", "l"), ("", "l"), ("", "r"))
+    for sign, text, fen in (
+        ("", "in the morning", roll.opening),
+        ("+", "loaded for cash", roll.loaded),
+        ("-", "loads voided", roll.load_voided),
+        ("-", "spent", roll.spent),
+        ("+", "payments voided", roll.voided),
+        ("+", "payments reversed", roll.reversed),
+        ("+", "goods brought back", roll.refunded),
+    ):
+        table.add_row(sign, text, yuan(fen))
+    table.add_row("=", "in the evening, by every answer of the day", yuan(roll.closing))
+    equal = roll.closing == roll.cards
+    table.add_row(
+        "",
+        f"what {roll.count:,} cards hold, added up one by one",
+        yuan(roll.cards),
+        style="bold" if equal else "bold red",
+    )
+    verdict = "equal to the fen" if equal else f"{yuan(roll.cards - roll.closing)} off"
+    table.add_row("", verdict, "", style="green" if equal else "bold red")
+    return table
+
+
+def audit_table(verdict: Verdict) -> Table:
+    """The auditor's lines."""
+    table = grid(("", "l"), ("", "l"), ("", "l"))
+    for line in verdict.lines:
+        mark = Text("holds", style="green") if line.holds else Text("BROKEN", style="bold red")
+        table.add_row(line.id, mark, Text(line.text, overflow="fold"))
+    return table
+
+
+def _speed_text(it: Speed) -> Text:
+    rate = it.requests / it.seconds if it.seconds else 0
+    return Text(
+        f"{it.requests:,} requests in {it.seconds:.0f} s ({rate:.0f} a second), "
+        f"{it.success_bp / 100:.2f} % got their answer. "
+        f"A payment took {it.payment_p50_ms:.0f} ms at the median, "
+        f"{it.payment_p99_ms:.0f} ms at the 99th percentile."
+    )
