@@ -109,28 +109,12 @@ def migrate(*, as_json: Json = False) -> None:
     answer(report, text, as_json=as_json)
 
 
-PLAIN = {
-    "demo_command": ("kabao demo", "kabao demo --once"),
-    "simulate_command": ("kabao simulate --days 7", "kabao simulate --seed 42 --faults"),
-    "bench_command": ("kabao bench",),
-}
-"""Commands of modules that have no `register`, and their examples."""
-
-
 def _gather() -> None:
     """Add the commands of the modules that are there."""
     for name in MODULES:
         path = f"kabao.app.commands_{name}"
-        if importlib.util.find_spec(path) is None:
-            continue
-        module = importlib.import_module(path)
-        if hasattr(module, "register"):
-            module.register(app)
-            continue
-        for function, examples in PLAIN.items():
-            if hasattr(module, function):
-                command = app.command(function.removesuffix("_command"), epilog=example(*examples))
-                command(getattr(module, function))
+        if importlib.util.find_spec(path) is not None:
+            importlib.import_module(path).register(app)
 
 
 _gather()

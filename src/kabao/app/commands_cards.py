@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from kabao.access.model import Deed
 from kabao.app.commands_base import (
+    FILE_UNUSABLE,
     Json,
     answer,
     console_user,
@@ -85,6 +86,8 @@ def issue(
     new = NewBatch(
         programme=from_edge("prg", programme), carrier=carrier, count=count, reference=reference
     )
+    if out is not None and out.exists():  # before there are cards whose secrets it was to take
+        raise FILE_UNUSABLE.error(f"{out} is there already.")
 
     async def work(kabao: Kabao) -> Batch:
         with progress(as_json=as_json) as bar:

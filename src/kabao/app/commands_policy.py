@@ -16,6 +16,8 @@ from kabao.base.ids import from_edge
 from kabao.policy.ops import NATIONAL, Policy
 from kabao.policy.wording import Explained
 
+WIDEST = 160
+
 policy = typer.Typer(help="Law and limits: what holds, and why.", no_args_is_help=True)
 
 
@@ -99,12 +101,16 @@ def _text(shown: Shown) -> str:
     whose = f"programme {shown.programme}, " if shown.programme else ""
     lines = [f"[bold]{whose}{shown.jurisdiction}, on {shown.on}[/bold]", ""]
     for rule in shown.rules:
-        parts = (rule.shown, rule.row, rule.article, rule.standing)
+        parts = (_short(rule.shown), rule.row, rule.article, rule.standing)
         lines.append(f"[bold]{rule.name}[/bold]   " + "   ".join(_plain(p) for p in parts if p))
-        lines.append(f"    {_plain(rule.why)}")
-        if rule.bounds:
-            lines.append(f"    bound: {_plain('; '.join(rule.bounds))}")
+        lines.append(f"    {_plain(_short(rule.why))}")
+        lines += [f"    bound: {_plain(_short(bound))}" for bound in rule.bounds]
     return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    """Long lists are told whole with --json."""
+    return text if len(text) <= WIDEST else f"{text[:WIDEST]}…"
 
 
 def _plain(text: str) -> str:
