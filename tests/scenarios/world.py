@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -371,6 +371,24 @@ class Actors:
         reply = await self.inquire(card)
         assert reply.status == 200, repr(reply)
         return reply["balance"], reply["available"]
+
+
+async def everywhere(
+    ask: Callable[[], Awaitable[Reply]],
+    good: Callable[[Reply], bool],
+    *,
+    times: int = 8,
+    within_s: float = 10.0,
+) -> Reply:
+    """Ask until so many answers in a row are as they should be: every process has heard."""
+    in_a_row = 0
+    async with asyncio.timeout(within_s):
+        while True:
+            reply = await ask()
+            in_a_row = in_a_row + 1 if good(reply) else 0
+            if in_a_row == times:
+                return reply
+            await asyncio.sleep(0.02)
 
 
 def identity_number() -> str:
