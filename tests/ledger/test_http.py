@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from kabao.base.clock import now
@@ -141,6 +143,21 @@ async def test_a_day_is_closed_once_and_what_was_asked_stays_true(w: World) -> N
     assert deed["subject"] == "2026-11-22"
 
 
+async def test_a_slip_of_the_year_closes_no_more_than_it_says(w: World) -> None:
+    await w.card(await w.programme(), 10_000)
+    w.clock.advance(timedelta(days=3))
+    for day in ("0001-01-01", "2026-11-24"):
+        await made(w.operator.post("/v1/ledger/days/close", {"day": day}))
+    days = (await made(w.auditor.get("/v1/ledger/days")))["data"]
+    assert [(row["day"], row["transfers"]) for row in days] == [
+        ("2026-11-24", 0),
+        ("2026-11-22", 1),
+        ("0001-01-01", 0),
+    ]
+    late = await w.operator.post("/v1/ledger/days/close", {"day": "9999-12-31"})
+    assert late.status_code == 409
+
+
 async def test_only_the_whole_group_closes_a_day(w: World) -> None:
     w.clock.advance(timedelta(days=1))
     day = {"day": "2026-11-22"}
@@ -160,6 +177,12 @@ async def test_what_is_outside_the_scope_is_as_if_unknown(w: World) -> None:
     assert (await w.merchant.get("/v1/ledger/accounts", owner=w.store)).status_code == 403
 
 
+def place(*values: object) -> str:
+    """A forged cursor."""
+    return urlsafe_b64encode(msgspec.msgpack.encode(values)).decode().rstrip("=")
+
+
+OF_CASH = {"owner": "STORE", "account": "cash", "day": "2026-11-22"}
 REFUSALS: list[tuple[str, dict[str, str], int, str | None]] = [
     ("accounts", {}, 422, "card"),
     ("accounts", {"card": "card_1", "owner": "sto_1"}, 422, "card"),
@@ -169,7 +192,11 @@ REFUSALS: list[tuple[str, dict[str, str], int, str | None]] = [
     ("accounts", {"owner": "STORE", "account": "transit"}, 422, "account"),
     ("accounts", {"owner": "STORE", "account": "gold"}, 422, "account"),
     ("accounts", {"owner": "STORE", "at": "2026-11-22"}, 422, "at"),
+    ("accounts", {"owner": "STORE", "at": "9999-12-31T23:59:59-23:59"}, 422, "at"),
+    ("accounts", {"owner": "STORE", "at": "0001-01-01T00:00:00+23:59"}, 422, "at"),
     ("transfers", {"owner": "STORE", "account": "cash"}, 422, "day"),
+    ("transfers", OF_CASH | {"cursor": place(2**62, "0" * 32, 1)}, 400, "cursor"),
+    ("transfers", OF_CASH | {"cursor": place(-1, "0" * 32, 1)}, 400, "cursor"),
     ("transfers", {"owner": "STORE", "day": "2026-11-22"}, 422, "account"),
     ("transfers", {"card": "card_1", "day": "2026-11-22"}, 422, "account"),
     ("transfers", {"card": "CARD", "cursor": "abc"}, 400, "cursor"),

@@ -6,13 +6,14 @@ each) or to the house: a store's or a company's, by kind and owner.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
+from msgspec import Meta
 
 from kabao.base.clock import rfc3339, to_us
 from kabao.base.db import Conn, Database
@@ -43,6 +44,10 @@ OF_STORES = frozenset({Account.CASH, Account.REDEEMED})
 
 GROWS_BY_DEBIT = frozenset({Account.CASH, Account.BONUS_COST})
 """What the house has or has spent; all other accounts are what it owes."""
+
+LATEST_US = to_us(datetime(9999, 1, 1, tzinfo=UTC))
+MomentPosition = Annotated[int, Meta(ge=0, lt=LATEST_US)]
+"""A moment inside a cursor, in microseconds."""
 
 AccountName = StrEnum(  # type: ignore[misc]  # the names are those of the chart
     "AccountName", {account.name: account.name.lower() for account in Account}
@@ -177,7 +182,7 @@ async def list_accounts(
     With their balances now, or as they were `at` a past moment.
     """
     _one_of(card, owner)
-    us = None if at is None else to_us(at)
+    us = None if at is None else _past(at)
     async with db.read() as conn:
         if card is not None:
             root = await _root(conn, principal, cards, ledger, card)
@@ -239,7 +244,7 @@ async def list_transfers(
         raise INVALID.error("A house account is named by owner, account and day.", field=missing)
     found = _owner(principal, org, owner or "")
     (kind,) = _kinds(found, account)
-    after = position(cursor, tuple[NumberPosition, IdPosition, NumberPosition])
+    after = position(cursor, tuple[MomentPosition, IdPosition, NumberPosition])
     async with db.read() as conn:
         rows = await ledger.house_page(conn, kind, found.ident, day, after=after, limit=limit + 1)
         carriers = await ledger.carriers(conn, {row.root for row in rows})
@@ -388,6 +393,14 @@ async def close_day(
         return DaysClosed(data.day, transfers)
 
     return await once(request, principal, data, work)
+
+
+def _past(at: datetime) -> int:
+    """A moment the journal can know of. Raises `invalid`."""
+    us = to_us(at)
+    if not 0 <= us < LATEST_US:
+        raise INVALID.error("There is nothing to know of that time.", field="at")
+    return us
 
 
 # --- what is in scope -------------------------------------------------------------------

@@ -270,7 +270,8 @@ class Ledger:
         """Close a business day: from the commit on, no batch can post into it.
 
         Waits for batches in flight (they hold the fence), then sums the house
-        accounts. Days close in order. Returns the number of transfers of the day.
+        accounts. Days close in order: those before it that are open and saw a
+        transfer are closed with it. Returns the number of transfers of the day.
         Raises `day_closed`, `day_not_over`.
         """
         await conn.execute("select pg_advisory_xact_lock(%s)", [sql.FENCE_LOCK])
@@ -279,15 +280,9 @@ class Ledger:
             raise DAY_CLOSED.error(f"The last closed day is {last}.")
         if day >= self._days.of(self._clock.now_us()):
             raise DAY_NOT_OVER.error(f"{day} is not over yet.")
-        if last is not None:
-            first_open = last + timedelta(days=1)
-        else:
-            first_open = min(await sql.first_day(conn) or day, day)
-        count = 0
-        while first_open <= day:
-            us = self._clock.now_us()
-            count = await sql.close_day(conn, first_open, us)
-            told = {"day": first_open.isoformat(), "transfers": count}
+        count, us = 0, self._clock.now_us()
+        for each in await sql_reading.days_to_close(conn, last, day):
+            count = await sql.close_day(conn, each, us)
+            told = {"day": each.isoformat(), "transfers": count}
             await outbox.write(conn, [Pending("day.closed", told)], us)
-            first_open += timedelta(days=1)
         return count
