@@ -71,9 +71,9 @@ def _command(name: str, command: Any) -> Iterator[str]:
 
 def _parameter(each: Any) -> tuple[str, str]:
     if each.param_type_name == "argument":
-        return f"`{each.human_readable_name}`", each.help or ""
+        return f"`{(each.metavar or each.name).upper()}`", each.help or ""
     told = each.help or ""
-    if not each.is_flag and each.default not in (None, ()) and not callable(each.default):
+    if not each.is_flag and each.default not in (None, (), "") and not callable(each.default):
         told += f" Default: {each.default}."
     return f"`{', '.join(each.opts)}`", told
 

@@ -39,6 +39,7 @@ _DECLINES: Mapping[Decline, tuple[str, str]] = {
         "The store is outside the issuer's group or brand",
         "another tender",
     ),
+    Decline.STORE_CLOSED: ("The store is closed for good", "look at the terminal's set-up"),
     Decline.PAYMENTS_STOPPED: ("Payments are stopped by a kill switch", "wait"),
     Decline.PIN_REQUIRED: ("The programme wants the PIN with a swipe", "ask for the PIN"),
     Decline.OVER_SINGLE_LIMIT: ("More than one payment may take", "pay in part, or otherwise"),

@@ -37,6 +37,7 @@ def schema() -> str:
 
 
 def _sql(statement: sa.ExecutableDDLElement) -> str:
-    text = str(statement.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
+    text = str(statement.compile(dialect=dialect))
     lines = [line.rstrip().replace("\t", "    ") for line in text.strip().splitlines()]
     return "\n".join(lines) + ";\n"
