@@ -42,6 +42,8 @@ from kabao.customers.ops import Customers
 from kabao.ledger.http import ROUTES as LEDGER_ROUTES
 from kabao.ledger.lots import Order
 from kabao.ledger.ops import Ledger
+from kabao.ledger.ports import Carriers, LotOrders, Places
+from kabao.ledger.ports import Diary as LedgerDiary
 from kabao.merchants.http import ROUTES as MERCHANT_ROUTES
 from kabao.merchants.ops import Merchants
 from kabao.org.http import ROUTES as ORG_ROUTES
@@ -54,6 +56,8 @@ from kabao.payments.ops import Payments
 from kabao.policy import names
 from kabao.policy.http import ROUTES as POLICY_ROUTES
 from kabao.policy.ops import Policy
+from kabao.policy.ports import Approvals, Companies, Programmes
+from kabao.policy.ports import Diary as PolicyDiary
 from kabao.proofs.http import ROUTES as PROOF_ROUTES
 from kabao.proofs.jobs import register as register_proof_jobs
 from kabao.proofs.ops import Proofs, SmsTable
@@ -211,6 +215,23 @@ class Kabao:
             "topups": self.topups,
             "vault": self.vault,
         }
+
+    def _fits(
+        self,
+    ) -> tuple[
+        Programmes, Companies, Approvals, PolicyDiary, Carriers, Places, LotOrders, LedgerDiary
+    ]:
+        """Never called. It lets mypy see that what is handed down fits what is asked for."""
+        return (
+            self.cards,
+            self.org,
+            self.access.approvals,
+            self.diary,
+            self.cards,
+            self.org,
+            self._lot_order,
+            self.diary,
+        )
 
     # Life
 
