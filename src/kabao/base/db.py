@@ -8,7 +8,8 @@ else (docs/decisions/0002). uuid columns load as 32 hex characters, see `ids`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, LiteralString, Protocol, TypeVar
 
 import psycopg
@@ -87,8 +88,8 @@ class _HexUuidBinaryLoader(Loader):
         return bytes(data).hex()
 
 
-class UuidArray:
-    """Identifiers on their way to a `uuid[]` parameter, in PostgreSQL's binary form."""
+class BinaryArray:
+    """An array on its way to a parameter, in PostgreSQL's binary form."""
 
     __slots__ = ("wire",)
 
@@ -96,14 +97,33 @@ class UuidArray:
         self.wire = wire
 
 
-class _UuidArrayDumper(Dumper):
+class UuidArray(BinaryArray):
+    """For a `uuid[]` parameter."""
+
+    __slots__ = ()
+
+
+class NumberArray(BinaryArray):
+    """For a `bigint[]` parameter."""
+
+    __slots__ = ()
+
+
+class _BinaryArrayDumper(Dumper):
     """The server copies what it would otherwise parse, digit by digit."""
 
     format = Format.BINARY
+
+    def dump(self, obj: BinaryArray) -> Buffer:
+        return obj.wire
+
+
+class _UuidArrayDumper(_BinaryArrayDumper):
     oid = 2951  # uuid[]
 
-    def dump(self, obj: UuidArray) -> Buffer:
-        return obj.wire
+
+class _NumberArrayDumper(_BinaryArrayDumper):
+    oid = 1016  # bigint[]
 
 
 async def configure(conn: Conn) -> None:
@@ -111,6 +131,7 @@ async def configure(conn: Conn) -> None:
     conn.adapters.register_loader("uuid", _HexUuidLoader)
     conn.adapters.register_loader("uuid", _HexUuidBinaryLoader)
     conn.adapters.register_dumper(UuidArray, _UuidArrayDumper)
+    conn.adapters.register_dumper(NumberArray, _NumberArrayDumper)
     await conn.execute("set time zone 'UTC'")
     await conn.commit()
 
@@ -244,6 +265,32 @@ def uuid_array(values: Sequence[str | None]) -> UuidArray:
         return UuidArray(_NO_IDS)
     head = f"00000001{int(_NULL_ID in body):08x}00000b86{len(values):08x}00000001"
     return UuidArray(bytes.fromhex(head + body))
+
+
+Flush = Callable[[], Awaitable[None]]
+"""Sends what a pipe has gathered; on a connection everything is sent already."""
+
+
+async def sent() -> None:
+    """The flush of a plain connection."""
+
+
+_NO_NUMBERS = struct.pack(">3i", 0, 0, 20)
+_NULL_NUMBER = struct.pack(">i", -1)
+_pack_number = struct.Struct(">iq").pack
+
+
+def number_array(values: Sequence[int | None]) -> NumberArray:
+    """Whole numbers as a binary `bigint[]`. All None: see `text_array`."""
+    nulls = values.count(None)
+    if nulls == len(values):
+        return NumberArray(_NO_NUMBERS)
+    head = struct.pack(">5i", 1, int(nulls > 0), 20, len(values), 1)
+    if nulls:
+        body = [_NULL_NUMBER if v is None else _pack_number(8, v) for v in values]
+    else:
+        body = [_pack_number(8, v) for v in values]  # type: ignore[arg-type]  # none is None
+    return NumberArray(head + b"".join(body))
 
 
 def text_array(values: Sequence[object]) -> str:

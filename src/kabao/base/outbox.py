@@ -13,7 +13,14 @@ from typing import Any
 import msgspec
 
 from kabao.base.clock import from_us
-from kabao.base.db import Conn, Statements, fetch_all, quoted_array, text_array, uuid_array
+from kabao.base.db import (
+    Conn,
+    Statements,
+    fetch_all,
+    number_array,
+    quoted_array,
+    uuid_array,
+)
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -42,7 +49,7 @@ class Written(msgspec.Struct, frozen=True):
 _WRITE = """
 insert into base.outbox (root, root_seq, type, version, payload, recorded_at)
 select root, root_seq, type, version, payload, %s
-from unnest(%s::uuid[], %s::bigint[], %s::text[], %s::smallint[], %s::json[])
+from unnest(%s::uuid[], %s::bigint[], %s::text[], %s::bigint[], %s::json[])
   with ordinality as e (root, root_seq, type, version, payload, n)
 order by n
 """
@@ -59,9 +66,9 @@ async def write(conn: Statements, events: Sequence[Pending], recorded_us: int) -
         [
             from_us(recorded_us),
             uuid_array([e.root for e in events]),
-            text_array([e.root_seq for e in events]),
+            number_array([e.root_seq for e in events]),
             quoted_array([e.type for e in events]),
-            text_array([e.version for e in events]),
+            number_array([e.version for e in events]),
             quoted_array([_encode(e.payload).decode() for e in events]),
         ],
     )

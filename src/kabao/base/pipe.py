@@ -21,7 +21,7 @@ from psycopg.adapt import Transformer
 from psycopg.pq import ConnStatus, ExecStatus, Format, PipelineStatus
 from psycopg.pq.abc import PGresult
 
-from kabao.base.db import Conn, UuidArray
+from kabao.base.db import Conn, NumberArray, UuidArray
 
 _PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?s|%%")
 _TEXT, _BINARY = Format.TEXT, Format.BINARY
@@ -190,12 +190,12 @@ def _wake(waiting: asyncio.Future[None]) -> None:
         waiting.set_result(None)
 
 
-_BINARIES = frozenset({UuidArray, bytes})
+_BINARIES = frozenset({UuidArray, NumberArray, bytes})
 
 
 def _dump(value: Any) -> bytes | None:
     kind = type(value)
-    if kind is UuidArray:
+    if kind is UuidArray or kind is NumberArray:
         return bytes(value.wire)
     if kind is str:
         return bytes(value.encode())

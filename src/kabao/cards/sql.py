@@ -9,7 +9,7 @@ from typing import Any, LiteralString, TypeVar
 import msgspec
 from psycopg.rows import dict_row
 
-from kabao.base.db import Conn, fetch_value, text_array
+from kabao.base.db import Conn, Flush, Statements, fetch_value, text_array, uuid_array
 from kabao.cards.model import Card, CredentialKind
 from kabao.cards.states import CardState
 
@@ -179,15 +179,16 @@ async def sealed_number(conn: Conn, card: str) -> bytes | None:
 # --- resolving: the hot read -------------------------------------------------------------
 
 _FOUND: LiteralString = (
-    "c.id, c.root, c.programme, c.last4, c.carrier, c.state, c.key_version, k.secret_version,"
-    " k.pin_salt, k.pin_mac"
+    "c.id::text, c.root::text, c.programme::text, c.last4, c.carrier, c.state, c.key_version,"
+    " k.secret_version, k.pin_salt, k.pin_mac"
 )
+# As text psycopg's C loader takes them; the hyphens go in `resolve`.
 BY_NUMBER: LiteralString = (
-    f"select k.blind, {_FOUND} from cards.credential k join cards.card c on c.id = k.card"  # noqa: S608 - constant columns
-    " where k.kind = 1 and k.blind = any(%s::uuid[])"
+    f"select k.blind::text, {_FOUND} from cards.credential k"  # noqa: S608 - constant columns
+    " join cards.card c on c.id = k.card where k.kind = 1 and k.blind = any(%s::uuid[])"
 )
 BY_NUMBER_AND_ID: LiteralString = (
-    f"{BY_NUMBER} union all select c.id, {_FOUND} from cards.credential k"  # noqa: S608 - constant columns
+    f"{BY_NUMBER} union all select c.id::text, {_FOUND} from cards.credential k"  # noqa: S608 - constant columns
     " join cards.card c on c.id = k.card where k.card = any(%s::uuid[]) and k.kind = 1"
 )
 
@@ -195,11 +196,23 @@ Found = tuple[str, str, str, str, str, str, str, int, int, bytes | None, bytes |
 """What was looked for (a blind index or a card id), then the columns of `_FOUND`."""
 
 
-async def resolve(conn: Conn, blinds: Sequence[str], ids: Sequence[str]) -> dict[str, Found]:
+async def resolve(
+    conn: Statements, flush: Flush, blinds: Sequence[str], ids: Sequence[str]
+) -> dict[str, Found]:
     """Cards by the blind index of their number and by id, with one statement."""
-    cursor = conn.cursor(binary=True)
     if ids:
-        await cursor.execute(BY_NUMBER_AND_ID, [text_array(blinds), text_array(ids)], prepare=True)
+        answer = await conn.execute(BY_NUMBER_AND_ID, [uuid_array(blinds), uuid_array(ids)])
     else:
-        await cursor.execute(BY_NUMBER, [text_array(blinds)], prepare=True)
-    return {row[0]: row for row in await cursor.fetchall()}
+        answer = await conn.execute(BY_NUMBER, [uuid_array(blinds)])
+    await flush()
+    found: dict[str, Found] = {}
+    for looked, card, root, programme, *rest in await answer.fetchall():
+        key = looked.replace("-", "")
+        found[key] = (
+            key,
+            card.replace("-", ""),
+            root.replace("-", ""),
+            programme.replace("-", ""),
+            *rest,
+        )
+    return found

@@ -76,6 +76,10 @@ class _Item:
         self.sent = False
         """Whether a commit that held this item ended without an answer."""
 
+    def withdraw(self) -> None:
+        """Nobody waits any more: what has not been sent need not happen."""
+        self.done = True
+
     def settle(self, result: Any, error: Exception | None) -> None:
         """Hand the outcome on, the first time."""
         if self.done:
@@ -102,6 +106,7 @@ class Lane:
         self._conn: Conn | None = None
         self._pipe: Pipe | None = None
         self._chain: Chain | None = None
+        self._read_keys = False
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -131,14 +136,19 @@ class Lane:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._drop()
 
-    def put(self, command: Command[Any], then: Then) -> None:
-        """Queue a command. A full queue answers `unavailable` at once."""
-        if len(self._queue) >= self._limits.queue_max:
-            then(None, UNAVAILABLE.error("The queue of this lane is full."))
-            return
+    def put(self, command: Command[Any], then: Then) -> Callable[[], None]:
+        """Queue a command; the answer withdraws it, if it is not too late for that.
+
+        A full queue answers `unavailable` at once.
+        """
         deadline = asyncio.get_running_loop().time() + self._limits.answer_s
-        self._queue.append(_Item(command, then, deadline))
-        self._wake.set()
+        item = _Item(command, then, deadline)
+        if len(self._queue) >= self._limits.queue_max:
+            item.settle(None, UNAVAILABLE.error("The queue of this lane is full."))
+        else:
+            self._queue.append(item)
+            self._wake.set()
+        return item.withdraw
 
     async def _run(self) -> None:
         while not self._stopping:
@@ -174,14 +184,16 @@ class Lane:
     async def _post(self, batch: Sequence[_Item]) -> None:
         """Bring a batch to an end: every item gets its outcome."""
         retries = 0
+        self._read_keys = False
         while batch := self._give_up_late(batch):
             try:
                 await self._attempt(batch)
             except _GoneMeanwhileError:
                 continue
             except (pg.UniqueViolation, pg.SerializationFailure, pg.DeadlockDetected):
-                # Somebody else was first with one of the keys, or the server asks
-                # to try again: decided once more, the batch sees what is there now.
+                # One of the keys was there already, or the server asks to try again:
+                # decided once more, the batch sees what is there now.
+                self._read_keys = True
                 retries += 1
                 if retries > self._limits.retries_max:
                     return await self._halve(batch)
@@ -229,7 +241,10 @@ class Lane:
     async def _decide(self, pipe: Pipe, commands: Sequence[Command[Any]]) -> Played:
         """The first round trip; a second one only for commands that need more read."""
         pipe.command(b"BEGIN")
-        at, roots, known = await lock(pipe, pipe.flush, commands, self._clock, self._days)
+        read_keys = self._read_keys or not all(c.always_kept for c in commands)
+        at, roots, known = await lock(
+            pipe, pipe.flush, commands, self._clock, self._days, read_keys=read_keys
+        )
         loaded: dict[Loader, dict[Any, Any]] = {}
         if any(c.loader is not None for c in commands):
             pipe.leave()

@@ -313,6 +313,11 @@ class Command(Protocol, Generic[R_co]):
         ...
 
     @property
+    def always_kept(self) -> bool:
+        """See `CommandBase.always_kept`."""
+        ...
+
+    @property
     def wanted(self) -> Any:
         """The key to give to the loader; also the key of its answer."""
         ...
@@ -341,6 +346,13 @@ class CommandBase(msgspec.Struct, frozen=True, kw_only=True):
     dims: Dimensions = NOWHERE
     loader: Loader | None = None
     wanted: Any = None
+
+    @property
+    def always_kept(self) -> bool:
+        """Whether every decision ends in a kept operation. Then a repetition is
+        found by the unique key, and its key need not be read beforehand.
+        """
+        return False
 
     def decide_late(self, moment: Moment) -> Decision:
         """Only originals that can be reversed by key are ever barred."""

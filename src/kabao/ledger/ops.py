@@ -43,6 +43,21 @@ HISTORY_PAGE = 5_000
 """How many transfers a derivation reads at a time."""
 
 
+def _nothing() -> None:
+    """There is nothing to withdraw."""
+
+
+class _Running:
+    """A command in flight, and everybody who waits for it."""
+
+    __slots__ = ("callers", "mac", "withdraw")
+
+    def __init__(self, mac: bytes) -> None:
+        self.mac = mac
+        self.callers: list[Then] = []
+        self.withdraw: Callable[[], None] = _nothing
+
+
 class Ledger:
     """The only writer of money. One per process."""
 
@@ -57,7 +72,7 @@ class Ledger:
     ) -> None:
         self._db, self._clock, self._days = db, clock, days
         self._lanes = [Lane(db.connect, clock, days, limits or LaneLimits()) for _ in range(lanes)]
-        self._in_flight: dict[tuple[str, str], tuple[bytes, list[Then]]] = {}
+        self._in_flight: dict[tuple[str, str], _Running] = {}
         self._months: set[date] = set()
         self._running = False
 
@@ -95,38 +110,52 @@ class Ledger:
             else:
                 future.set_result(result)
 
-        self.submit(command, settle)
+        withdraw = self.submit(command, settle)
+
+        def gone(future: asyncio.Future[R]) -> None:
+            if future.cancelled():
+                withdraw()
+
+        future.add_done_callback(gone)
         return future
 
-    def submit(self, command: Command[Any], then: Then) -> None:
+    def submit(self, command: Command[Any], then: Then) -> Callable[[], None]:
         """As `post`, for callers that need no future: `then` gets the outcome.
 
-        Requests in flight with the same key join the first one's outcome.
+        Requests in flight with the same key join the first one's outcome. What
+        is returned withdraws the caller; when the last one has gone, what was
+        not sent yet does not happen.
         """
         if not self._running:
             then(None, UNAVAILABLE.error("The ledger is not running."))
-            return
+            return _nothing
         if not command.key:
-            self._lanes[self._lane_of(command)].put(command, then)
-            return
+            return self._lanes[self._lane_of(command)].put(command, then)
         name = (command.company, command.key)
         running = self._in_flight.get(name)
-        if running is not None:
-            mac, waiting = running
-            if mac == command.mac:
-                waiting.append(then)
-            else:
-                then(None, KEY_REUSED.error())
-            return
-        waiting = [then]
-        self._in_flight[name] = (command.mac, waiting)
+        if running is None:
+            running = self._in_flight[name] = _Running(command.mac)
+            running.callers.append(then)
 
-        def settle(result: Any, error: Exception | None) -> None:
-            del self._in_flight[name]
-            for one in waiting:
-                tell(one, result, error)
+            def settle(result: Any, error: Exception | None) -> None:
+                self._in_flight.pop(name, None)
+                for one in running.callers:
+                    tell(one, result, error)
 
-        self._lanes[self._lane_of(command)].put(command, settle)
+            running.withdraw = self._lanes[self._lane_of(command)].put(command, settle)
+        elif running.mac == command.mac:
+            running.callers.append(then)
+        else:
+            then(None, KEY_REUSED.error())
+            return _nothing
+
+        def leave() -> None:
+            running.callers.remove(then)
+            if not running.callers and self._in_flight.get(name) is running:
+                del self._in_flight[name]
+                running.withdraw()
+
+        return leave
 
     def _lane_of(self, command: Command[Any]) -> int:
         """The lane of a root; without a root, any lane that depends on the key alone."""

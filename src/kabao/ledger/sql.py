@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Any, LiteralString, cast
 
@@ -10,12 +10,13 @@ from psycopg import sql as compose
 
 from kabao.base.clock import from_us
 from kabao.base.db import (
+    BinaryArray,
     Conn,
     Statements,
-    UuidArray,
     fetch_all,
     fetch_one,
     fetch_value,
+    number_array,
     quoted_array,
     text_array,
     uuid_array,
@@ -54,7 +55,8 @@ _ROOT_AS_TEXT: LiteralString = _ROOT_COLUMNS.replace(
 )
 # As text psycopg's C loader takes them; the hyphens go in `root_of`.
 LOCK_ROOTS: LiteralString = (
-    f"select {_ROOT_AS_TEXT} from ledger.root where id = any(%s::uuid[]) order by id for update"  # noqa: S608 - constant columns
+    f"select (select max(business_date) from ledger.closed_day), {_ROOT_AS_TEXT}"  # noqa: S608 - constant columns
+    " from ledger.root where id = any(%s::uuid[]) order by id for update"
 )
 KNOWN: LiteralString = """
 select o.company, o.key, o.id, o.root, o.mac, o.state, o.result
@@ -64,16 +66,7 @@ join ledger.operation o on o.company = k.company and o.key = k.key
 LOCK_KNOWN: LiteralString = KNOWN + " for no key update of o"
 # Locked, so that of two processes that bring a barred original only one answers it.
 
-_CAST = {
-    "card": "uuid",
-    "state": "smallint",
-    "valid_until": "date",
-    "secret_version": "int",
-    "pin_tries": "smallint",
-    "day": "int",
-    "day_count": "int",
-    "burst_count": "int",
-}
+_CAST = {"card": "uuid", "valid_until": "date"}
 _STORE_ROOTS: LiteralString = (
     "update ledger.root r set "  # noqa: S608 - constant columns
     + ", ".join([f"{name} = u.{name}" for name in MUTABLE])
@@ -94,8 +87,8 @@ select root, seq, op, related, debit, credit, house, amount_fen, currency,
   redeeming_store, terminal, cashier, shift, channel,
   timestamptz 'epoch' + occurred_us * interval '1 microsecond',
   %s, %s, %s, %s
-from unnest(%s::uuid[], %s::bigint[], %s::uuid[], %s::uuid[], %s::smallint[], %s::smallint[],
-  %s::uuid[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[],
+from unnest(%s::uuid[], %s::bigint[], %s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[],
+  %s::uuid[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
   %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::bigint[])
   as t (root, seq, op, related, debit, credit, house, amount_fen, currency,
   principal_after_fen, bonus_after_fen, held_after_fen, purpose, issuer, selling_store,
@@ -105,7 +98,7 @@ from unnest(%s::uuid[], %s::bigint[], %s::uuid[], %s::uuid[], %s::smallint[], %s
 _STORE_OPERATIONS: LiteralString = """
 insert into ledger.operation (company, key, id, root, mac, state, result, recorded_at)
 select company, key, id, root, decode(mac, 'hex'), state, result, %s
-from unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::smallint[], %s::text[])
+from unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::bigint[], %s::text[])
   as o (company, key, id, root, mac, state, result)
 """
 
@@ -113,7 +106,7 @@ from unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::smal
 def roots_of(rows: Iterable[Sequence[Any]]) -> dict[str, Root]:
     """Roots by id, from rows of `LOCK_ROOTS`."""
     found: dict[str, Root] = {}
-    for ident, card, programme, issuer, *rest in rows:
+    for _closed, ident, card, programme, issuer, *rest in rows:
         key = ident.replace("-", "")
         found[key] = Root(
             key,
@@ -142,15 +135,22 @@ async def known_operations(
     return {(row[0], row[1]): Operation(*row) for row in await cursor.fetchall()}
 
 
+_SHAPE: dict[str, Callable[[Sequence[Any]], object]] = {
+    "card": uuid_array,
+    "valid_until": text_array,
+}
+
+
 async def store_roots(conn: Statements, roots: Sequence[Root]) -> None:
     """Write the changed fields of locked roots."""
-    columns = [[getattr(r, name) for r in roots] for name in MUTABLE[1:]]
     await conn.execute(
         _STORE_ROOTS,
         [
             uuid_array([r.id for r in roots]),
-            uuid_array([r.card for r in roots]),
-            *(text_array(column) for column in columns),
+            *(
+                _SHAPE.get(name, number_array)([getattr(r, name) for r in roots])
+                for name in MUTABLE
+            ),
         ],
     )
 
@@ -168,18 +168,18 @@ async def store_transfers(
             writer,
             batch,
             uuid_array([t.root for t in transfers]),
-            text_array([t.seq for t in transfers]),
+            number_array([t.seq for t in transfers]),
             uuid_array([t.op for t in transfers]),
             uuid_array([t.related for t in transfers]),
-            text_array([int(t.debit) for t in transfers]),
-            text_array([int(t.credit) for t in transfers]),
+            number_array([t.debit for t in transfers]),
+            number_array([t.credit for t in transfers]),
             uuid_array([t.house for t in transfers]),
-            text_array([t.amount_fen for t in transfers]),
+            number_array([t.amount_fen for t in transfers]),
             text_array([t.currency for t in transfers]),
-            text_array([t.principal_after_fen for t in transfers]),
-            text_array([t.bonus_after_fen for t in transfers]),
-            text_array([t.held_after_fen for t in transfers]),
-            text_array([int(t.purpose) for t in transfers]),
+            number_array([t.principal_after_fen for t in transfers]),
+            number_array([t.bonus_after_fen for t in transfers]),
+            number_array([t.held_after_fen for t in transfers]),
+            number_array([t.purpose for t in transfers]),
             uuid_array([t.issuer for t in transfers]),
             uuid_array([t.selling_store for t in transfers]),
             uuid_array([t.redeeming_store for t in transfers]),
@@ -187,7 +187,7 @@ async def store_transfers(
             uuid_array([t.cashier for t in transfers]),
             uuid_array([t.shift for t in transfers]),
             quoted_array([t.channel for t in transfers]),
-            text_array([t.occurred_us for t in transfers]),
+            number_array([t.occurred_us for t in transfers]),
         ],
     )
 
@@ -205,7 +205,7 @@ async def answer_late(conn: Statements, operations: Sequence[Operation]) -> None
     await conn.execute(
         """
         update ledger.operation o set mac = decode(u.mac, 'hex'), result = u.result, id = u.id
-        from unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::smallint[],
+        from unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::bigint[],
           %s::text[]) as u (company, key, id, root, mac, state, result)
         where o.company = u.company and o.key = u.key and o.mac = ''
         """,
@@ -213,14 +213,14 @@ async def answer_late(conn: Statements, operations: Sequence[Operation]) -> None
     )
 
 
-def _operation_arrays(operations: Sequence[Operation]) -> list[str | UuidArray]:
+def _operation_arrays(operations: Sequence[Operation]) -> list[str | BinaryArray]:
     return [
         uuid_array([o.company for o in operations]),
         quoted_array([o.key for o in operations]),
         uuid_array([o.id for o in operations]),
         uuid_array([o.root for o in operations]),
         quoted_array([o.mac.hex() for o in operations]),
-        text_array([int(o.state) for o in operations]),
+        number_array([o.state for o in operations]),
         quoted_array([o.result for o in operations]),
     ]
 
@@ -238,11 +238,11 @@ async def store_lots(conn: Statements, lots: Sequence[StoredLot], us: int) -> No
         [
             from_us(us),
             uuid_array([s.root for s in lots]),
-            text_array([s.seq for s in lots]),
+            number_array([s.seq for s in lots]),
             uuid_array([s.op for s in lots]),
-            text_array([s.lot.principal_fen for s in lots]),
-            text_array([s.lot.bonus_fen for s in lots]),
-            text_array([s.lot.price_fen for s in lots]),
+            number_array([s.lot.principal_fen for s in lots]),
+            number_array([s.lot.bonus_fen for s in lots]),
+            number_array([s.lot.price_fen for s in lots]),
             text_array([s.lot.contract_date for s in lots]),
             uuid_array([s.lot.selling_store for s in lots]),
             uuid_array([s.lot.selling_company for s in lots]),
@@ -259,7 +259,7 @@ async def store_holds(conn: Statements, holds: Sequence[Hold]) -> None:
         insert into ledger.hold (id, root, state, principal_fen, bonus_fen, expires_at)
         select id, root, state, principal_fen, bonus_fen,
           timestamptz 'epoch' + expires_us * interval '1 microsecond'
-        from unnest(%s::uuid[], %s::uuid[], %s::smallint[], %s::bigint[], %s::bigint[],
+        from unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[],
           %s::bigint[]) as h (id, root, state, principal_fen, bonus_fen, expires_us)
         on conflict (id) do update set state = excluded.state,
           principal_fen = excluded.principal_fen, bonus_fen = excluded.bonus_fen,
@@ -268,10 +268,10 @@ async def store_holds(conn: Statements, holds: Sequence[Hold]) -> None:
         [
             uuid_array([h.id for h in holds]),
             uuid_array([h.root for h in holds]),
-            text_array([int(h.state) for h in holds]),
-            text_array([h.principal_fen for h in holds]),
-            text_array([h.bonus_fen for h in holds]),
-            text_array([h.expires_us for h in holds]),
+            number_array([h.state for h in holds]),
+            number_array([h.principal_fen for h in holds]),
+            number_array([h.bonus_fen for h in holds]),
+            number_array([h.expires_us for h in holds]),
         ],
     )
 

@@ -7,7 +7,7 @@ rule set, two doors.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ import msgspec
 
 from kabao.base import outbox
 from kabao.base.clock import BusinessDays, Clock
-from kabao.base.db import Conn, Statements, quoted_array, uuid_array
+from kabao.base.db import Conn, Flush, Statements, quoted_array, sent, uuid_array
 from kabao.ledger import sql
 from kabao.ledger.digest import GENESIS, chain
 from kabao.ledger.model import Command, Loader, Moment, Operation, Root
@@ -30,39 +30,41 @@ class Chain(msgspec.Struct):
     digest: bytes
 
 
-Flush = Callable[[], Awaitable[None]]
-"""Sends what a pipe has gathered; on a connection everything is sent already."""
-
-
-async def sent() -> None:
-    """The flush of a plain connection."""
-
-
 async def lock(
     conn: Statements,
     flush: Flush,
     commands: Sequence[Command[Any]],
     clock: Clock,
     days: BusinessDays,
+    *,
+    read_keys: bool = True,
 ) -> tuple[Moment, dict[str, Root], dict[tuple[str, str], Operation]]:
     """On a pipe one round trip: the day's fence, the roots in id order, the known keys.
 
     The keys are read after the locks are held, so that two processes with the
-    same key see each other (docs/decisions/0004).
+    same key see each other (docs/decisions/0004). `read_keys=False` is for
+    commands that always end in a kept operation: there the unique key finds a
+    repetition, and the batch is decided again.
     """
-    keyed = [c for c in commands if c.key]
+    keyed = [c for c in commands if c.key] if read_keys else []
     ids = sorted({c.root for c in commands if c.root is not None})
     await conn.execute(sql.LOCK_FENCE)
-    closed = await conn.execute(sql.LAST_CLOSED)
     roots = await conn.execute(sql.LOCK_ROOTS, [uuid_array(ids)])
-    known = await conn.execute(
-        sql.LOCK_KNOWN,
-        [uuid_array([c.company for c in keyed]), quoted_array([c.key for c in keyed])],
-    )
+    known = None
+    if keyed:
+        known = await conn.execute(
+            sql.LOCK_KNOWN,
+            [uuid_array([c.company for c in keyed]), quoted_array([c.key for c in keyed])],
+        )
     await flush()
-    last = (await closed.fetchone() or (None,))[0]
     root_rows = await roots.fetchall()
-    known_rows = await known.fetchall()
+    known_rows = await known.fetchall() if known is not None else ()
+    if root_rows:
+        last = root_rows[0][0]
+    else:
+        closed = await conn.execute(sql.LAST_CLOSED)
+        await flush()
+        last = (await closed.fetchone() or (None,))[0]
     return (
         moment(clock, days, last),
         sql.roots_of(root_rows),

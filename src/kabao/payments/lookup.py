@@ -6,6 +6,7 @@ and could keep a plan that was made while the tables were empty.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 
@@ -14,8 +15,12 @@ import psycopg
 from kabao.base.db import HOT_SETTINGS, Conn, Database
 from kabao.base.errors import UNAVAILABLE
 from kabao.base.gather import Gather, Then
+from kabao.base.pipe import Pipe
 from kabao.cards.model import Resolved, Source
 from kabao.cards.ops import Cards
+
+ANSWER_S = 4.0
+"""How long a look-up may take before whoever waits is told `unavailable`."""
 
 TRIES = 2
 """A connection that turns out to be gone is replaced once; then nobody is there."""
@@ -27,6 +32,7 @@ class LookUp:
     def __init__(self, db: Database, cards: Cards) -> None:
         self._db, self._cards = db, cards
         self._conn: Conn | None = None
+        self._pipe: Pipe | None = None
         self._gather: Gather[Source, Resolved | None] = Gather(self._resolve)
 
     async def start(self) -> None:
@@ -43,23 +49,32 @@ class LookUp:
         self._gather.put(source, then)
 
     async def _resolve(self, sources: Sequence[Source]) -> list[Resolved | None]:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._ask(sources)
+        except TimeoutError:
+            await self._drop()
+            raise UNAVAILABLE.error() from None
+
+    async def _ask(self, sources: Sequence[Source]) -> list[Resolved | None]:
         for _ in range(TRIES):
             try:
-                return await self._cards.resolve(await self._connection(), sources)
+                pipe = await self._connected()
+                return await self._cards.resolve(pipe, sources, pipe.flush)
             except (psycopg.OperationalError, psycopg.InterfaceError, OSError):
                 await self._drop()
         raise UNAVAILABLE.error()
 
-    async def _connection(self) -> Conn:
-        if self._conn is None:
+    async def _connected(self) -> Pipe:
+        if self._conn is None or self._pipe is None:
             conn = await self._db.connect()
             await conn.set_autocommit(True)
             await conn.execute(HOT_SETTINGS)
-            self._conn = conn
-        return self._conn
+            self._conn, self._pipe = conn, Pipe(conn)
+        return self._pipe
 
     async def _drop(self) -> None:
-        conn, self._conn = self._conn, None
+        conn, self._conn, self._pipe = self._conn, None, None
         if conn is not None:
             with contextlib.suppress(psycopg.Error, OSError):
                 await conn.close()

@@ -152,13 +152,18 @@ class Payments:
         """Look the card up, post, and look up again while the card is changing."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         tries = 0
+        before: Resolved | None = None
 
         def resolved(card: Resolved | None, failed: Exception | None) -> None:
+            nonlocal before
             if answer.done():
                 return
             if failed is not None:
                 answer.set_exception(failed)
                 return
+            if tries and card == before:
+                card = None  # not changing: it was replaced, and is nobody's any more
+            before = card
             try:
                 self._ledger.submit(ask(card), done)
             except Exception as refused:  # noqa: BLE001 - the future carries it

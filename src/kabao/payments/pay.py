@@ -101,6 +101,11 @@ class Pay(CommandBase, frozen=True, kw_only=True):
     terms: Terms | None
     """None exactly when the card is unknown."""
 
+    @property
+    def always_kept(self) -> bool:
+        """A payment is always an answer, declined or not."""
+        return True
+
     def recall(self, result: bytes) -> Payment:
         """The first answer again: what was kept, over the repeated request."""
         return self._answer(_decode_kept(result))

@@ -7,7 +7,15 @@ from datetime import date
 from typing import LiteralString
 
 from kabao.base.clock import from_us
-from kabao.base.db import Conn, Statements, fetch_all, quoted_array, text_array, uuid_array
+from kabao.base.db import (
+    Conn,
+    Statements,
+    fetch_all,
+    number_array,
+    quoted_array,
+    text_array,
+    uuid_array,
+)
 from kabao.payments.model import Payment, Refund, Reversal
 
 _INSERT: LiteralString = """
@@ -53,20 +61,20 @@ async def insert_payments(conn: Statements, rows: Sequence[Payment]) -> None:
             quoted_array([p.reference for p in rows]),
             quoted_array([p.metadata for p in rows]),
             text_array([p.currency for p in rows]),
-            text_array([p.requested_fen for p in rows]),
-            text_array([p.approved_fen for p in rows]),
-            text_array([p.captured_fen for p in rows]),
-            text_array([p.principal_fen for p in rows]),
-            text_array([p.bonus_fen for p in rows]),
-            text_array([p.held_principal_fen for p in rows]),
-            text_array([p.held_bonus_fen for p in rows]),
+            number_array([p.requested_fen for p in rows]),
+            number_array([p.approved_fen for p in rows]),
+            number_array([p.captured_fen for p in rows]),
+            number_array([p.principal_fen for p in rows]),
+            number_array([p.bonus_fen for p in rows]),
+            number_array([p.held_principal_fen for p in rows]),
+            number_array([p.held_bonus_fen for p in rows]),
             text_array([p.status for p in rows]),
             text_array([p.decline_code for p in rows]),
             quoted_array([p.rule for p in rows]),
-            text_array([p.balance_after_fen for p in rows]),
+            number_array([p.balance_after_fen for p in rows]),
             text_array([p.tender for p in rows]),
-            text_array([p.invoiceable_fen for p in rows]),
-            text_array([p.expires_us for p in rows]),
+            number_array([p.invoiceable_fen for p in rows]),
+            number_array([p.expires_us for p in rows]),
         ],
     )
 
@@ -90,16 +98,16 @@ async def update_payments(conn: Statements, rows: Sequence[Payment]) -> None:
         """,
         [
             uuid_array([p.id for p in last]),
-            text_array([p.captured_fen for p in last]),
-            text_array([p.refunded_fen for p in last]),
-            text_array([p.principal_fen for p in last]),
-            text_array([p.bonus_fen for p in last]),
-            text_array([p.refunded_principal_fen for p in last]),
-            text_array([p.refunded_bonus_fen for p in last]),
-            text_array([p.held_principal_fen for p in last]),
-            text_array([p.held_bonus_fen for p in last]),
+            number_array([p.captured_fen for p in last]),
+            number_array([p.refunded_fen for p in last]),
+            number_array([p.principal_fen for p in last]),
+            number_array([p.bonus_fen for p in last]),
+            number_array([p.refunded_principal_fen for p in last]),
+            number_array([p.refunded_bonus_fen for p in last]),
+            number_array([p.held_principal_fen for p in last]),
+            number_array([p.held_bonus_fen for p in last]),
             text_array([p.status for p in last]),
-            text_array([p.balance_after_fen for p in last]),
+            number_array([p.balance_after_fen for p in last]),
         ],
     )
 
@@ -117,9 +125,9 @@ async def insert_refunds(conn: Statements, rows: Sequence[Refund]) -> None:
             from_us(rows[0].created_us),
             uuid_array([r.id for r in rows]),
             uuid_array([r.payment for r in rows]),
-            text_array([r.amount_fen for r in rows]),
-            text_array([r.principal_fen for r in rows]),
-            text_array([r.bonus_fen for r in rows]),
+            number_array([r.amount_fen for r in rows]),
+            number_array([r.principal_fen for r in rows]),
+            number_array([r.bonus_fen for r in rows]),
             text_array([r.destination for r in rows]),
             quoted_array([r.rule for r in rows]),
         ],
@@ -137,7 +145,7 @@ async def insert_reversals(conn: Statements, rows: Sequence[Reversal]) -> None:
             from_us(rows[0].created_us),
             uuid_array([r.id for r in rows]),
             uuid_array([r.payment for r in rows]),
-            text_array([r.amount_fen for r in rows]),
+            number_array([r.amount_fen for r in rows]),
         ],
     )
 

@@ -7,7 +7,15 @@ from datetime import date
 from typing import LiteralString
 
 from kabao.base.clock import from_us
-from kabao.base.db import Conn, Statements, fetch_all, quoted_array, text_array, uuid_array
+from kabao.base.db import (
+    Conn,
+    Statements,
+    fetch_all,
+    number_array,
+    quoted_array,
+    text_array,
+    uuid_array,
+)
 from kabao.topups.model import TopUp
 
 
@@ -36,10 +44,10 @@ async def insert_topups(conn: Statements, rows: Sequence[TopUp]) -> None:
             uuid_array([t.shift for t in rows]),
             quoted_array([t.channel for t in rows]),
             quoted_array([t.reference for t in rows]),
-            text_array([t.amount_fen for t in rows]),
+            number_array([t.amount_fen for t in rows]),
             text_array([t.currency for t in rows]),
             text_array([t.status for t in rows]),
-            text_array([t.balance_after_fen for t in rows]),
+            number_array([t.balance_after_fen for t in rows]),
         ],
     )
 
@@ -58,7 +66,7 @@ async def update_topups(conn: Statements, rows: Sequence[TopUp]) -> None:
             uuid_array([t.id for t in rows]),
             text_array([t.status for t in rows]),
             uuid_array([t.confirmed_by for t in rows]),
-            text_array([t.balance_after_fen for t in rows]),
+            number_array([t.balance_after_fen for t in rows]),
         ],
     )
 

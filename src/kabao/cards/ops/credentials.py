@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from hmac import compare_digest
 
-from kabao.base.db import Conn
+from kabao.base.db import Conn, Flush, Statements, sent
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import is_id
 from kabao.cards import sql
@@ -41,7 +41,9 @@ _CARRIERS = {carrier.value: carrier for carrier in Carrier}
 class Credentials(Programmes):
     """Resolving sources, and reading cards."""
 
-    async def resolve(self, conn: Conn, sources: Sequence[Source]) -> list[Resolved | None]:
+    async def resolve(
+        self, conn: Statements, sources: Sequence[Source], flush: Flush = sent
+    ) -> list[Resolved | None]:
         """What each source is, in their order; None for one that is nobody's.
 
         One indexed read for all of them. A source that is nobody's costs the
@@ -53,8 +55,8 @@ class Credentials(Programmes):
         numbers = [s.number for s in claims if isinstance(s, Shown)]
         blinds = [b.hex()[:32] for b in self._vault.blind_indexes(NUMBER_INDEX, numbers)]
         ids = [s for s in claims if isinstance(s, str)]
-        found = await sql.resolve(conn, blinds, ids)
-        await self._meet(conn, {row[3] for row in found.values()})
+        found = await sql.resolve(conn, flush, blinds, ids)
+        await self._meet({row[3] for row in found.values()})
         at = iter(blinds)
         return [
             self._named(found.get(s))

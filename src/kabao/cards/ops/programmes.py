@@ -126,12 +126,13 @@ class Programmes:
         with contextlib.suppress(KabaoError):
             await self.refresh()
 
-    async def _meet(self, conn: Conn, ids: Collection[str]) -> None:
+    async def _meet(self, ids: Collection[str]) -> None:
         """Bring programmes into the snapshot that it does not know yet."""
         unknown = [ident for ident in ids if ident not in self._programmes]
         if unknown:
-            for programme in await sql.programmes_of(conn, unknown):
-                self._programmes[programme.id] = programme
+            async with self._db.read() as conn:
+                for programme in await sql.programmes_of(conn, unknown):
+                    self._programmes[programme.id] = programme
 
     # --- reading ----------------------------------------------------------------------
 
