@@ -40,7 +40,12 @@ FENCE_LOCK = 7_102_001
 MONTH_LOCK = 7_102_002
 """Advisory lock: one process at a time adds a month to the journal."""
 
-_EXISTS: LiteralString = "select to_regclass(%s)"
+_EXISTS: LiteralString = """
+select c.oid from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'ledger' and c.relname = %s
+"""
+# Not `to_regclass`: it would answer from a cache that has not heard of the others yet.
 
 _ROOT_COLUMNS: LiteralString = (
     "id, card, programme, issuer, currency, state, valid_until, principal_fen, bonus_fen,"
@@ -391,10 +396,10 @@ async def ensure_month(conn: Conn, day: date) -> None:
     start = day.replace(day=1)
     end = date(start.year + start.month // 12, start.month % 12 + 1, 1)
     name = f"transfer_{start:%Y_%m}"
-    if await fetch_value(conn, _EXISTS, [f"ledger.{name}"]) is not None:
+    if await fetch_value(conn, _EXISTS, [name]) is not None:
         return
     await conn.execute("select pg_advisory_xact_lock(%s)", [MONTH_LOCK])
-    if await fetch_value(conn, _EXISTS, [f"ledger.{name}"]) is not None:
+    if await fetch_value(conn, _EXISTS, [name]) is not None:
         return
     await conn.execute(
         compose.SQL(
