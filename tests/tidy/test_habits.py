@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from .tree import ROOT, documents, here, none_of, sources, text
@@ -28,8 +29,13 @@ def test_nothing_is_left_for_later() -> None:
 
 
 def test_every_silenced_check_has_a_reason() -> None:
-    """`# noqa: S608 - constant columns`; in tests the reason may be plain."""
-    none_of(lines_with(UNREASONED, sources()))
+    """Behind it (`# noqa: S608 - constant columns`) or in a comment above it."""
+    none_of(
+        f"{here(path)}:{number}: {line.strip()}"
+        for path in sources()
+        for number, (above, line) in enumerate(pairwise(["", *text(path).splitlines()]), 1)
+        if UNREASONED.search(line) and not above.strip().startswith("#")
+    )
 
 
 def test_no_test_is_skipped() -> None:

@@ -129,7 +129,7 @@ async def claim_credentials(
 
 _CARD: LiteralString = f"select {CARD_COLUMNS} from cards.card"  # noqa: S608 - constant columns
 _LIST_CARDS: LiteralString = (
-    _CARD + " where (%(programme)s::uuid is null or programme = %(programme)s::uuid)"  # noqa: S608
+    _CARD + " where (%(programme)s::uuid is null or programme = %(programme)s::uuid)"  # noqa: S608 - constant
     " and (%(issuers)s::uuid[] is null or programme in"
     "   (select p.id from cards.programme p where p.issuer = any(%(issuers)s::uuid[])))"
     " and (%(holder)s::uuid is null or holder = %(holder)s::uuid)"

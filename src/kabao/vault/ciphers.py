@@ -91,6 +91,7 @@ class CardMaster:
         tell nothing about each other or about the master.
         """
         assert len(card) == 16, "a card is 16 bytes"
+        # One block and never a second: what ECB is weak at does not arise.
         card_key = Cipher(self._master, modes.ECB()).encryptor().update(card)  # noqa: S305
         cmac = CMAC(algorithms.SM4(card_key))
         cmac.update(message)

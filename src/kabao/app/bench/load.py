@@ -166,6 +166,7 @@ class _Load:
     async def _drain(self, connections: list[_Connection]) -> None:
         """Wait for what is still under way: a lost answer must show."""
         deadline = time.perf_counter() + 10
+        # Nobody tells: answers come in on many connections.
         while any(c.due for c in connections) and time.perf_counter() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         self.errors += sum(len(c.due) for c in connections)

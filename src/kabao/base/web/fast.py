@@ -199,7 +199,7 @@ class FastProtocol(WireProtocol):
         if (before is None or before.response_complete) and not self.flow.write_paused:
             self._activate(cycle)
         else:
-            self.pipeline.appendleft((cycle, None))  # type: ignore[arg-type]
+            self.pipeline.appendleft((cycle, None))  # type: ignore[arg-type]  # the same
             self.flow.pause_reading()
 
     def _activate(self, cycle: FastCycle) -> None:
@@ -225,7 +225,8 @@ class FastProtocol(WireProtocol):
         if isinstance(given, asyncio.Task):  # graceful shutdown waits for these
             self.tasks.add(given)
             given.add_done_callback(self.tasks.discard)
-        given.add_done_callback(partial(self._settled, cycle))  # type: ignore[union-attr]
+        settled = partial(self._settled, cycle)
+        given.add_done_callback(settled)  # type: ignore[union-attr]  # no Answer, see above
 
     def _settled(self, cycle: FastCycle, future: asyncio.Future[Any]) -> None:
         assert cycle.entry is not None, "only refusals have no route"
