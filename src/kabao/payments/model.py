@@ -25,12 +25,7 @@ HAS_REFUNDS = code(
 )
 CARD_NOT_ACCEPTED = code("card_not_accepted", Kind.REFUSED, "The card was not accepted.")
 UNKNOWN_STORE = code("unknown_store", Kind.NOT_FOUND, "There is no such store for this key.")
-UNKNOWN_TERMINAL = code(
-    "unknown_terminal", Kind.NOT_FOUND, "There is no such terminal in this store."
-)
-UNKNOWN_CASHIER = code("unknown_cashier", Kind.NOT_FOUND, "There is no such cashier in this store.")
 WRONG_CURRENCY = code("wrong_currency", Kind.INVALID, "The card is kept in another currency.")
-CARD_OUT_OF_SCOPE = code("card_out_of_scope", Kind.NOT_FOUND, "There is no such card for this key.")
 
 
 class Status(StrEnum):

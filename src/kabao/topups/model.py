@@ -31,7 +31,6 @@ from kabao.policy.model import Rules
 TOPUP_STOPPED = code("topup_stopped", Kind.REFUSED, "Top-ups are switched off.")
 CARD_CANNOT_LOAD = code("card_cannot_be_loaded", Kind.REFUSED, "The card cannot be loaded now.")
 AMOUNT_OUT_OF_RANGE = code("amount_out_of_range", Kind.REFUSED, "A top-up may not be that large.")
-CARD_NOT_FOUND = code("card_not_accepted_for_topup", Kind.REFUSED, "The card was not accepted.")
 NEEDS_TRANSFER = code(
     "bank_transfer_needed", Kind.REFUSED, "A sum like this must come by bank transfer."
 )
