@@ -87,7 +87,7 @@ CHECKS: dict[str, LiteralString] = {
     "a root's events are numbered without a gap": """
         select r.id from ledger.root r left join (
           select root, count(*) as count, max(root_seq) as last, count(distinct root_seq) as apart
-          from base.outbox where root is not null group by root) e on e.root = r.id
+          from base.outbox where root_seq > 0 group by root) e on e.root = r.id
         where (r.event_seq, r.event_seq, r.event_seq)
           is distinct from (coalesce(e.count, 0), coalesce(e.last, 0), coalesce(e.apart, 0))
     """,
