@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -25,6 +24,7 @@ from kabao.base.db import HOT_SETTINGS, Conn
 from kabao.base.errors import IN_DOUBT, INTERNAL, UNAVAILABLE, KabaoError
 from kabao.base.pipe import Pipe
 from kabao.ledger import sql
+from kabao.ledger.inbox import Inbox, Item
 from kabao.ledger.model import Command, Loader
 from kabao.ledger.posting import Played, play
 from kabao.ledger.store import Chain, load, lock, moment, open_chain, store
@@ -39,7 +39,7 @@ class LaneLimits(msgspec.Struct, frozen=True):
     """Bounds of a lane. Times in seconds of real time."""
 
     queue_max: int = 4096
-    batch_max: int = 256
+    batch_max: int = 128
     answer_s: float = 4.5
     """How long a caller waits for an answer before it is told that there is none."""
     watch_s: float = 0.2
@@ -51,68 +51,26 @@ class _GoneMeanwhileError(Exception):
     """A caller was told that nothing happened while the batch was being decided."""
 
 
-Then = Callable[[Any, Exception | None], None]
-"""What to do with an outcome: called once, with the result or the failure."""
-
-
-def tell(then: Then, result: Any, error: Exception | None) -> None:
-    """Hand an outcome on. A caller's defect must stop neither lane nor other callers."""
-    try:
-        then(result, error)
-    except Exception as defect:
-        log.error("ledger.caller_failed", exc_info=defect)
-
-
-class _Item:
-    """A command and what is to be done with its outcome."""
-
-    __slots__ = ("command", "deadline", "done", "sent", "then")
-
-    def __init__(self, command: Command[Any], then: Then, deadline: float) -> None:
-        self.command = command
-        self.then = then
-        self.deadline = deadline
-        self.done = False
-        self.sent = False
-        """Whether a commit that held this item ended without an answer."""
-
-    def withdraw(self) -> None:
-        """Nobody waits any more: what has not been sent need not happen."""
-        self.done = True
-
-    def settle(self, result: Any, error: Exception | None) -> None:
-        """Hand the outcome on, the first time."""
-        if self.done:
-            return
-        self.done = True
-        tell(self.then, result, error)
-
-
 class Lane:
     """Gathers commands and posts them through its own connection."""
 
     def __init__(
         self,
+        inbox: Inbox,
         connect: Callable[[], Awaitable[Conn]],
         clock: Clock,
         days: BusinessDays,
         limits: LaneLimits,
     ) -> None:
         self._connect, self._clock, self._days, self._limits = connect, clock, days, limits
-        self._queue: deque[_Item] = deque()
-        self._flight: Sequence[_Item] = ()
+        self._inbox = inbox
+        self._flight: Sequence[Item] = ()
         self._stopping = False
-        self._wake = asyncio.Event()
         self._conn: Conn | None = None
         self._pipe: Pipe | None = None
         self._chain: Chain | None = None
         self._read_keys = False
         self._tasks: list[asyncio.Task[None]] = []
-
-    @property
-    def waiting(self) -> int:
-        """How many commands wait for the next batch."""
-        return len(self._queue)
 
     async def start(self) -> None:
         """Connect and begin to serve."""
@@ -125,9 +83,9 @@ class Lane:
     async def stop(self) -> None:
         """Finish what is in flight, refuse the rest, disconnect."""
         self._stopping = True
-        self._wake.set()
-        while self._queue:
-            _fail(self._queue.popleft(), UNAVAILABLE.error())
+        self._inbox.wake()
+        for item in self._inbox.take(len(self._inbox)):
+            _fail(item, UNAVAILABLE.error())
         if self._tasks:
             # What is in flight ends by itself; a dead server must not hold us up for ever.
             await asyncio.wait(self._tasks[:1], timeout=2 * self._limits.answer_s)
@@ -136,27 +94,11 @@ class Lane:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._drop()
 
-    def put(self, command: Command[Any], then: Then) -> Callable[[], None]:
-        """Queue a command; the answer withdraws it, if it is not too late for that.
-
-        A full queue answers `unavailable` at once.
-        """
-        deadline = asyncio.get_running_loop().time() + self._limits.answer_s
-        item = _Item(command, then, deadline)
-        if len(self._queue) >= self._limits.queue_max:
-            item.settle(None, UNAVAILABLE.error("The queue of this lane is full."))
-        else:
-            self._queue.append(item)
-            self._wake.set()
-        return item.withdraw
-
     async def _run(self) -> None:
         while not self._stopping:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue:
-                size = min(len(self._queue), self._limits.batch_max)
-                self._flight = batch = [self._queue.popleft() for _ in range(size)]
+            await self._inbox.wait()
+            while batch := self._inbox.take(self._limits.batch_max):
+                self._flight = batch
                 try:
                     await self._post(batch)
                 except BaseException as defect:
@@ -177,11 +119,11 @@ class Lane:
         while True:
             await asyncio.sleep(self._limits.watch_s)
             now = loop.time()
-            while self._queue and now > self._queue[0].deadline:
-                _fail(self._queue.popleft(), UNAVAILABLE.error())
+            for item in self._inbox.take_late(now):
+                _fail(item, UNAVAILABLE.error())
             self._give_up_late(self._flight)
 
-    async def _post(self, batch: Sequence[_Item]) -> None:
+    async def _post(self, batch: Sequence[Item]) -> None:
         """Bring a batch to an end: every item gets its outcome."""
         retries = 0
         self._read_keys = False
@@ -211,7 +153,7 @@ class Lane:
                 return None
         return None
 
-    async def _attempt(self, batch: Sequence[_Item]) -> None:
+    async def _attempt(self, batch: Sequence[Item]) -> None:
         """One transaction of two round trips; raises when it was rolled back or lost."""
         conn, pipe = self._conn, self._pipe
         if conn is None or pipe is None or conn.closed or self._chain is None:
@@ -252,7 +194,7 @@ class Lane:
             loaded = await load(self._conn, commands)
         return play(commands, roots, known, loaded, at)
 
-    async def _abandon(self, conn: Conn, failed: Exception, batch: Sequence[_Item]) -> None:
+    async def _abandon(self, conn: Conn, failed: Exception, batch: Sequence[Item]) -> None:
         """End the transaction of a failed attempt, whatever failed: left open, the
         next commit would store the half of it that had been written.
         """
@@ -274,7 +216,7 @@ class Lane:
             for item in batch:
                 item.sent = False
 
-    async def _halve(self, batch: Sequence[_Item], defect: Exception | None = None) -> None:
+    async def _halve(self, batch: Sequence[Item], defect: Exception | None = None) -> None:
         """Split a failing batch until the culprit stands alone."""
         if len(batch) == 1:
             log.error("ledger.item_failed", key=batch[0].command.key, exc_info=defect)
@@ -284,7 +226,7 @@ class Lane:
         await self._post(batch[:middle])
         await self._post(batch[middle:])
 
-    def _give_up_late(self, batch: Sequence[_Item]) -> list[_Item]:
+    def _give_up_late(self, batch: Sequence[Item]) -> list[Item]:
         """Answer those who have waited too long; the others stay."""
         now = asyncio.get_running_loop().time()
         stay = []
@@ -297,7 +239,7 @@ class Lane:
                 stay.append(item)
         return stay
 
-    async def _reconnect_for(self, batch: Sequence[_Item]) -> None:
+    async def _reconnect_for(self, batch: Sequence[Item]) -> None:
         """Connect again, as long as somebody waits for it."""
         await self._drop()
         while self._give_up_late(batch):
@@ -344,12 +286,12 @@ class Lane:
                 await conn.close()
 
 
-def _answer(batch: Sequence[_Item], played: Played) -> None:
+def _answer(batch: Sequence[Item], played: Played) -> None:
     for index, defect in played.defects:
         log.error("ledger.decide_failed", key=batch[index].command.key, exc_info=defect)
     for item, outcome, error in zip(batch, played.outcomes, played.errors, strict=True):
         item.settle(outcome, error)
 
 
-def _fail(item: _Item, error: KabaoError) -> None:
+def _fail(item: Item, error: KabaoError) -> None:
     item.settle(None, error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Callable, Collection, Sequence
 from datetime import date, timedelta
 from typing import Any, TypeVar
@@ -11,10 +10,11 @@ from typing import Any, TypeVar
 from kabao.base import outbox
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
-from kabao.base.errors import KEY_REUSED, UNAVAILABLE
+from kabao.base.errors import INVALID, KEY_REUSED, UNAVAILABLE
 from kabao.base.outbox import Pending
 from kabao.ledger import sql, sql_reading
-from kabao.ledger.lane import Lane, LaneLimits, Then, tell
+from kabao.ledger.inbox import Inbox, Then, tell
+from kabao.ledger.lane import Lane, LaneLimits
 from kabao.ledger.lots import Derived, Order, derive
 from kabao.ledger.model import (
     DAY_CLOSED,
@@ -71,7 +71,9 @@ class Ledger:
         limits: LaneLimits | None = None,
     ) -> None:
         self._db, self._clock, self._days = db, clock, days
-        self._lanes = [Lane(db.connect, clock, days, limits or LaneLimits()) for _ in range(lanes)]
+        limits = limits or LaneLimits()
+        self._inbox = Inbox(limits.queue_max * lanes, limits.answer_s)
+        self._lanes = [Lane(self._inbox, db.connect, clock, days, limits) for _ in range(lanes)]
         self._in_flight: dict[tuple[str, str], _Running] = {}
         self._months: set[date] = set()
         self._running = False
@@ -91,7 +93,7 @@ class Ledger:
     @property
     def waiting(self) -> int:
         """How many commands wait in all lanes, for readiness and metrics."""
-        return sum(lane.waiting for lane in self._lanes)
+        return len(self._inbox)
 
     def post(self, command: Command[R]) -> asyncio.Future[R]:
         """Post through a lane: gathered with others, in its own transaction.
@@ -130,7 +132,7 @@ class Ledger:
             then(None, UNAVAILABLE.error("The ledger is not running."))
             return _nothing
         if not command.key:
-            return self._lanes[self._lane_of(command)].put(command, then)
+            return self._inbox.put(command, then)
         name = (command.company, command.key)
         running = self._in_flight.get(name)
         if running is None:
@@ -142,7 +144,7 @@ class Ledger:
                 for one in running.callers:
                     tell(one, result, error)
 
-            running.withdraw = self._lanes[self._lane_of(command)].put(command, settle)
+            running.withdraw = self._inbox.put(command, settle)
         elif running.mac == command.mac:
             running.callers.append(then)
         else:
@@ -156,12 +158,6 @@ class Ledger:
                 running.withdraw()
 
         return leave
-
-    def _lane_of(self, command: Command[Any]) -> int:
-        """The lane of a root; without a root, any lane that depends on the key alone."""
-        if command.root is not None:
-            return int(command.root[-8:], 16) % len(self._lanes)
-        return zlib.crc32(command.key.encode()) % len(self._lanes)
 
     async def post_in(self, conn: Conn, commands: Sequence[Command[Any]]) -> list[Any]:
         """Post in the caller's transaction: all of it or, when anything is refused, none.
@@ -299,9 +295,10 @@ class Ledger:
         """Close a business day: from the commit on, no batch can post into it.
 
         Waits for batches in flight (they hold the fence), then sums the house
-        accounts. Days close in order: those before it that are open and saw a
-        transfer are closed with it. Returns the number of transfers of the day.
-        Raises `day_closed`, `day_not_over`.
+        accounts. Days close in order and none is left out: open ones before it
+        are closed with it. Returns the number of transfers of the day.
+        Raises `day_closed`, `day_not_over`, and `invalid` for a day before the
+        first transfer: every day since would have to be closed as well.
         """
         await conn.execute("select pg_advisory_xact_lock(%s)", [sql.FENCE_LOCK])
         last = await sql.last_closed(conn)
@@ -309,9 +306,13 @@ class Ledger:
             raise DAY_CLOSED.error(f"The last closed day is {last}.")
         if day >= self._days.of(self._clock.now_us()):
             raise DAY_NOT_OVER.error(f"{day} is not over yet.")
+        first = last + timedelta(days=1) if last is not None else await sql.first_day(conn)
+        if first is None or day < first:
+            raise INVALID.error("The books begin after that day.", field="day")
         count, us = 0, self._clock.now_us()
-        for each in await sql_reading.days_to_close(conn, last, day):
-            count = await sql.close_day(conn, each, us)
-            told = {"day": each.isoformat(), "transfers": count}
+        while first <= day:
+            count = await sql.close_day(conn, first, us)
+            told = {"day": first.isoformat(), "transfers": count}
             await outbox.write(conn, [Pending("day.closed", told)], us)
+            first += timedelta(days=1)
         return count

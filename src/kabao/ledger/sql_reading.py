@@ -88,17 +88,3 @@ async def closed_days(conn: Conn, before: date | None, limit: int) -> list[Close
         " order by business_date desc limit %(limit)s",
         {"before": before, "limit": limit},
     )
-
-
-async def days_to_close(conn: Conn, after: date | None, until: date) -> list[date]:
-    """The days that saw a transfer after the last closed one, and the day itself, in order."""
-    cursor = await conn.execute(
-        """
-        select business_date from ledger.transfer
-        where business_date > coalesce(%(after)s::date, '-infinity')
-          and business_date <= %(until)s::date
-        union select %(until)s::date order by 1
-        """,
-        {"after": after, "until": until},
-    )
-    return [row[0] for row in await cursor.fetchall()]

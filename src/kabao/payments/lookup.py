@@ -22,6 +22,9 @@ from kabao.cards.ops import Cards
 ANSWER_S = 4.0
 """How long a look-up may take before whoever waits is told `unavailable`."""
 
+BATCH_MAX = 128
+"""Sources in one look-up: while one batch is looked up, another is being posted."""
+
 TRIES = 2
 """A connection that turns out to be gone is replaced once; then nobody is there."""
 
@@ -33,7 +36,7 @@ class LookUp:
         self._db, self._cards = db, cards
         self._conn: Conn | None = None
         self._pipe: Pipe | None = None
-        self._gather: Gather[Source, Resolved | None] = Gather(self._resolve)
+        self._gather: Gather[Source, Resolved | None] = Gather(self._resolve, batch_max=BATCH_MAX)
 
     async def start(self) -> None:
         """Begin to gather."""
