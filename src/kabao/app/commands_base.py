@@ -30,6 +30,7 @@ from kabao.app.settings import Settings
 from kabao.app.supervise import Platform
 from kabao.base import logs
 from kabao.base.errors import Kind, code
+from kabao.base.postgres import EmbeddedPostgres
 
 NO_DATABASE = code("no_database", Kind.UNAVAILABLE, "There is no database yet.")
 FILE_UNUSABLE = code("file_unusable", Kind.INVALID, "The file cannot be written.")
@@ -66,12 +67,13 @@ def prepare() -> Settings:
 
 
 @contextlib.contextmanager
-def database(*, make: bool = False) -> Iterator[Settings]:
+def database(*, make: bool = False, migrate: bool = True) -> Iterator[Settings]:
     """The settings with the URL of a database that is open and of this version.
 
     One that another process of this machine runs is joined. Without any there
     is none to look at, unless the command may `make` one; so a misspelt
-    KABAO_DATA is found. Raises `no_database`, and what starting one raises.
+    KABAO_DATA is found. Without `migrate` it is taken as it is, and nothing of
+    it is changed. Raises `no_database`, and what starting one raises.
     """
     settings = prepare()
     known = settings.database_url is not None or (settings.data / "postgres.json").exists()
@@ -80,12 +82,18 @@ def database(*, make: bool = False) -> Iterator[Settings]:
             f"There is no database in {settings.data}. "
             "Set KABAO_DATA to the folder of one, or begin with: kabao serve"
         )
-    platform = Platform(settings)
-    try:
-        platform.open_database()
-        yield platform.settings
-    finally:
-        platform.stop()
+    if migrate:
+        platform = Platform(settings)
+        try:
+            platform.open_database()
+            yield platform.settings
+        finally:
+            platform.stop()
+    elif settings.database_url is not None:
+        yield settings
+    else:
+        with EmbeddedPostgres(settings.data) as postgres:
+            yield replace(settings, database_url=postgres.url)
 
 
 def with_platform(work: Callable[[Kabao], Awaitable[T]], *, make: bool = False) -> T:
