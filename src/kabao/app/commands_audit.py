@@ -25,7 +25,7 @@ from kabao.cards.limits import balance_limit
 from kabao.cards.model import CardClass
 from kabao.policy.ops import NATIONAL, Policy
 
-NOT_OURS = code("not_kabao", Kind.INVALID, "That is not a database of this version of Kabao.")
+NOT_KABAO = code("not_kabao", Kind.INVALID, "That is not a database of this version of Kabao.")
 
 PAGE = 200
 
@@ -108,7 +108,7 @@ async def _audit(
     except psycopg.OperationalError as gone:
         raise UNAVAILABLE.error(f"The database does not answer: {_first(gone)}.") from gone
     except psycopg.Error as other:
-        raise NOT_OURS.error(f"This is no database of this version: {_first(other)}.") from other
+        raise NOT_KABAO.error(f"This is no database of this version: {_first(other)}.") from other
     except (OSError, ValueError) as unreadable:
         raise INVALID.error(f"The journal cannot be read: {unreadable}") from unreadable
 
