@@ -8,9 +8,9 @@ import gc
 import uvloop
 
 from kabao.app.composition import Kabao, composed
-from kabao.app.version import CODE_VERSION
 from kabao.app.pages import ROUTES as PAGES
 from kabao.app.settings import Settings
+from kabao.app.version import CODE_VERSION
 from kabao.base.db import fetch_value
 from kabao.base.errors import UNAVAILABLE
 from kabao.base.process import Child
@@ -31,7 +31,8 @@ async def _serve(settings: Settings, child: Child) -> None:
     async with composed(settings) as kabao:
         server = Server(build_web(kabao, process=str(child.index)), tls=_tls(settings))
         serving = asyncio.create_task(server.serve_on(child.sockets["http"]))
-        while not server.started and not serving.done():
+        # uvicorn tells nobody that it has started.
+        while not server.started and not serving.done():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         calm_collector()
         child.ready()

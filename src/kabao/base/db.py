@@ -289,7 +289,7 @@ def number_array(values: Sequence[int | None]) -> NumberArray:
     if nulls:
         body = [_NULL_NUMBER if v is None else _pack_number(8, v) for v in values]
     else:
-        body = [_pack_number(8, v) for v in values]  # type: ignore[arg-type]  # none is None
+        body = [_pack_number(8, v) for v in values]
     return NumberArray(head + b"".join(body))
 
 
