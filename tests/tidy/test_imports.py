@@ -58,7 +58,7 @@ LIBRARIES = {
     "typer": ("kabao.app.*", "kabao.audit.*"),
     "rich": ("kabao.app.*", "kabao.audit.*", "kabao.simulation.*"),
     "psycopg_pool": ("kabao.base.db", "kabao.base.jobs"),
-    "structlog": ("kabao.base.*", "kabao.ledger.lane"),
+    "structlog": ("kabao.base.*", "kabao.ledger.*"),
     "prometheus_client": ("kabao.base.web.*",),
 }
 """A library is known to as few modules as can be, so that it can be replaced."""
