@@ -28,6 +28,7 @@ from kabao.payments.model import (
     HAS_REFUNDS,
     HOLD_EXPIRED,
     REFUND_WINDOW,
+    REVERSAL_WINDOW,
     VOID_WINDOW,
     WRONG_STATE,
     Limits,
@@ -159,6 +160,9 @@ class Reverse(Later, frozen=True, kw_only=True):
         """The first answer again."""
         return msgspec.json.decode(result, type=Reversed)
 
+    limits: Limits | None
+    """None for a payment of a card that nobody knows: it was declined."""
+
     def decide(self, root: Root | None, moment: Moment, loaded: Payment) -> Decision:
         """Undone once; a second reversal changes nothing and is answered alike."""
         payment = loaded
@@ -169,8 +173,10 @@ class Reverse(Later, frozen=True, kw_only=True):
         keep = ((sql.insert_reversals, reversal),)
         if not amount:
             return Decision(result=Reversed(reversal, payment), rows=keep)
-        assert root is not None
+        assert root is not None and self.limits is not None
         _undoable(payment)
+        if moment.us > payment.created_us + self.limits.reversal_us:
+            raise REVERSAL_WINDOW.error(rule=self.limits.rows["reversal_us"])
         undone = _undo(payment, root, Status.REVERSED, Purpose.REVERSAL)
         return _replace(undone, result=Reversed(reversal, undone.result), rows=undone.rows + keep)
 
@@ -291,6 +297,16 @@ def _undo(payment: Payment, root: Root, status: Status, purpose: Purpose) -> Dec
     )
     moves += _set_free(payment, (payment.held_principal_fen, payment.held_bonus_fen))
     held = payment.held_fen > 0
+    closed = root.state == RootState.CLOSED
+    if closed:  # nobody could get it out of there again (ruling 19, CR-20)
+        moves += rules.moves(
+            payment.principal_fen,
+            payment.bonus_fen,
+            *rules.SUSPEND,
+            purpose,
+            house=root.issuer,
+            related=payment.id,
+        )
     after = _replace(
         payment,
         captured_fen=0,
@@ -299,9 +315,14 @@ def _undo(payment: Payment, root: Root, status: Status, purpose: Purpose) -> Dec
         held_principal_fen=0,
         held_bonus_fen=0,
         status=status,
-        balance_after_fen=root.available_fen + payment.captured_fen + payment.held_fen,
+        balance_after_fen=root.available_fen
+        + (0 if closed else payment.captured_fen + payment.held_fen),
     )
-    return _changed(after, moves, f"payment.{status}", root, HoldState.RELEASED if held else None)
+    undone = _changed(after, moves, f"payment.{status}", root, HoldState.RELEASED if held else None)
+    if closed:
+        told_too = Event("refund.suspended", told(after))
+        return _replace(undone, events=(*undone.events, told_too))
+    return undone
 
 
 def _part_of_hold(amount: int, payment: Payment) -> tuple[int, int]:

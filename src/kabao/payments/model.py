@@ -20,8 +20,16 @@ WRONG_STATE = code("payment_state_forbids", Kind.CONFLICT, "The payment's state 
 HOLD_EXPIRED = code("hold_expired", Kind.REFUSED, "The hold's time is over.")
 VOID_WINDOW = code("void_window_over", Kind.REFUSED, "Too late to void; refund instead.")
 REFUND_WINDOW = code("refund_window_over", Kind.REFUSED, "Too late to refund to the card.")
+REVERSAL_WINDOW = code(
+    "reversal_window_over", Kind.REFUSED, "Too late to reverse; refund instead."
+)
 HAS_REFUNDS = code(
     "later_activity", Kind.CONFLICT, "The payment has refunds; it can no longer be undone whole."
+)
+NOT_A_PAYMENT = code(
+    "key_of_another_verb",
+    Kind.CONFLICT,
+    "That key belongs to a capture, refund or void; reverse the payment by its id.",
 )
 CARD_NOT_ACCEPTED = code("card_not_accepted", Kind.REFUSED, "The card was not accepted.")
 UNKNOWN_STORE = code("unknown_store", Kind.NOT_FOUND, "There is no such store for this key.")
@@ -87,6 +95,8 @@ class Limits(msgspec.Struct, frozen=True):
     sudden_action: RiskAction
     pin_tries: int
     pin_lock_us: int
+    reversal_us: int
+    """How long after a payment its reversal may come: tills store and forward."""
     hold_us: int
     spend_order: SpendOrder
     partial: bool

@@ -32,6 +32,7 @@ from kabao.payments.after import (
 )
 from kabao.payments.lookup import LookUp
 from kabao.payments.model import (
+    NOT_A_PAYMENT,
     Decline,
     Inquiry,
     Limits,
@@ -42,6 +43,7 @@ from kabao.payments.model import (
 )
 from kabao.payments.pay import Inquire, Request, Stale, Terms, command
 from kabao.payments.rules import No, dimensions
+from kabao.payments.waiting import Waiting
 from kabao.policy import names
 from kabao.policy.choices import RefundOrder, RiskAction, SpendOrder, Switch, VoidWindow
 from kabao.policy.model import Rules
@@ -96,6 +98,7 @@ class Payments:
         self._db, self._ledger, self._cards, self._org = db, ledger, cards, org
         self._policy, self._clock, self._days, self._ids = policy, clock, days, ids
         self._look_up = LookUp(db, cards)
+        self._waiting = Waiting()
         self._limits: dict[tuple[str, int, date], Limits] = {}
         self._terms_known: dict[tuple[str, str], Terms] = {}
         self._terms_from_us = 0
@@ -103,10 +106,12 @@ class Payments:
     async def start(self) -> None:
         """Begin to gather look-ups."""
         await self._look_up.start()
+        self._waiting.start()
 
     async def stop(self) -> None:
         """Stop gathering."""
         await self._look_up.stop()
+        await self._waiting.stop()
 
     # Paying: future in, future out, so that the fast door needs no task.
 
@@ -150,42 +155,38 @@ class Payments:
         self, source: Source, ask: Callable[[Resolved | None], Command[Any]]
     ) -> asyncio.Future[Any]:
         """Look the card up, post, and look up again while the card is changing."""
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        caller = self._waiting.enter()
         tries = 0
         before: Resolved | None = None
 
         def resolved(card: Resolved | None, failed: Exception | None) -> None:
             nonlocal before
-            if answer.done():
+            if caller.answer.done():
                 return
             if failed is not None:
-                answer.set_exception(failed)
+                self._waiting.leave(caller, None, failed)
                 return
             if tries and card == before:
                 card = None  # not changing: it was replaced, and is nobody's any more
             before = card
+            caller.posted = True
             try:
                 self._ledger.submit(ask(card), done)
             except Exception as refused:  # noqa: BLE001 - the future carries it
-                answer.set_exception(refused)
+                self._waiting.leave(caller, None, refused)
 
         def done(outcome: Any, failed: Exception | None) -> None:
             nonlocal tries
-            if answer.done():
-                return
-            if failed is not None:
-                answer.set_exception(failed)
-            elif isinstance(outcome, Stale):
+            if isinstance(outcome, Stale):
                 tries += 1
                 if tries < STALE_TRIES:
                     self._look_up.put(source, resolved)
-                else:
-                    answer.set_exception(UNAVAILABLE.error("The card is changing; try again."))
-            else:
-                answer.set_result(outcome)
+                    return
+                failed = UNAVAILABLE.error("The card is changing; try again.")
+            self._waiting.leave(caller, outcome, failed)
 
         self._look_up.put(source, resolved)
-        return answer
+        return caller.answer
 
     # Later verbs
 
@@ -217,7 +218,8 @@ class Payments:
 
     async def reverse(self, ask: Ask, payment: Payment) -> Reversed:
         """Undo a payment whose outcome the till does not know."""
-        return await self._later(Reverse(**self._about(ask, payment)))
+        limits = await self._limits_of(payment)
+        return await self._later(Reverse(**self._about(ask, payment), limits=limits))
 
     async def reverse_key(
         self, ask: Ask, original: str, check: Callable[[Payment], None]
@@ -236,6 +238,10 @@ class Payments:
                     payment = await self.get(conn, known.id)
                 check(payment)
                 return await self.reverse(ask, payment)
+            async with self._db.read() as conn:
+                for verb in ("capture", "refund", "void"):
+                    if await self._ledger.operation(conn, ask.company, f"{verb}/{original}"):
+                        raise NOT_A_PAYMENT.error(rule="P-19")
             try:
                 return await self._bar(ask, original, barred=known is not None)
             except psycopg.errors.UniqueViolation:
@@ -277,9 +283,8 @@ class Payments:
 
     def _about(self, ask: Ask, payment: Payment) -> dict[str, Any]:
         """The fields of every command on an existing payment."""
-        place = Place(
-            payment.store, payment.terminal, payment.cashier, payment.shift, payment.channel
-        )
+        # Not the original's till and shift: those may be closed and counted by now.
+        place = Place(payment.store, channel=payment.channel)
         return {
             "company": ask.company,
             "operation": self._ids.new(),
@@ -415,6 +420,7 @@ def limits_of(rules: Rules, programme: Programme) -> Limits:
         sudden_action=RiskAction(rules.text(names.RISK_SUDDEN_ACTION)),
         pin_tries=rules.int(names.PIN_TRIES_COUNT),
         pin_lock_us=rules.int(names.PIN_LOCK_MINUTES) * US_PER_MINUTE,
+        reversal_us=rules.int(names.PAY_REVERSAL_WINDOW_HOURS) * 60 * US_PER_MINUTE,
         hold_us=rules.int(names.HOLD_CART_MINUTES) * US_PER_MINUTE,
         spend_order=SpendOrder(rules.text(names.CARD_SPEND_ORDER)),
         partial=rules.flag(names.PAY_PARTIAL_ALLOWED),
@@ -428,6 +434,7 @@ def limits_of(rules: Rules, programme: Programme) -> Limits:
             "day_sum_fen": rules.row(names.PAY_DAY_MAX_FEN),
             "burst_from_count": rules.row(names.RISK_BURST_FROM_COUNT),
             "sudden_from_fen": rules.row(names.RISK_SUDDEN_FROM_FEN),
+            "reversal_us": rules.row(names.PAY_REVERSAL_WINDOW_HOURS),
             "void_window": rules.row(names.PAY_VOID_WINDOW),
             "refund_window_days": rules.row(names.PAY_REFUND_WINDOW_DAYS),
             "balance_limit_fen": rules.row(cap),
