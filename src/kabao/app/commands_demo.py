@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from kabao.app import settings as setting
+from kabao.app.commands_base import FAILED, Json, example
 from kabao.app.demo import JOURNAL, demo
 from kabao.app.demo_door import FILE
 from kabao.app.report import DayReport, print_report
@@ -19,9 +20,7 @@ from kabao.app.supervise import wait_for_signal
 from kabao.base import logs
 
 WIDTH_MIN = 100
-FAILED = 1
 
-Json = Annotated[bool, typer.Option("--json", help="Answer with one line of JSON.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed plans the same days.")]
 
 
@@ -93,6 +92,16 @@ def simulate_command(
         print_outcome(_console(), outcome)
     if not outcome.holds:
         raise typer.Exit(FAILED)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("demo", epilog=example("kabao demo", "KABAO_DATA=/tmp/try kabao demo --once"))(
+        demo_command
+    )
+    app.command(
+        "simulate", epilog=example("kabao simulate --days 7", "kabao simulate --seed 42 --faults")
+    )(simulate_command)
 
 
 def _quiet_settings() -> Settings:

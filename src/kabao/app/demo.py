@@ -19,7 +19,7 @@ from kabao.app.demo_door import DemoDoor, DemoFile, describe
 from kabao.app.report import DayReport, day_report
 from kabao.app.settings import Settings
 from kabao.app.simulate_judge import judge
-from kabao.app.simulate_play import Campaign, Scenario, Show
+from kabao.app.simulate_play import Campaign, Scenario, Show, address
 from kabao.app.simulate_show import Bars, Quiet
 from kabao.app.simulate_stage import Stage
 from kabao.base.clock import US_PER_S, BusinessDays, RealClock
@@ -98,15 +98,9 @@ async def _play(stage: Stage, seed: int, show: Show) -> tuple[DayReport, DemoFil
         await stage.go_real()
         done = await campaign.close(day)
         show.begin("Audit")
-        verdict = await asyncio.to_thread(judge, stage.url, journal)
+        verdict = await asyncio.to_thread(judge, stage.url, journal, day)
         report = day_report(done, campaign.chain, campaign.tally, seconds, verdict)
-        file = describe(
-            f"http://{stage.settings.http_host}:{stage.settings.http_port}",
-            stage.url,
-            campaign.keys,
-            campaign.chain,
-            stage.pids(),
-        )
+        file = describe(address(stage), stage.url, campaign.keys, campaign.chain, stage.pids())
     return report, file
 
 

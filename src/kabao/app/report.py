@@ -54,6 +54,11 @@ class AuditLine(msgspec.Struct, frozen=True):
     id: str
     text: str
     holds: bool
+    figures: list[str]
+    breaches: list[str]
+    """What does not hold, by name."""
+    noted: list[str]
+    """What is allowed, and worth a look."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -386,12 +391,20 @@ def roll_table(roll: Rolled) -> Table:
     return table
 
 
-def audit_table(verdict: Verdict) -> Table:
-    """The auditor's lines."""
-    table = grid(("", "l"), ("", "l"), ("", "l"))
+def audit_table(verdict: Verdict) -> RenderableType:
+    """The auditor's lines, each with what it has counted, and what it found."""
+    table = grid(("", "l"), ("", "l"))
+    table.add_column()
     for line in verdict.lines:
-        mark = Text("holds", style="green") if line.holds else Text("BROKEN", style="bold red")
-        table.add_row(line.id, mark, Text(line.text, overflow="fold"))
+        mark = Text("holds", style="green") if line.holds else Text("BREACH", style="bold red")
+        told = Text(line.text)
+        if line.figures:
+            told.append(f" {', '.join(line.figures)}", style="dim")
+        for breach in line.breaches:
+            told.append(f"\n{breach}", style="red")
+        for noted in line.noted:
+            told.append(f"\nnoted: {noted}", style="dim")
+        table.add_row(line.id, mark, told)
     return table
 
 

@@ -157,7 +157,7 @@ async def _play(
             await asyncio.to_thread(stage.stop_processes)
             campaign.journal.flush()
             show.begin("Audit")
-            verdict = await asyncio.to_thread(judge, stage.url, journal)
+            verdict = await asyncio.to_thread(judge, stage.url, journal, scenario.first_day)
             return _outcome(campaign, lines, rate, verdict)
 
 

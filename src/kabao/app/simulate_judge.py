@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
-import importlib
+import asyncio
+from datetime import date
 from pathlib import Path
-from typing import Any
 
-from kabao.app.report import AuditLine, Verdict
+from kabao.app.report import AuditLine, Verdict, yuan
+from kabao.audit.model import Line
+from kabao.audit.ops import audit
+from kabao.base.clock import RealClock
+from kabao.cards.limits import balance_limit
+from kabao.cards.model import CardClass
+from kabao.policy.ops import NATIONAL, Policy
 
 
-def judge(url: str, journal: Path) -> Verdict:
-    """What the auditor says of a database and of the journal of its clients."""
-    try:
-        audit: Any = importlib.import_module("kabao.audit")
-    except ImportError:
-        return Verdict(
-            holds=False, lines=[AuditLine(id="-", text="there is no auditor yet", holds=False)]
-        )
-    found = audit.audit(url, journal=journal)
-    return Verdict(found.holds, [AuditLine(line.id, line.text, line.holds) for line in found.lines])
+def judge(url: str, journal: Path, on: date) -> Verdict:
+    """What the auditor says of a database and of the journal of its clients.
+
+    Args:
+        url: the database.
+        journal: what the clients were told.
+        on: the day whose law says what a card may hold.
+    """
+    rules = Policy.load(RealClock(), []).rules(jurisdiction=NATIONAL, on=on)
+    limits = {kind.value: balance_limit(rules, kind)[0] for kind in CardClass}
+    report = asyncio.run(audit(url, limits=limits, journal_file=journal))
+    return Verdict(report.holds, [_line(line) for line in report.lines])
+
+
+def _line(line: Line) -> AuditLine:
+    return AuditLine(
+        line.id,
+        line.text,
+        line.holds,
+        [_figure(name, value) for name, value in line.figures.items()],
+        [*line.breaches, *_more(line.breach_count - len(line.breaches))],
+        [*line.noted, *_more(line.noted_count - len(line.noted))],
+    )
+
+
+def _figure(name: str, value: int) -> str:
+    words = name.removesuffix("_fen").replace("_", " ")
+    return f"{words} {yuan(value)}" if name.endswith("_fen") else f"{words} {value:,}"
+
+
+def _more(count: int) -> list[str]:
+    return [f"and {count:,} more"] if count > 0 else []

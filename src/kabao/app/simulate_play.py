@@ -14,7 +14,7 @@ import msgspec
 
 from kabao.app.simulate_stage import Stage
 from kabao.base.clock import US_PER_S, to_us
-from kabao.simulation.chain import Chain, Keys
+from kabao.simulation.chain import Chain
 from kabao.simulation.chance import Chance
 from kabao.simulation.client import Client
 from kabao.simulation.doors import Doors
@@ -79,7 +79,7 @@ class Campaign:
         self._ends = contextlib.ExitStack()
 
     async def __aenter__(self) -> Campaign:
-        self._client = Client(f"http://{_host(self._stage)}:{self._stage.settings.http_port}")
+        self._client = Client(address(self._stage))
         self._ends.callback(self._client.close)
         self.journal = self._ends.enter_context(Journal(self._journal_path))
         self._doors = Doors(
@@ -168,9 +168,9 @@ class Campaign:
         return done
 
 
-def _host(stage: Stage) -> str:
+def address(stage: Stage) -> str:
+    """Where the platform's doors are, for clients on this machine."""
     host = stage.settings.http_host
-    return "127.0.0.1" if host in {"0.0.0.0", ""} else host  # noqa: S104 -- compared, not bound
-
-
-__all__ = ["Campaign", "Keys", "Scenario", "Show"]
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 -- compared, not bound
+        host = "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{stage.settings.http_port}"

@@ -54,6 +54,10 @@ class Actor:
 
     # What a holder believes
 
+    def contest(self, card: Held) -> None:
+        """From now until the evening its holder is not alone with it."""
+        card.contested, card.sure = True, False
+
     def saw(self, card: Held, available: int | None, change: int | None = None) -> None:
         """An answer told what is on a card.
 
@@ -72,4 +76,4 @@ class Actor:
                 f"but {card.available} before it"
             )
         card.available = available
-        card.sure = change is not None and not card.holds
+        card.sure = change is not None and not card.holds and not card.contested

@@ -167,4 +167,5 @@ class CardActs(MoneyActs):
     def _renewed(self, old: Held, fresh: Renewed) -> Held:
         card = Held(fresh.id, fresh.number, fresh.pin, fresh.track2, fresh.barcode, old.card_class)
         card.available, card.sure = fresh.available, old.sure
+        card.holds, card.contested = old.holds, old.contested
         return card

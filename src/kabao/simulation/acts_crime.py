@@ -21,7 +21,7 @@ class CrimeActs(CardActs):
         shop = self.shop(intent.store)
         if card is None:
             return
-        card.sure = False
+        self.contest(card)
         for pin in intent.pins:
             if pin == card.pin:
                 continue
@@ -42,8 +42,8 @@ class CrimeActs(CardActs):
         victim = self.wallet(intent.victim)
         if victim.card is None:
             return
-        stolen = msgspec.structs.replace(victim.card, sure=False)
-        victim.card.sure = False
+        self.contest(victim.card)
+        stolen = msgspec.structs.replace(victim.card)
         await asyncio.gather(self._spree(intent, stolen), self._notice(intent))
 
     async def _spree(self, intent: Steal, card: Held) -> None:
@@ -69,7 +69,6 @@ class CrimeActs(CardActs):
             card = victim.card
             if card is None:
                 return
-            card.sure = False
             if await self.report(victim, card, shop, "stolen") and victim.customer is not None:
                 await self.replace(victim, card, shop, "stolen")
 
@@ -82,8 +81,8 @@ class CrimeActs(CardActs):
                 return
             await self.load(card, intent.load_fen, shop, intent.till)
         await self.wait(intent.after_s)
-        copied = msgspec.structs.replace(card, sure=False)
-        card.sure = False
+        self.contest(card)
+        copied = msgspec.structs.replace(card)
         await self.pay(
             copied,
             shop,
@@ -126,9 +125,8 @@ class CrimeActs(CardActs):
             loaded = await self.verbs.top_up(
                 card, intent.amount_fen, shop, intent.till, Label.CASHIER_VOID_AFTER_CASH
             )
-            card.sure = False
+            self.contest(card)
         if loaded is None:
             return
         await self.wait(intent.after_s)
-        card.sure = False
         await self.verbs.void_top_up(loaded, shop, Label.CASHIER_VOID_AFTER_CASH)

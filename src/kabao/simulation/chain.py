@@ -61,6 +61,8 @@ class Held(msgspec.Struct):
     """False when somebody else or the clock may have changed it since."""
     holds: int = 0
     """Set aside and not settled, as far as its holder knows: it may run out at any moment."""
+    contested: bool = False
+    """Whether somebody else uses it today, too."""
 
     def __repr__(self) -> str:
         return f"Held({self.id})"

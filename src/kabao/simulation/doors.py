@@ -71,8 +71,8 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
 
     status: str
     id: str | None = None
-    payment: str | None = None
-    approved: int = 0
+    of: str | None = None
+    approved: int | None = 0
     card: str | None = None
     code: str | None = None
 
@@ -180,7 +180,7 @@ class Doors:
         took_ms = (time.perf_counter() - begun) * 1000
         if reply is None:
             self.tally.unknown(ask.verb)
-            said, acknowledged = Said(UNKNOWN), None
+            said, acknowledged = Said(UNKNOWN, approved=None), None
         else:
             self.tally.answered(ask.verb, took_ms, reply.attempts)
             said, acknowledged = self._said(ask, reply), at(self._clock.now_us())
@@ -208,7 +208,7 @@ class Doors:
 
     async def send_and_hang_up(self, ask: Ask, after_s: float) -> None:
         """Send, and go away without the answer; the caller settles what follows."""
-        self._note(ask, ask.key, Said(UNKNOWN), self._clock.now_us(), None, 1)
+        self._note(ask, ask.key, Said(UNKNOWN, approved=None), self._clock.now_us(), None, 1)
         with contextlib.suppress(LostError):
             await self._hang_up(ask, after_s)
 
@@ -244,7 +244,7 @@ class Doors:
                 amount=ask.amount,
                 approved=said.approved,
                 id=said.id,
-                payment=said.payment,
+                of=said.of,
                 card=said.card,
                 store=ask.store,
                 code=said.code,
@@ -261,7 +261,7 @@ class Doors:
         self.tally.refused(ask.verb, problem.code)
         if reply.status >= 500:
             self.tally.broke(ask.verb, f"{reply.status} {problem.code} {problem.detail}")
-        return Said(REFUSED, code=problem.code)
+        return Said(REFUSED, approved=None, code=problem.code)
 
     async def _persist(self, ask: Ask, key: str, body: bytes) -> Reply | None:
         """Repeat until there is a final answer or patience ends."""

@@ -36,12 +36,12 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     acknowledged_at: str | None = None
     amount: int = 0
     """Fen asked for."""
-    approved: int = 0
-    """Fen that moved, by the answer."""
+    approved: int | None = None
+    """Fen that moved, by the answer; None when there was none."""
     id: str | None = None
-    """What the platform calls it."""
-    payment: str | None = None
-    """The payment it belongs to."""
+    """What the platform calls it, where the answer says so."""
+    of: str | None = None
+    """The payment or top-up it comes after, such as a refund's."""
     card: str | None = None
     store: str | None = None
     code: str | None = None

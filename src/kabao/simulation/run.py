@@ -204,7 +204,7 @@ class Run:
             self._doors.tally.defect(
                 f"{card.id}: {card.available} fen are on it, {held.available} by the last answer"
             )
-        held.available = card.available
+        held.available, held.contested = card.available, False
         if card.balance == card.available:
             held.holds, held.sure = 0, True
 

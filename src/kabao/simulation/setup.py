@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -78,23 +79,23 @@ class Builder:
             )
             companies.append(made.id)
         shops = await self._all(
-            "stores", (self._shop(plan, companies) for plan in world.stores), len(world.stores)
+            "stores", [partial(self._shop, plan, companies) for plan in world.stores]
         )
         programmes = {kind: await self._programme(kind) for kind in Class}
         chain = Chain(world, self._company, programmes, shops, [])
         verbs = Verbs(self._doors, self._keys, chain)
         await self.open_shifts(chain)
         chain.wallets = await self._all(
-            "cards",
-            (self._wallet(verbs, person) for person in world.people),
-            len(world.people),
+            "cards", [partial(self._wallet, verbs, person) for person in world.people]
         )
         chance = Chance(world.seed).child("spare")
         at = [(chance.pick(shops), chance.whole(0, 9)) for _ in range(spare)]
         chain.spare = await self._all(
             "cards for your own scripts",
-            (self._card(verbs, Class.BEARER, None, SPARE_FEN, shop, till) for shop, till in at),
-            spare,
+            [
+                partial(self._card, verbs, Class.BEARER, None, SPARE_FEN, shop, till)
+                for shop, till in at
+            ],
         )
         return chain
 
@@ -241,20 +242,20 @@ class Builder:
             raise SetupError(f"POST /v1/{path} failed: {why}")
         return reply
 
-    async def _all(self, what: str, work: Iterable[Awaitable[T]], total: int) -> list[T]:
-        """Do all of it, some at a time, in order."""
+    async def _all(self, what: str, work: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """Do all of it, some at a time; what each gave, in order."""
         turns, done = asyncio.Semaphore(AT_ONCE), 0
 
-        async def one(task: Awaitable[T]) -> T:
+        async def one(do: Callable[[], Awaitable[T]]) -> T:
             nonlocal done
             async with turns:
-                made = await task
+                made = await do()
             done += 1
-            self._step(what, done, total)
+            self._step(what, done, len(work))
             return made
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(task)) for task in work]
+            tasks = [group.create_task(one(do)) for do in work]
         return [task.result() for task in tasks]
 
 

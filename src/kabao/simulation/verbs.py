@@ -83,7 +83,13 @@ class Worth(msgspec.Struct, frozen=True):
 def _payment(reply: Reply) -> Said:
     paid = reply.read(Paid)
     code = paid.decline_code
-    return Said(paid.status, paid.id, paid.id, paid.approved_amount, code=code)
+    return Said(paid.status, paid.id, None, paid.approved_amount, code=code)
+
+
+def _later(reply: Reply) -> Said:
+    """A capture or a void: the answer names the payment, not what was done to it."""
+    paid = reply.read(Paid)
+    return Said(paid.status, None, paid.id, None)
 
 
 def _refund(reply: Reply) -> Said:
@@ -100,6 +106,11 @@ def _reversal(reply: Reply) -> Said:
 def _topup(reply: Reply) -> Said:
     loaded = reply.read(Loaded)
     return Said(loaded.status, loaded.id, None, loaded.amount, card=loaded.card.id)
+
+
+def _topup_void(reply: Reply) -> Said:
+    loaded = reply.read(Loaded)
+    return Said(loaded.status, None, loaded.id, loaded.amount, card=loaded.card.id)
 
 
 def _done(reply: Reply) -> Said:
@@ -175,7 +186,7 @@ class Verbs:
     async def capture(self, payment: str, amount: int, shop: Shop, *, final: bool) -> Paid | None:
         """Take part or all of a hold."""
         body = {"amount": amount, "final": final}
-        paid = await self._after("capture", payment, body, shop, Paid, _payment, amount)
+        paid = await self._after("capture", payment, body, shop, Paid, _later, amount)
         if paid is not None:
             self.tally.moved(Flow.SPENT, shop.plan.index, amount)
         return paid
@@ -184,7 +195,7 @@ class Verbs:
         self, payment: str, captured: int, shop: Shop, label: str | None = None
     ) -> Paid | None:
         """Undo a payment whole, or set a hold free (`captured` 0)."""
-        paid = await self._after("void", payment, {}, shop, Paid, _payment, captured, label=label)
+        paid = await self._after("void", payment, {}, shop, Paid, _later, captured, label=label)
         if paid is not None:
             self.tally.moved(Flow.VOIDED, shop.plan.index, captured)
         return paid
@@ -300,7 +311,7 @@ class Verbs:
                 path=f"/v1/topups/{loaded.id}/void",
                 token=self.keys.merchant,
                 body={"supervisor": shop.supervisor},
-                says=_topup,
+                says=_topup_void,
                 amount=loaded.amount,
                 store=shop.id,
                 label=label,
