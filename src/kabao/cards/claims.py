@@ -16,7 +16,8 @@ from msgspec import Meta
 
 from kabao.base.errors import Kind, code
 from kabao.base.web.fields import ShortText
-from kabao.cards.model import CardClass, Source
+from kabao.cards.model import Barcode, CardClass, CardNumber, CardRef, Source, Track
+from kabao.cards.numbers import read_barcode, read_track
 from kabao.cards.states import Verb
 
 NOT_THE_HOLDER = code(
@@ -145,3 +146,23 @@ class Believed(msgspec.Struct, frozen=True):
 
 STAFF = Believed(Basis.STAFF)
 SYSTEM = Believed(Basis.SYSTEM)
+
+
+def unsecret(source: Source) -> CardRef:
+    """What a source says without its secrets: which kind, and which number.
+
+    An Idempotency-Key is bound to this and not to the PIN: otherwise "another
+    body" would tell a wrong PIN from the right one, uncounted (ATK-3).
+    """
+    match source:
+        case CardNumber():
+            shown = f"number:{source.number}"
+        case Track():
+            claim = read_track(source.track2)
+            shown = f"track:{claim.number if claim else ''}"
+        case Barcode():
+            claim = read_barcode(source.data)
+            shown = f"barcode:{claim.number if claim else ''}"
+        case CardRef():
+            shown = source.id
+    return CardRef(shown)

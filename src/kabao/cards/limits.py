@@ -70,8 +70,13 @@ class Judged(msgspec.Struct, frozen=True):
     set: dict[str, int]
 
 
-def judge_secret(root: Root, proof: Proof, rules: Rules, moment: Moment) -> Judged:
+def judge_secret(
+    root: Root, proof: Proof, rules: Rules, moment: Moment, *, pin_proved: bool
+) -> Judged:
     """Count a secret under the root's lock (R-01, ATK-3).
+
+    Only a right PIN forgives wrong ones: whoever has a picture of the barcode
+    could otherwise guess for ever.
 
     While the card is locked nothing counts and even the right secret is
     refused, so that a guesser cannot tell when he was right.
@@ -79,7 +84,7 @@ def judge_secret(root: Root, proof: Proof, rules: Rules, moment: Moment) -> Judg
     if moment.us < root.pin_locked_until_us:
         return Judged(accepted=False, set={})
     if proof is Proof.RIGHT:
-        return Judged(accepted=True, set={"pin_tries": 0} if root.pin_tries else {})
+        return Judged(accepted=True, set={"pin_tries": 0} if root.pin_tries and pin_proved else {})
     if proof is not Proof.WRONG:
         return Judged(accepted=False, set={})
     tries = root.pin_tries + 1

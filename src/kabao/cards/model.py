@@ -268,6 +268,8 @@ class Resolved(msgspec.Struct, frozen=True):
     state_of_carrier: CardState
     carrier: Carrier
     proof: Proof
+    pin_proved: bool = False
+    """Whether a PIN came, and was right: only that forgives wrong ones."""
 
 
 # --- issuing --------------------------------------------------------------------

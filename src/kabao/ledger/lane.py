@@ -35,6 +35,10 @@ _UNFINISHED = frozenset({TransactionStatus.INTRANS, TransactionStatus.INERROR})
 """States of a connection whose transaction has certainly not been committed."""
 
 
+CAREFUL_S = 1.0
+"""After a repetition more are likely: so long keys are read before deciding."""
+
+
 class LaneLimits(msgspec.Struct, frozen=True):
     """Bounds of a lane. Times in seconds of real time."""
 
@@ -70,6 +74,7 @@ class Lane:
         self._pipe: Pipe | None = None
         self._chain: Chain | None = None
         self._read_keys = False
+        self._careful_until = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -126,7 +131,7 @@ class Lane:
     async def _post(self, batch: Sequence[Item]) -> None:
         """Bring a batch to an end: every item gets its outcome."""
         retries = 0
-        self._read_keys = False
+        self._read_keys = asyncio.get_running_loop().time() < self._careful_until
         while batch := self._give_up_late(batch):
             try:
                 await self._attempt(batch)
@@ -136,6 +141,7 @@ class Lane:
                 # One of the keys was there already, or the server asks to try again:
                 # decided once more, the batch sees what is there now.
                 self._read_keys = True
+                self._careful_until = asyncio.get_running_loop().time() + CAREFUL_S
                 retries += 1
                 if retries > self._limits.retries_max:
                     return await self._halve(batch)

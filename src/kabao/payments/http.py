@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get, post
 from msgspec import Meta
+from msgspec.structs import replace
 
 from kabao.base.clock import rfc3339
 from kabao.base.db import Database
-from kabao.base.errors import INVALID, NOT_FOUND
+from kabao.base.errors import INVALID, NOT_FOUND, KabaoError
 from kabao.base.ids import Ids, from_edge, to_edge
 from kabao.base.web.answers import Answer, answer
 from kabao.base.web.binding import KEYED
@@ -31,6 +32,7 @@ from kabao.base.web.fields import (
 from kabao.base.web.hot import HotCall, HotRoute
 from kabao.base.web.pages import Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
+from kabao.cards.claims import unsecret
 from kabao.cards.model import Source
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
@@ -252,18 +254,20 @@ class Door:
 
     def _pay(self, call: HotCall[PayBody]) -> asyncio.Future[Any]:
         body = call.data
+        place, refused = self._place(call.principal, body)
         request = pay.Request(
             id=self._ids.new(),
             company=call.principal.company,
             key="pay/" + call.key,
-            mac=self._mac(_canonical(body)),
+            mac=self._mac(_canonical(replace(body, source=unsecret(body.source)))),
             amount_fen=body.amount,
             currency=body.currency,
-            place=self._place(call.principal, body),
+            place=place,
             reference=body.reference,
             metadata=_canonical(body.metadata).decode() if body.metadata else "{}",
             capture=body.capture,
             accept_partial=body.accept_partial,
+            refused=refused,
         )
         return self._payments.pay(request, body.source, covers(call.principal))
 
@@ -272,7 +276,8 @@ class Door:
             call.principal.company, call.data.source, covers(call.principal)
         )
 
-    def _place(self, principal: Principal, body: PayBody) -> Place:
+    def _place(self, principal: Principal, body: PayBody) -> tuple[Place, KabaoError | None]:
+        """Where it happens, and why this till may not."""
         store_id = from_edge("sto", body.store, field="store")
         store = self._org.store(store_id)
         if (
@@ -281,17 +286,13 @@ class Door:
             or not principal.may_see_company(store.company)
         ):
             raise UNKNOWN_STORE.error(field="store")
-        till = self._merchants.till(
-            store_id,
-            from_edge("ter", body.terminal, field="terminal") if body.terminal else None,
-            from_edge("csh", body.cashier, field="cashier") if body.cashier else None,
-        )
-        return Place(
-            store_id,
-            till.terminal.id if till.terminal else None,
-            till.cashier.id if till.cashier else None,
-            till.shift.id if till.shift else None,
-        )
+        terminal = from_edge("ter", body.terminal, field="terminal") if body.terminal else None
+        cashier = from_edge("csh", body.cashier, field="cashier") if body.cashier else None
+        try:
+            till = self._merchants.till(store_id, terminal, cashier)
+        except KabaoError as refused:
+            return Place(store_id, terminal, cashier), refused
+        return Place(store_id, terminal, cashier, till.shift.id if till.shift else None), None
 
 
 def covers(principal: Principal) -> Callable[[str], bool]:

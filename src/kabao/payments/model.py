@@ -20,9 +20,7 @@ WRONG_STATE = code("payment_state_forbids", Kind.CONFLICT, "The payment's state 
 HOLD_EXPIRED = code("hold_expired", Kind.REFUSED, "The hold's time is over.")
 VOID_WINDOW = code("void_window_over", Kind.REFUSED, "Too late to void; refund instead.")
 REFUND_WINDOW = code("refund_window_over", Kind.REFUSED, "Too late to refund to the card.")
-REVERSAL_WINDOW = code(
-    "reversal_window_over", Kind.REFUSED, "Too late to reverse; refund instead."
-)
+REVERSAL_WINDOW = code("reversal_window_over", Kind.REFUSED, "Too late to reverse; refund instead.")
 HAS_REFUNDS = code(
     "later_activity", Kind.CONFLICT, "The payment has refunds; it can no longer be undone whole."
 )

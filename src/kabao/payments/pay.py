@@ -81,6 +81,10 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     metadata: str = "{}"
     capture: bool = True
     accept_partial: bool = False
+    refused: Any = None
+    """A KabaoError about the till. It is told after the key was looked at: a till
+    that has been blocked since still gets the first answer again.
+    """
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -103,8 +107,8 @@ class Pay(CommandBase, frozen=True, kw_only=True):
 
     @property
     def always_kept(self) -> bool:
-        """A payment is always an answer, declined or not."""
-        return True
+        """A payment is always an answer, declined or not, unless the till is refused."""
+        return self.request.refused is None
 
     def recall(self, result: bytes) -> Payment:
         """The first answer again: what was kept, over the repeated request."""
@@ -113,6 +117,8 @@ class Pay(CommandBase, frozen=True, kw_only=True):
     def decide(self, root: Root | None, moment: Moment, loaded: Any) -> Decision:
         """Decide under the lock."""
         del loaded
+        if self.request.refused is not None:
+            raise self.request.refused
         card, terms = self.card, self.terms
         if root is None or card is None or terms is None:
             return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
@@ -131,7 +137,7 @@ class Pay(CommandBase, frozen=True, kw_only=True):
         if card.proof == Proof.NONE:
             # A track alone is half the secret: neither state nor balance is told for it.
             return self._declined(No(Decline.PIN_REQUIRED, "P-07"), None, moment)
-        forgiven = {"pin_tries": 0} if root.pin_tries and card.proof == Proof.RIGHT else {}
+        forgiven = {"pin_tries": 0} if root.pin_tries and card.pin_proved else {}
         refused = self._refusal(root, terms, moment)
         if refused is not None:
             return self._declined(refused, root, moment, forgiven)
@@ -362,6 +368,6 @@ class Inquire(CommandBase, frozen=True, kw_only=True):
                 expires_on=root.valid_until.isoformat() if root.valid_until else None,
                 currency=root.currency,
             ),
-            set={"pin_tries": 0} if root.pin_tries and card.proof == Proof.RIGHT else None,
+            set={"pin_tries": 0} if root.pin_tries and card.pin_proved else None,
             remember=False,
         )

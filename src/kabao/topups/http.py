@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, get, post
 from msgspec import Meta
+from msgspec.structs import replace
 
 from kabao.base.clock import rfc3339
 from kabao.base.db import Database
@@ -24,6 +25,7 @@ from kabao.base.web.fields import (
 )
 from kabao.base.web.pages import Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
+from kabao.cards.claims import unsecret
 from kabao.cards.model import CardRef, Source
 from kabao.customers.ops import Customers
 from kabao.merchants.ops import Merchants
@@ -115,6 +117,7 @@ async def create(
     if (data.card is None) == (data.source is None):
         raise INVALID.error("Name the card by its id or by its source.", field="source")
     key = idempotency_key(request.headers.get(KEY_HEADER))
+    said = replace(data, source=unsecret(data.source)) if data.source else data
     store = _store(org, principal, data.store)
     till = merchants.till(
         store.id,
@@ -124,7 +127,7 @@ async def create(
     new = NewTopUp(
         principal.company,
         f"topup/{key}",
-        vault.mac("idempotency", _canonical(data)),
+        vault.mac("idempotency", _canonical(said)),
         data.source or CardRef(data.card or ""),
         data.amount,
         data.currency,

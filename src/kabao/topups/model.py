@@ -12,6 +12,7 @@ from kabao.cards.limits import OVER_BALANCE_LIMIT, SECRET_NOT_ACCEPTED, judge_se
 from kabao.cards.model import CardClass, Proof, Resolved
 from kabao.ledger.lots import Derived
 from kabao.ledger.model import (
+    STALE_ROOT,
     Account,
     CommandBase,
     Decision,
@@ -93,6 +94,8 @@ class Known(msgspec.Struct, frozen=True):
 
     topup: TopUp
     derived: Derived
+    seq: int
+    """The root's last transfer that the derivation has seen."""
 
 
 def check_amount(rules: Rules, amount_fen: int, *, by_unit: bool) -> None:
@@ -144,7 +147,9 @@ class Load(CommandBase, frozen=True, kw_only=True):
             raise SECRET_NOT_ACCEPTED.error()
         counters: dict[str, int] = {}
         if self.source.proof != Proof.SCOPE:
-            judged = judge_secret(root, self.source.proof, self.rules, moment)
+            judged = judge_secret(
+                root, self.source.proof, self.rules, moment, pin_proved=self.source.pin_proved
+            )
             counters = judged.set
             if not judged.accepted:
                 return Decision(
@@ -221,6 +226,8 @@ class Void(CommandBase, frozen=True, kw_only=True):
         needs = names.TOPUP_VOID_NEEDS_SUPERVISOR
         if self.rules.flag(needs) and (self.supervisor is None or self.supervisor == topup.cashier):
             raise NEEDS_SUPERVISOR.error(rule=self.rules.row(needs), field="supervisor")
+        if loaded.seq != root.seq:
+            raise STALE_ROOT.error()  # something of the same batch has just moved this card's value
         left = next((one.principal_fen for one in loaded.derived.left if one.lot.op == topup.id), 0)
         if left < topup.amount_fen or root.principal_fen < topup.amount_fen:
             raise SPENT.error(rule=self.rules.row(names.TOPUP_VOID_UNSPENT_ONLY))

@@ -227,10 +227,13 @@ class TopUps:
     async def _load_known(self, conn: Conn, wanted: Sequence[Any]) -> dict[Any, Known]:
         """Top-ups and the derivation of their cards' lots, under the lock."""
         topups = await sql.load(conn, [ident for ident, _, _ in wanted])
-        return {
-            (ident, root, order): Known(topups[ident], await self._ledger.lots(conn, root, order))
-            for ident, root, order in dict.fromkeys(wanted)
-        }
+        known = {}
+        for ident, root, order in dict.fromkeys(wanted):
+            derived = await self._ledger.lots(conn, root, order)
+            now = await self._ledger.root(conn, root)
+            assert now is not None, "a top-up without a root"
+            known[ident, root, order] = Known(topups[ident], derived, now.seq)
+        return known
 
     async def get(self, conn: Conn, ident: str) -> TopUp:
         """A top-up. Raises `not_found`."""

@@ -15,7 +15,7 @@ from kabao.access.ops.tokens import TokenKind, kind_of, token_hash
 from kabao.access.sql import keys as sql
 from kabao.base.clock import US_PER_S, Clock, from_us, to_us
 from kabao.base.db import Database
-from kabao.base.errors import KabaoError
+from kabao.base.errors import UNAVAILABLE, KabaoError
 from kabao.base.web.principal import Principal
 
 REFRESH_S = 0.4
@@ -68,7 +68,7 @@ class Ring:
         self._db, self._clock, self._limits, self._monotonic = db, clock, limits, monotonic
         self._entries: dict[bytes, _Entry] = {}
         self._revision = -1
-        self._seen_at = self._flushed_at = float("-inf")
+        self._seen_at = self._flushed_at = self._failed_at = float("-inf")
         self._refreshing = asyncio.Lock()
 
     def cached(self, token: str) -> Principal | None:
@@ -118,19 +118,28 @@ class Ring:
         async with self._refreshing:
             if self._seen_at >= asked:  # somebody looked while we waited
                 return False
-            # Taken before the look, or a slow answer would count as a fresh one.
-            looked = self._monotonic()
-            async with self._db.read() as conn:
-                revision = await sql.current_revision(conn)
-            entries, moved = self._entries, revision != self._revision
-            if moved:
-                self._entries = {}
-            self._revision, self._seen_at = revision, looked
-            if moved or looked - self._flushed_at >= FLUSH_S:
-                self._flushed_at = looked
-                with contextlib.suppress(KabaoError):  # a courtesy: it comes again
-                    await self._flush(list(entries.values()))
-            return moved
+            if self._failed_at >= asked:  # or tried: a queue must not try one by one
+                raise UNAVAILABLE.error()
+            try:
+                return await self._look()
+            except KabaoError:
+                self._failed_at = self._monotonic()
+                raise
+
+    async def _look(self) -> bool:
+        # Taken before the look, or a slow answer would count as a fresh one.
+        looked = self._monotonic()
+        async with self._db.read() as conn:
+            revision = await sql.current_revision(conn)
+        entries, moved = self._entries, revision != self._revision
+        if moved:
+            self._entries = {}
+        self._revision, self._seen_at = revision, looked
+        if moved or looked - self._flushed_at >= FLUSH_S:
+            self._flushed_at = looked
+            with contextlib.suppress(KabaoError):  # a courtesy: it comes again
+                await self._flush(list(entries.values()))
+        return moved
 
     async def catch_up(self) -> None:
         """Refresh after an own commit. The change stands even if this fails."""

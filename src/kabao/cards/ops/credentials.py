@@ -95,7 +95,8 @@ class Credentials(Programmes):
                 proof = _pin_proof(pin_right=pin_right, pin_set=row[10] is not None)
             elif isinstance(source, Track) and programme.terms.pin.on_swipe:
                 proof = Proof.NONE
-        return _resolved(row, programme, proof)
+        proved = proof is Proof.RIGHT and pin is not None
+        return _resolved(row, programme, proof, pin_proved=proved)
 
     # --- reading cards ------------------------------------------------------------------
 
@@ -159,7 +160,9 @@ def _pin_proof(*, pin_right: bool, pin_set: bool) -> Proof:
     return Proof.RIGHT if pin_right else Proof.WRONG
 
 
-def _resolved(row: sql.Found, programme: Programme, proof: Proof) -> Resolved:
+def _resolved(
+    row: sql.Found, programme: Programme, proof: Proof, *, pin_proved: bool = False
+) -> Resolved:
     return Resolved(
         card=row[1],
         root=row[2],
@@ -170,4 +173,5 @@ def _resolved(row: sql.Found, programme: Programme, proof: Proof) -> Resolved:
         state_of_carrier=_STATES[row[6]],
         carrier=_CARRIERS[row[5]],
         proof=proof,
+        pin_proved=pin_proved,
     )

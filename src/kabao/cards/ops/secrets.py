@@ -117,8 +117,10 @@ class Secrets(Changes):
             raise CLAIM_TOO_WEAK.error("An id shows nothing.", rule=CLAIM_RULE, field="claim")
         (found,) = await self._cards.resolve(conn, [claim.source])
         if found is None or found.card != card.id:
-            raise SECRET_NOT_ACCEPTED.error(field="claim")
-        await self._judge(card, found.secret_version, found.proof, rules, "claim")
+            raise SECRET_NOT_ACCEPTED.error(rule=rules.row(PIN_TRIES_COUNT), field="claim")
+        await self._judge(
+            card, found.secret_version, found.proof, rules, "claim", pin_proved=found.pin_proved
+        )
         return Believed(Basis.POSSESSION, secret_version=found.secret_version)
 
     async def _prove_pin(self, conn: Conn, card: Card, rules: Rules, pin: str) -> Believed:
@@ -131,18 +133,25 @@ class Secrets(Changes):
             if kept.pin_salt is not None and kept.pin_mac is not None:
                 right = self._vault.pin_matches(pin, kept.pin_salt, kept.pin_mac)
                 proof = Proof.RIGHT if right else Proof.WRONG
-        await self._judge(card, version, proof, rules, "pin")
+        await self._judge(card, version, proof, rules, "pin", pin_proved=True)
         return Believed(Basis.POSSESSION, secret_version=version)
 
     async def _judge(
-        self, card: Card, version: int, proof: Proof, rules: Rules, field: str
+        self,
+        card: Card,
+        version: int,
+        proof: Proof,
+        rules: Rules,
+        field: str,
+        *,
+        pin_proved: bool,
     ) -> None:
         """Count a secret in a transaction of its own, under the root's lock."""
 
         def run(root: Root | None, moment: Moment) -> Decision:
             if root is None or root.card != card.id or root.secret_version != version:
                 return Decision(result=Verdict(accepted=False), remember=False)
-            judged = judge_secret(root, proof, rules, moment)
+            judged = judge_secret(root, proof, rules, moment, pin_proved=pin_proved)
             return Decision(
                 result=Verdict(accepted=judged.accepted), set=judged.set or None, remember=False
             )
