@@ -253,7 +253,10 @@ def render(report: DayReport) -> RenderableType:
         section("Declined payments", _decline_table(report)),
         section("Played by dishonest people, and labelled in the journal", _dishonest(report)),
         section("What all cards are worth (yuan)", roll_table(report.roll)),
-        section("The audit, recomputed from the tables alone", audit_table(report.audit)),
+        section(
+            "The audit, recomputed from the tables alone (amounts in yuan)",
+            audit_table(report.audit),
+        ),
         section("Speed", _speed_text(report.speed)),
     )
 

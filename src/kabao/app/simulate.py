@@ -248,7 +248,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     if outcome.faults is not None:
         done = ", ".join(f"{name.replace('_', ' ')}: {n}" for name, n in outcome.faults.items())
         console.print(reports.section("Faults", Text(done)))
-    console.print(reports.section("Audit", reports.audit_table(outcome.audit)))
+    console.print(reports.section("Audit (amounts in yuan)", reports.audit_table(outcome.audit)))
     for line in outcome.disagreements:
         console.print(Text(f"  DISAGREEMENT  {line}", style="bold red"))
     console.print(

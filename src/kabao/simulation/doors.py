@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from kabao.base.clock import Clock
+from kabao.base.errors import Kind, code
 from kabao.simulation.client import Answer, Client, LostError
 from kabao.simulation.journal import REFUSED, UNKNOWN, Entry, Journal, at
 from kabao.simulation.tally import Tally
@@ -25,6 +26,10 @@ PATIENCE_S = 60.0
 
 AGAIN = frozenset({429, 503, 504})
 """Statuses after which the same key is sent again."""
+
+FAILED = code(
+    "simulation_failed", Kind.UNAVAILABLE, "The platform refuses what a simulation needs."
+)
 
 KEY_IN_FLIGHT = "idempotency_key_in_flight"
 
@@ -190,21 +195,23 @@ class Doors:
         return reply
 
     async def see(self, path: str, token: str, kind: type[T]) -> T:
-        """Read something. Raises `LostError` when it cannot be had for a long time."""
+        """Read something. Raises `simulation_failed` when it cannot be had for a long time."""
         until = time.perf_counter() + self._patience_s
         attempt = 0
         while True:
-            try:
+            why = "no answer"
+            with contextlib.suppress(LostError):
                 answer = await self._client.send("GET", path, token=token)
+                if answer.status == 200:
+                    return msgspec.json.decode(answer.body, type=kind)
+                why = f"{answer.status} {answer.body[:300].decode(errors='replace')}"
                 if answer.status not in AGAIN:
                     break
-            except LostError:
-                if time.perf_counter() > until:
-                    raise
+            if time.perf_counter() > until:
+                break
             await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
             attempt += 1
-        assert answer.status == 200, f"GET {path}: {answer.status} {answer.body[:300]!r}"
-        return msgspec.json.decode(answer.body, type=kind)
+        raise FAILED.error(f"GET {path} cannot be had: {why}")
 
     async def send_and_hang_up(self, ask: Ask, after_s: float) -> None:
         """Send, and go away without the answer; the caller settles what follows."""

@@ -43,22 +43,34 @@ class Player(CrimeActs):
         """Play a whole day. Raises what an act raised, which is a defect of ours."""
         self.day_start_us = day_start_us
         under_way: set[asyncio.Task[None]] = set()
+        failed: list[BaseException] = []
         done = 0
 
         def ended(task: asyncio.Task[None]) -> None:
             nonlocal done
             under_way.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                failed.append(error)
             done += 1
             progress(done)
 
-        async with asyncio.TaskGroup() as group:
+        try:
             for intent in plan:
                 await self.until(day_start_us + int(intent.at_s * US_PER_S))
                 if len(under_way) > UNDER_WAY_MAX:
                     await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                task = group.create_task(self._act(intent))
+                if failed:
+                    break
+                task = asyncio.ensure_future(self._act(intent))
                 under_way.add(task)
                 task.add_done_callback(ended)
+            while under_way and not failed:
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in under_way:
+                task.cancel()
+        if failed:
+            raise failed[0]
 
     async def _act(self, intent: AnyIntent) -> None:  # noqa: C901, PLR0912 -- one line each
         match intent:

@@ -11,7 +11,7 @@ import msgspec
 
 from kabao.simulation.chain import Chain, Held, Keys, Shop, Till, Wallet
 from kabao.simulation.chance import Chance
-from kabao.simulation.doors import Ask, Doors, Reply, Said
+from kabao.simulation.doors import FAILED, Ask, Doors, Reply, Said
 from kabao.simulation.verbs import Verbs
 from kabao.simulation.world import Class, Person, StorePlan, World
 
@@ -27,6 +27,9 @@ SPARE_FEN = 50_000
 
 GIFT_FEN = 10_000
 """What is on a gift card."""
+
+NEWS_S = 1.0
+"""How long a server process may take to hear of what another one has set up."""
 
 
 class Ident(msgspec.Struct, frozen=True):
@@ -107,6 +110,7 @@ class Builder:
                     "shifts", {"cashier": till.cashier, "terminal": till.terminal}, Ident
                 )
                 till.shift = made.id
+        await asyncio.sleep(NEWS_S)
 
     async def close_shifts(self, chain: Chain) -> None:
         """Every cashier goes home."""
@@ -238,8 +242,8 @@ class Builder:
         )
         reply = await self._doors.do(ask)
         if reply is None or not reply.ok:
-            why = reply.problem if reply is not None else "no answer"
-            raise SetupError(f"POST /v1/{path} failed: {why}")
+            why = f"{reply.problem.code}, {reply.problem.detail}" if reply else "no answer"
+            raise FAILED.error(f"POST /v1/{path} was not done: {why}")
         return reply
 
     async def _all(self, what: str, work: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
@@ -254,10 +258,9 @@ class Builder:
             self._step(what, done, len(work))
             return made
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(do)) for do in work]
-        return [task.result() for task in tasks]
-
-
-class SetupError(Exception):
-    """The world cannot be built: the platform refuses what it must accept."""
+        tasks = [asyncio.ensure_future(one(do)) for do in work]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
