@@ -2,51 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
+import msgspec
+
+from kabao.base.db import Conn
 from kabao.base.ids import SequentialIds
 from kabao.cards.model import CardClass, Carrier, Proof, Resolved
 from kabao.cards.states import CardState
+from kabao.ledger import sql as ledger_sql
+from kabao.ledger.lots import derive
 from kabao.ledger.model import Dimensions, Root
 from kabao.payments import sql
 from kabao.payments.after import Capture, Expire, GiveBack, Reverse, Void
 from kabao.payments.model import Limits, Payment, Place
+from kabao.payments.ops import limits_of
 from kabao.payments.pay import Pay, Request, Terms, command
 from kabao.payments.rules import No, dimensions
 from kabao.policy import reading
-from kabao.policy.choices import RefundOrder, RiskAction, SpendOrder, VoidWindow
+from kabao.policy.choices import RefundOrder, SpendOrder
 from kabao.policy.model import Rules
+from kabao.policy.names import CARD_LOT_ORDER
 from kabao.topups import model as topups
 from kabao.topups import sql as topups_sql
 
 MINUTE_US = 60_000_000
 
-LIMITS = Limits(
+
+@cache
+def rules(on: date) -> Rules:
+    """What the national pack says."""
+    return reading.load(()).resolve("national", on, {})
+
+
+class _Registered:
+    """All that limits need to know of a programme."""
+
+    card_class = CardClass.REGISTERED
+
+
+LIMITS = msgspec.structs.replace(
+    limits_of(rules(date(2026, 11, 22)), cast("Any", _Registered)),
     single_fen=500_000,
     day_count=1_000,
     day_sum_fen=5_000_000,
     burst_from_count=1_000,
-    burst_window_us=5 * MINUTE_US,
-    burst_action=RiskAction.WATCH,
     sudden_from_fen=10_000_000,
-    sudden_action=RiskAction.WATCH,
-    pin_tries=3,
-    pin_lock_us=30 * MINUTE_US,
     hold_us=30 * MINUTE_US,
     spend_order=SpendOrder.PRINCIPAL_FIRST,
     partial=True,
-    void_window=VoidWindow.SAME_BUSINESS_DAY,
     refund_window_days=10_000,
     refund_order=RefundOrder.REVERSE_OF_SPEND,
-    balance_limit_fen=500_000,
-    rows={name: "test" for name in Limits.__struct_fields__},
 )
+"""Policy's, with what would be in the way of most tests made wide."""
 
 
-def rules(on: date) -> Rules:
-    """What the national pack says."""
-    return reading.load(()).resolve("national", on, {})
+async def known_topups(conn: Conn, wanted: Sequence[Any]) -> dict[Any, topups.Known]:
+    """Top-ups and the lots of their cards, as `TopUps` loads them."""
+    found = await topups_sql.load(conn, [ident for ident, _, _ in wanted])
+    known = {}
+    for ident, root, order in dict.fromkeys(wanted):
+        history = await ledger_sql.transfers_ascending(conn, root, 0, 10_000)
+        derived = derive(await ledger_sql.lots(conn, root), history, order)
+        known[ident, root, order] = topups.Known(found[ident], derived, history[-1].seq)
+    return known
 
 
 class Till:
@@ -126,7 +148,7 @@ class Till:
         return GiveBack(**about, amount_fen=fen, limits=self.limits)
 
     def reverse(self, payment: Payment, key: str | None = None) -> Reverse:
-        return Reverse(**self._about(payment, "reverse", key))
+        return Reverse(**self._about(payment, "reverse", key), limits=self.limits)
 
     def expire(self, payment: Payment) -> Expire:
         return Expire(**(self._about(payment, "expire", payment.id) | {"mac": b""}))
@@ -145,7 +167,7 @@ class Till:
             store=self.store,
             terminal=None,
             cashier=None,
-            shift=None,
+            shift=self.store,
             channel="cash",
             reference=None,
             amount_fen=fen,
@@ -170,4 +192,22 @@ class Till:
             payer=None,
             refused=None,
             insert=topups_sql.insert_topups,
+        )
+
+    def unload(self, topup: topups.TopUp, on: date) -> topups.Void:
+        """The void of a top-up, confirmed by a supervisor."""
+        ident = self.ids.new()
+        return topups.Void(
+            company=self.company,
+            operation=ident,
+            key=f"topup-void/{ident}",
+            root=topup.root,
+            dims=Dimensions(selling_store=self.store, channel="cash"),
+            loader=known_topups,
+            wanted=(topup.id, topup.root, rules(on).text(CARD_LOT_ORDER)),
+            topup=topup.id,
+            shift=topup.shift,
+            supervisor=self.company,
+            rules=rules(on),
+            update=topups_sql.update_topups,
         )

@@ -43,7 +43,7 @@ _MOVED = """
         select t.*, t.amount_fen as fen, least(t.debit, t.credit) %% 2 = 1 as paid, p.store
         from ledger.transfer t left join payments.payment p
           on p.id = coalesce(case when t.purpose not in (10, 11) then t.related end, t.op)
-        where t.purpose between 10 and 16) each
+        where t.purpose between 10 and 16 and t.debit <> 15) each
       group by 1)
 """
 
@@ -119,7 +119,7 @@ UNDOING = Check(
     "Refunds, voids and reversals together never exceed what they undo, account by account.",
     """
     select count(distinct related) as originals,
-      coalesce(sum(amount_fen) filter (where purpose = 15 and credit < 10), 0)::bigint
+      coalesce(sum(amount_fen) filter (where purpose = 15 and debit = 11), 0)::bigint
         as refunded_fen,
       coalesce(sum(amount_fen) filter (where purpose = 14), 0)::bigint as voided_fen,
       coalesce(sum(amount_fen) filter (where purpose = 16), 0)::bigint as reversed_fen,
@@ -131,7 +131,8 @@ UNDOING = Check(
       select related as original, house, greatest(debit, credit) as account,
         least(debit, credit) as own, debit >= 10 as inwards, sum(amount_fen) as fen
       from ledger.transfer
-      where purpose in (2, 4, 14, 15, 16) and 15 not in (debit, credit)
+      where 15 not in (debit, credit)
+        and (purpose in (2, 14, 15, 16) or (purpose = 4 and related is not null))
       group by 1, 2, 3, 4, 5),
     done as (
       select case when purpose = 12 then related else op end as original, house,
@@ -163,7 +164,7 @@ REFUNDS = Check(
         coalesce(sum(t.amount_fen) filter (where purpose = 15 and credit = 15), 0) as suspended,
         coalesce(sum(t.amount_fen) filter (where purpose in (13, 16)), 0) as reversed
       from ledger.transfer t left join payments.reversal v on v.id = t.op
-      where t.purpose in (15, 16) or (t.purpose = 13 and v.id is not null)
+      where t.debit <> 15 and (t.purpose in (15, 16) or (t.purpose = 13 and v.id is not null))
       group by t.op, t.related),
     refunds as (
       select coalesce(r.id, m.op) as op, coalesce(r.payment, m.related) as payment, case
