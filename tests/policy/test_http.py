@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ async def w(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def refreshed(w: World) -> None:
-    """What every process does each second."""
+    """What every process does each second; what is remembered of it grows old."""
+    w.clock.advance(timedelta(seconds=2))
     async with w.kabao.db.read() as conn:
         await w.kabao.policy.refresh(conn)
 
@@ -96,7 +98,8 @@ async def test_one_person_stops_at_once_and_two_release(w: World) -> None:
     assert decided["state"] == "executed"
     assert decided["result"] == {"version": 2}
     await refreshed(w)
-    assert (await w.pay(card, 100))["status"] == "captured"
+    paid = await w.pay(card, 100)
+    assert (paid["status"], paid["decline_code"]) == ("captured", None)
     assert (await made(w.auditor.get("/v1/switches")))["data"] == []
 
 
