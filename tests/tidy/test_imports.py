@@ -19,7 +19,8 @@ SHOWN_BESIDES = {
     "kabao.policy.names": "the names of rules: constants, used like a model",
     "kabao.policy.choices": "the closed choices a rule's value is one of",
     "kabao.policy.wording": "rules in words, for whoever shows them to people",
-    "kabao.cards.limits": "pure rules that whoever credits a card must share (CR-12, R-01)",
+    "kabao.cards.claims": "pure: who asks, and what a source says without its secrets (ATK-3)",
+    "kabao.cards.limits": "pure: what whoever credits a card must share (CR-12, R-01)",
     "kabao.ledger.lots": "the types of a derivation, which `Ledger.lots` answers with",
 }
 """Modules outside the door that others may import, and why."""
@@ -28,7 +29,6 @@ WIRED = ("http", "jobs", "approvals", "tables")
 """What `app` alone takes from slices besides: their doors to the outside."""
 
 APP_SEES = {
-    "kabao.cards.claims": "who asks, for the cards a benchmark seeds",
     "kabao.payments.pay": "the command itself, which a benchmark posts without HTTP",
     "kabao.payments.adjust": "adjustments, wired like the verbs of `ops`",
 }
