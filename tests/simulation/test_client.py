@@ -185,6 +185,8 @@ async def test_a_server_error_is_a_defect(toy: tuple[Toy, Client], doors: Doors)
     reply = await doors.do(pay())
     assert reply is not None
     assert doors.tally.run.failed == 1
+    (entry,) = entries(doors)
+    assert (entry.status, entry.code) == ("unknown", "internal")
 
 
 class Once(Peace):

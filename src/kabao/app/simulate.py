@@ -262,16 +262,17 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
 
 def _days_table(days: list[DayLine]) -> RenderableType:
     table = grid(
-        ("day", "l"),
-        ("requests", "r"),
-        ("a second", "r"),
-        ("payments", "r"),
-        ("declined", "r"),
-        ("retried", "r"),
-        ("spent", "r"),
-        ("on all cards", "r"),
-        ("transfers", "r"),
-        ("MB a server", "r"),
+        ("\nday", "l"),
+        ("\nrequests", "r"),
+        ("a\nsecond", "r"),
+        ("pay-\nments", "r"),
+        ("de-\nclined", "r"),
+        ("re-\ntried", "r"),
+        ("\nspent", "r"),
+        ("on all\ncards", "r"),
+        ("trans-\nfers", "r"),
+        ("MB a\nserver", "r"),
+        gap=1,
     )
     for line in days:
         table.add_row(

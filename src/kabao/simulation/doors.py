@@ -265,9 +265,10 @@ class Doors:
         if reply.ok:
             return ask.says(reply)
         problem = reply.problem
-        self.tally.refused(ask.verb, problem.code)
         if reply.status >= 500:
             self.tally.broke(ask.verb, f"{reply.status} {problem.code} {problem.detail}")
+            return Said(UNKNOWN, approved=None, code=problem.code)
+        self.tally.refused(ask.verb, problem.code)
         return Said(REFUSED, approved=None, code=problem.code)
 
     async def _persist(self, ask: Ask, key: str, body: bytes) -> Reply | None:

@@ -163,7 +163,7 @@ class Verbs:
     async def pay(self, ask: Ask, shop: Shop, means: Means) -> Paid | None:
         """Pay or hold. An outcome that stays unknown is reversed, as a till must."""
         reply = await self.doors.do(ask)
-        if reply is None:
+        if reply is None or reply.status >= 500:
             await self.reverse(ask.key, shop, label=ask.label)
             return None
         if not reply.ok:
