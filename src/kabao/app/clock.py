@@ -17,9 +17,7 @@ async def choose_clock(conn: Conn, *, simulated: bool) -> Clock:
     Plain `serve` refuses a database with that row: money must not be dated by
     a clock that somebody can turn. Raises `clock_simulated`.
     """
-    row = await (
-        await conn.execute("select anchor_us, epoch_us, rate from base.clock")
-    ).fetchone()
+    row = await (await conn.execute("select anchor_us, epoch_us, rate from base.clock")).fetchone()
     if row is None:
         return RealClock()
     if not simulated:
