@@ -57,12 +57,21 @@ async def test_another_body_is_a_conflict(actors: Actors, other: dict[str, Any])
     assert await actors.balance(card) == (9_000, 9_000)
 
 
-async def test_another_card_or_pin_is_another_body(actors: Actors) -> None:
+async def test_another_card_is_another_body(actors: Actors) -> None:
     card, other, key = await actors.card(10_000), await actors.card(10_000), fresh_key()
     await actors.paid(card, 1_000, key=key)
-    for source in (other.by_number, card.guessed, card.by_barcode):
+    for source in (other.by_number, card.by_barcode):
         clash = await actors.pay(source, 1_000, key=key)
         assert (clash.status, clash.code) == (409, "idempotency_key_reused")
+    assert await actors.balance(card) == (9_000, 9_000)
+
+
+async def test_a_key_does_not_tell_a_right_pin_from_a_wrong_one(actors: Actors) -> None:
+    """Otherwise PINs could be guessed by repeating a request, and nothing would count."""
+    card, key = await actors.card(10_000), fresh_key()
+    first = await actors.merchant.post("/v1/payments", actors.pay_body(card, 1_000), key=key)
+    again = actors.pay_body(card, 1_000) | {"source": card.guessed}
+    assert (await actors.merchant.post("/v1/payments", again, key=key)).body == first.body
     assert await actors.balance(card) == (9_000, 9_000)
 
 

@@ -8,7 +8,7 @@ never skipped (requirement T-19, invariant I-7). Order per root is `root_seq`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 
@@ -74,23 +74,90 @@ async def write(conn: Statements, events: Sequence[Pending], recorded_us: int) -
     )
 
 
+OVERLAP_XIDS = 50_000
+"""How far apart two transactions that overlapped can be: far more than happens
+within the seconds a transaction may last.
+"""
+
+_PENDING: LiteralString = """
+select o.xid::text as xid, o.n, o.root, o.root_seq, o.type, o.version, o.payload, o.recorded_at
+from base.outbox o
+where (o.xid, o.n) > (%(xid)s::text::xid8, %(n)s)
+  and (%(end_xid)s::text is null
+       or (o.xid, o.n) <= (%(end_xid)s::text::xid8, %(end_n)s::bigint))
+  and o.xid < pg_snapshot_xmin(pg_current_snapshot())
+order by o.xid, o.n limit %(limit)s
+"""
+
+
 async def read(conn: Conn, reader: str, limit: int = 500) -> list[Written]:
-    """The next events for a reader; empty when it has caught up."""
-    return await fetch_all(
-        conn,
-        Written,
-        """
-        select o.xid::text as xid, o.n, o.root, o.root_seq, o.type, o.version, o.payload,
-               o.recorded_at
-        from base.outbox o
-        where (o.xid, o.n) > (
-            coalesce((select xid from base.outbox_reader where name = %(reader)s), '0'::xid8),
-            coalesce((select n from base.outbox_reader where name = %(reader)s), 0))
-          and o.xid < pg_snapshot_xmin(pg_current_snapshot())
-        order by o.xid, o.n limit %(limit)s
-        """,
-        {"reader": reader, "limit": limit},
-    )
+    """The next events for a reader, about `limit`; empty when it has caught up.
+
+    The events of one root come in the order of `root_seq`. A transaction can get
+    its number before, and a root's lock after, another one that commits first;
+    both then become visible together, and a page is never cut between them.
+    """
+    start = await (
+        await conn.execute("select xid::text, n from base.outbox_reader where name = %s", [reader])
+    ).fetchone() or ("0", 0)
+    page = await _between(conn, start, None, limit)
+    while page and (end := await _predecessor_behind(conn, page)) is not None:
+        page += await _between(conn, (page[-1].xid, page[-1].n), end, None)
+    return _in_order(page)
+
+
+async def _between(
+    conn: Conn, start: tuple[str, int], end: tuple[str, int] | None, limit: int | None
+) -> list[Written]:
+    end_xid, end_n = end or (None, None)
+    where = {"xid": start[0], "n": start[1], "end_xid": end_xid, "end_n": end_n, "limit": limit}
+    return await fetch_all(conn, Written, _PENDING, where)
+
+
+async def _predecessor_behind(conn: Conn, page: list[Written]) -> tuple[str, int] | None:
+    """The last event behind a page that belongs before one of the page's."""
+    newest: dict[str, int] = {}
+    for event in page:
+        if event.root is not None and event.root_seq is not None:
+            newest[event.root] = max(newest.get(event.root, 0), event.root_seq)
+    found = await (
+        await conn.execute(
+            """
+            select o.xid::text, o.n from base.outbox o
+            join unnest(%(roots)s::uuid[], %(newest)s::bigint[]) as p (root, newest)
+              on o.root = p.root and o.root_seq < p.newest
+            where (o.xid, o.n) > (%(xid)s::text::xid8, %(n)s)
+              and o.xid < pg_snapshot_xmin(pg_current_snapshot())
+              and o.xid <= (%(xid)s::bigint + %(overlap)s)::text::xid8
+            order by o.xid desc, o.n desc limit 1
+            """,
+            {
+                "roots": list(newest),
+                "newest": list(newest.values()),
+                "xid": page[-1].xid,
+                "n": page[-1].n,
+                "overlap": OVERLAP_XIDS,
+            },
+        )
+    ).fetchone()
+    return (found[0], found[1]) if found else None
+
+
+def _in_order(page: list[Written]) -> list[Written]:
+    """The page with every root's events in their order, each in a place of that root.
+
+    The positions go with the places, so that the last event is the reader's place.
+    """
+    places: dict[str, list[int]] = {}
+    for place, event in enumerate(page):
+        if event.root is not None:
+            places.setdefault(event.root, []).append(place)
+    ordered = list(page)
+    for root_places in places.values():
+        events = sorted((page[place] for place in root_places), key=lambda e: e.root_seq or 0)
+        for place, event in zip(root_places, events, strict=True):
+            ordered[place] = msgspec.structs.replace(event, xid=page[place].xid, n=page[place].n)
+    return ordered
 
 
 async def advance(conn: Conn, reader: str, last: Written) -> None:
