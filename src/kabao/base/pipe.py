@@ -73,7 +73,9 @@ class Pipe:
     """Statements on one connection, which nobody else uses meanwhile."""
 
     def __init__(self, conn: Conn) -> None:
-        self._conn = conn
+        # psycopg drops every prepared statement of a connection, ours included, when
+        # it has prepared any itself and a transaction is rolled back.
+        conn.prepare_threshold = None
         self._pgconn = conn.pgconn
         self._transformer = Transformer(conn)
         self._named = 0  # never reused: a failed batch may have left its names behind
