@@ -4,6 +4,7 @@ real command, a table of moves becomes a cold posting.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Protocol
@@ -54,6 +55,7 @@ class Stage(Protocol):
     """Where a story is played: in memory, or on a database."""
 
     async def post(self, command: Any) -> Any: ...
+    async def post_batch(self, commands: Sequence[Any]) -> list[Any]: ...
     async def post_in(self, commands: Sequence[Any]) -> None: ...
     async def bar(self, company: str, key: str, ident: str) -> None: ...
     async def root(self, ident: str) -> Root: ...
@@ -76,6 +78,11 @@ class MemoryStage:
         (outcome,) = self.memory.post([command], self._moment())
         assert not isinstance(outcome, Exception), (outcome, self.memory.defects)
         return outcome
+
+    async def post_batch(self, commands: Sequence[Any]) -> list[Any]:
+        outcomes = self.memory.post(commands, self._moment())
+        assert not self.memory.defects, self.memory.defects
+        return outcomes
 
     async def post_in(self, commands: Sequence[Any]) -> None:
         self.memory.post_in(commands, self._moment())
@@ -109,6 +116,10 @@ class DatabaseStage:
 
     async def post(self, command: Any) -> Any:
         return await self._ledger.post(command)
+
+    async def post_batch(self, commands: Sequence[Any]) -> list[Any]:
+        posted = [self._ledger.post(command) for command in commands]
+        return await asyncio.gather(*posted, return_exceptions=True)
 
     async def post_in(self, commands: Sequence[Any]) -> None:
         async with self._db.transaction() as conn:

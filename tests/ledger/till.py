@@ -91,6 +91,7 @@ class Till:
             state_of_carrier=CardState.ACTIVE,
             carrier=Carrier.ELECTRONIC,
             proof=proof,
+            pin_proved=proof == Proof.RIGHT,
         )
 
     def pay(
@@ -154,7 +155,13 @@ class Till:
         return Expire(**(self._about(payment, "expire", payment.id) | {"mac": b""}))
 
     def load(
-        self, root: Root, fen: int, on: date, card_class: CardClass = CardClass.REGISTERED
+        self,
+        root: Root,
+        fen: int,
+        on: date,
+        card_class: CardClass = CardClass.REGISTERED,
+        *,
+        proof: Proof = Proof.RIGHT,
     ) -> topups.Load:
         """Cash at the counter."""
         ident = self.ids.new()
@@ -185,7 +192,7 @@ class Till:
             root=root.id,
             dims=Dimensions(selling_store=self.store, channel="cash"),
             topup=topup,
-            source=self.card(root),
+            source=self.card(root, proof),
             rules=rules(on),
             card_class=card_class,
             selling_company=self.company,
