@@ -1,7 +1,7 @@
 """The ledger: the only writer of money.
 
 Words
-  root account   one card's value; the unit of lock, lane and shard
+  root account   one card's value; the unit of lock and shard
   sub-account    principal and bonus, each free or held, under a root
   house account  what stands opposite: a store's till, what a store is owed,
                  bonus cost, transit, … (a kind and an owner, never a locked row)

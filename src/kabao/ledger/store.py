@@ -1,8 +1,8 @@
 """Lock, decide, store: the middle of every posting, hot or cold.
 
-`attempt` runs inside a transaction that somebody else opened and will commit:
-a lane for gathered commands, the caller of `Ledger.post_in` for cold ones. One
-rule set, two doors.
+All of it runs inside a transaction that somebody else opened and will commit: a
+lane for gathered commands, the caller of `Ledger.post_in` for cold ones. One rule
+set, two doors.
 """
 
 from __future__ import annotations
