@@ -102,7 +102,8 @@ async def test_a_database_that_hangs_is_answered_in_time(
         for n, (reply, seconds) in enumerate(outcomes):
             name = asks[n // 4].__name__
             assert reply is not None, (name, seconds)
-            assert reply.status in RETRY, (name, reply)
+            # 409: the first request with this key still hangs; asked again like the others.
+            assert reply.status in RETRY | {409}, (name, reply)
             assert seconds < LIMIT_S + 0.5, (name, seconds)
         assert ready.status == 503
         await _back(actors, card, keys)

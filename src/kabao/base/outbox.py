@@ -94,16 +94,25 @@ async def read(conn: Conn, reader: str, limit: int = 500) -> list[Written]:
     """The next events for a reader, about `limit`; empty when it has caught up.
 
     The events of one root come in the order of `root_seq`. A transaction can get
-    its number before, and a root's lock after, another one that commits first;
-    both then become visible together, and a page is never cut between them.
+    its number before, and a root's lock after, another one that commits first: a
+    page reaches as far as an event needs that comes before one of its own, and
+    stops where such an event may not be read yet.
     """
     start = await (
         await conn.execute("select xid::text, n from base.outbox_reader where name = %s", [reader])
     ).fetchone() or ("0", 0)
     page = await _between(conn, start, None, limit)
-    while page and (end := await _predecessor_behind(conn, page)) is not None:
-        page += await _between(conn, (page[-1].xid, page[-1].n), end, None)
+    while page and (late := await _predecessors_behind(conn, page)):
+        held = {event.root: event.root_seq for event in late if not event.ready}
+        if held:
+            page = page[: next(n for n, event in enumerate(page) if _waits(event, held))]
+        else:
+            page += await _between(conn, (page[-1].xid, page[-1].n), (late[0].xid, late[0].n), None)
     return _in_order(page)
+
+
+def _waits(event: Written, held: dict[str, int]) -> bool:
+    return event.root in held and (event.root_seq or 0) > held[event.root]
 
 
 async def _between(
@@ -114,33 +123,44 @@ async def _between(
     return await fetch_all(conn, Written, _PENDING, where)
 
 
-async def _predecessor_behind(conn: Conn, page: list[Written]) -> tuple[str, int] | None:
-    """The last event behind a page that belongs before one of the page's."""
+class _Late(msgspec.Struct, frozen=True):
+    """An event behind a page that belongs before one of the page's."""
+
+    xid: str
+    n: int
+    root: str
+    root_seq: int
+    ready: bool
+    """Whether it may be read: no older transaction is still open."""
+
+
+async def _predecessors_behind(conn: Conn, page: list[Written]) -> list[_Late]:
+    """The last one first."""
     newest: dict[str, int] = {}
     for event in page:
         if event.root is not None and event.root_seq is not None:
             newest[event.root] = max(newest.get(event.root, 0), event.root_seq)
-    found = await (
-        await conn.execute(
-            """
-            select o.xid::text, o.n from base.outbox o
-            join unnest(%(roots)s::uuid[], %(newest)s::bigint[]) as p (root, newest)
-              on o.root = p.root and o.root_seq < p.newest
-            where (o.xid, o.n) > (%(xid)s::text::xid8, %(n)s)
-              and o.xid < pg_snapshot_xmin(pg_current_snapshot())
-              and o.xid <= (%(xid)s::bigint + %(overlap)s)::text::xid8
-            order by o.xid desc, o.n desc limit 1
-            """,
-            {
-                "roots": list(newest),
-                "newest": list(newest.values()),
-                "xid": page[-1].xid,
-                "n": page[-1].n,
-                "overlap": OVERLAP_XIDS,
-            },
-        )
-    ).fetchone()
-    return (found[0], found[1]) if found else None
+    return await fetch_all(
+        conn,
+        _Late,
+        """
+        select o.xid::text as xid, o.n, o.root, o.root_seq,
+          o.xid < pg_snapshot_xmin(pg_current_snapshot()) as ready
+        from base.outbox o
+        join unnest(%(roots)s::uuid[], %(newest)s::bigint[]) as p (root, newest)
+          on o.root = p.root and o.root_seq < p.newest
+        where (o.xid, o.n) > (%(xid)s::text::xid8, %(n)s)
+          and o.xid <= (%(xid)s::bigint + %(overlap)s)::text::xid8
+        order by o.xid desc, o.n desc
+        """,
+        {
+            "roots": list(newest),
+            "newest": list(newest.values()),
+            "xid": page[-1].xid,
+            "n": page[-1].n,
+            "overlap": OVERLAP_XIDS,
+        },
+    )
 
 
 def _in_order(page: list[Written]) -> list[Written]:

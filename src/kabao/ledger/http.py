@@ -19,6 +19,7 @@ from kabao.base.clock import rfc3339, to_us
 from kabao.base.db import Conn, Database
 from kabao.base.errors import FORBIDDEN, INVALID, NOT_FOUND
 from kabao.base.ids import from_edge, to_edge
+from kabao.base.web.binding import PATIENT
 from kabao.base.web.fields import Currency, EdgeId, Moment, RequestBody
 from kabao.base.web.once import Once
 from kabao.base.web.pages import (
@@ -374,7 +375,12 @@ async def list_days(
     )
 
 
-@post("/v1/ledger/days/close", guards=[requires("settlements:write")], status_code=200)
+@post(
+    "/v1/ledger/days/close",
+    guards=[requires("settlements:write")],
+    status_code=200,
+    opt=PATIENT,
+)
 async def close_day(
     request: Request[Any, Any, Any],
     principal: Principal,

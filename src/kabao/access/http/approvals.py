@@ -32,6 +32,7 @@ from kabao.base.clock import Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KabaoError
 from kabao.base.ids import from_edge
+from kabao.base.web.binding import PATIENT
 from kabao.base.web.fields import EdgeId, RequestBody
 from kabao.base.web.once import Once
 from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, Limit, Page, page
@@ -102,7 +103,10 @@ async def get_approval(
 
 
 @post(
-    "/v1/approvals/{approval:str}/approve", guards=[requires("approvals:decide")], status_code=200
+    "/v1/approvals/{approval:str}/approve",
+    guards=[requires("approvals:decide")],
+    status_code=200,
+    opt=PATIENT,
 )
 async def approve(
     request: Request[Any, Any, Any],

@@ -27,13 +27,17 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import UNSET
 from msgspec.inspect import CustomType, type_info
 
-from kabao.base.errors import MALFORMED, NOT_FOUND, KabaoError
+from kabao.base.errors import IN_DOUBT, MALFORMED, NOT_FOUND, UNAVAILABLE, KabaoError
 from kabao.base.web.answers import Answer, answer, as_response
 from kabao.base.web.fields import Nothing, ShortText
 from kabao.base.web.hot import HotDoor, HotRoute
 from kabao.base.web.principal import Requires, bearer
 from kabao.base.web.problems import request_id_of
 from kabao.base.web.reading import Reader, read_query, read_text
+from kabao.base.web.timely import ANSWER_S, timely
+
+PATIENT = {"patient": True}
+"""`opt=PATIENT` on a route whose work may rightly take longer."""
 
 KEYED = {"keyed": True}
 """`opt=KEYED` on a POST that keeps idempotency itself, through the ledger."""
@@ -126,7 +130,8 @@ def bind(handler: HTTPRouteHandler, provided: Mapping[str, Any]) -> tuple[Route,
         optional_body=takes is Nothing
         or ("data" in asked and asked["data"].default is not inspect.Parameter.empty),
     )
-    call = _Call(fn, route, {name: provided[name] for name in asked if name in provided}, asked)
+    collaborators = {name: provided[name] for name in asked if name in provided}
+    call = _Call(fn, route, collaborators, asked, patient=bool(handler.opt.get("patient")))
     return route, _served(route, path, call, guards)
 
 
@@ -218,9 +223,12 @@ class _Call:
         route: Route,
         collaborators: dict[str, Any],
         asked: Mapping[str, inspect.Parameter],
+        *,
+        patient: bool,
     ) -> None:
         self._fn, self._route, self._collaborators = fn, route, collaborators
         self._wants = frozenset(asked) & {"request", "principal", "data"}
+        self._patient = patient
         self._reader = None if route.takes is None else Reader(route.takes)
         self._path = tuple(p for p in route.parameters if p.place == "path")
         self._query = {p.name: p for p in route.parameters if p.place == "query"}
@@ -239,7 +247,8 @@ class _Call:
             given["principal"] = request.user
         result = self._fn(**given)
         if inspect.isawaitable(result):
-            result = await result
+            late = IN_DOUBT if self._route.method in _WITH_BODY else UNAVAILABLE
+            result = await timely(result, late, None if self._patient else ANSWER_S)
         if isinstance(result, Response):
             return result
         if isinstance(result, Answer):

@@ -15,10 +15,12 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from kabao.base.errors import UNAVAILABLE
 from kabao.base.web.answers import Answer
 from kabao.base.web.fields import idempotency_key
 from kabao.base.web.principal import KeyRing, Principal, permit
 from kabao.base.web.reading import Reader
+from kabao.base.web.timely import LOOK_UP_S, timely
 
 D = TypeVar("D")
 
@@ -126,7 +128,7 @@ class HotDoor:
     async def _look_up(
         self, route: HotRoute, token: str, key: str | None, body: bytes | bytearray, request_id: str
     ) -> Answer:
-        principal = await self._keys.principal(token)
+        principal = await timely(self._keys.principal(token), UNAVAILABLE, LOOK_UP_S)
         given = _call(route, principal, key, body, request_id)
         return route.finish(given if isinstance(given, Answer) else await asyncio.shield(given))
 

@@ -29,7 +29,7 @@ from kabao.base.web.principal import Principal
 
 T = TypeVar("T")
 
-WAIT_S = 5.0
+WAIT_S = 4.0
 """How long the second request with a key waits for the first."""
 
 PURGE_BATCH = 1_000

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from kabao.base.errors import FORBIDDEN, UNAUTHENTICATED
+from kabao.base.errors import FORBIDDEN, UNAUTHENTICATED, UNAVAILABLE
+from kabao.base.web.timely import LOOK_UP_S, timely
 
 if TYPE_CHECKING:  # `Principal` is used far from HTTP, where Litestar need not be loaded
     from litestar.connection import ASGIConnection
@@ -94,7 +95,9 @@ class Requires:
         principal = None
         if token is not None:
             keys: KeyRing = connection.app.state["keys"]
-            principal = keys.cached(token) or await keys.principal(token)
+            principal = keys.cached(token)
+            if principal is None:
+                principal = await timely(keys.principal(token), UNAVAILABLE, LOOK_UP_S)
         connection.scope["user"] = permit(principal, self.verb)
 
 
