@@ -181,7 +181,7 @@ def check(case: schemathesis.Case, fuzzed: Fuzzed, token: str) -> None:
 
 
 @powerful.parametrize()
-@settings(max_examples=4, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(derandomize=True, max_examples=4, suppress_health_check=list(HealthCheck), deadline=None)
 def test_a_key_that_may_do_everything(case: schemathesis.Case, fuzzed: Fuzzed) -> None:
     check(case, fuzzed, tokens["powerful"])
 
@@ -221,6 +221,8 @@ def test_next_to_no_body_is_no_defect(fuzzed: Fuzzed, body: bytes | None) -> Non
 
 @pytest.mark.proof
 @powerful.parametrize()
-@settings(max_examples=200, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(
+    derandomize=True, max_examples=200, suppress_health_check=list(HealthCheck), deadline=None
+)
 def test_many_more_requests(case: schemathesis.Case, fuzzed: Fuzzed) -> None:
     check(case, fuzzed, tokens["powerful"])
