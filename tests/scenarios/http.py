@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -74,8 +75,8 @@ class _Connection:
 class Http:
     """Connections to one port, as many as are asked for at once."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, *, tls: ssl.SSLContext | None = None) -> None:
+        self.port, self._tls = port, tls
         self._idle: deque[_Connection] = deque()
 
     def at(self, token: str | None) -> Caller:
@@ -116,6 +117,10 @@ class Http:
             await asyncio.sleep(linger_s)
         connection.writer.close()
 
+    def tls_versions(self) -> set[str]:
+        """Of the connections that are idle now."""
+        return {each.writer.get_extra_info("ssl_object").version() for each in self._idle}
+
     async def close(self) -> None:
         """Close what is idle."""
         while self._idle:
@@ -131,7 +136,9 @@ class Http:
 
     async def _open(self) -> _Connection:
         try:
-            return _Connection(*await asyncio.open_connection("127.0.0.1", self.port))
+            return _Connection(
+                *await asyncio.open_connection("127.0.0.1", self.port, ssl=self._tls)
+            )
         except OSError as refused:
             raise LostError(repr(refused)) from refused
 
