@@ -188,7 +188,11 @@ def test_a_key_that_may_do_everything(case: schemathesis.Case, fuzzed: Fuzzed) -
 
 @powerless.parametrize()
 @settings(
-    max_examples=1, phases=[Phase.generate], suppress_health_check=list(HealthCheck), deadline=None
+    derandomize=True,
+    max_examples=1,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
 )
 def test_a_key_that_may_do_nothing(case: schemathesis.Case, fuzzed: Fuzzed) -> None:
     check(case, fuzzed, tokens["powerless"])
