@@ -57,6 +57,7 @@ class Sale:
     held: list[int] = field(default_factory=lambda: [0, 0])
     back: list[int] = field(default_factory=lambda: [0, 0])
     expires: int = 0
+    expiry: tuple[Any, ...] | None = None
     available: int | None = None
     pieces: list[list[int]] = field(default_factory=list)
     """Lot, which part, how much: in the order they were taken."""
@@ -254,13 +255,17 @@ class Model:
         return ("refunded", "card" if home else "suspense", *parts, *sale.seen())
 
     def expire(self, number: int) -> tuple[Any, ...]:
+        """Happens once; asked again, its answer is the same for ever."""
         sale = self.sales[number]
+        if sale.expiry is not None:
+            return sale.expiry
         holding = sale.status in {"authorized", "partially_captured"}
         if holding and self.now >= sale.expires:
             card = self.cards[sale.card]
             self._set_free(card, sale)
             sale.status = "captured" if any(sale.taken) else "expired"
             sale.available = sum(card.free)
+            sale.expiry = ("paid", *sale.seen())
         return ("paid", *sale.seen())
 
     # Parts of these
