@@ -23,12 +23,12 @@ from kabao.access.model import (
 )
 from kabao.access.model.approvals import MAX_PAYLOAD
 from kabao.base.db import Conn
-from kabao.base.errors import INVALID, NOT_FOUND, UNAUTHENTICATED, KabaoError, Kind, code
+from kabao.base.errors import INVALID, NOT_FOUND, UNAUTHENTICATED, Code, KabaoError, Kind
 from kabao.base.web.principal import Principal
 
 from .make import ADJUSTMENT, Adjust, World, together
 
-NO_LONGER_POSSIBLE = code("no_longer_possible", Kind.REFUSED, "For tests.")
+NO_LONGER_POSSIBLE = Code("no_longer_possible", Kind.REFUSED, "For tests.")
 
 
 async def refused(awaitable: Any) -> Any:

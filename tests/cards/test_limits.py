@@ -64,31 +64,36 @@ def test_what_is_exempt(rules: Rules) -> None:
 
 
 def test_wrong_secrets_count_up_to_the_lock(rules: Rules) -> None:
-    assert judge_secret(root(0), Proof.WRONG, rules, MOMENT).set == {"pin_tries": 1}
-    assert judge_secret(root(1), Proof.WRONG, rules, MOMENT).set == {"pin_tries": 2}
-    assert judge_secret(root(2), Proof.WRONG, rules, MOMENT).set == {
-        "pin_tries": 0,
-        "pin_locked_until_us": NOW_US + LOCK_US,
-    }
+    def wrong(tries: int) -> dict[str, int]:
+        return judge_secret(root(tries), Proof.WRONG, rules, MOMENT, pin_proved=False).set
+
+    assert wrong(0) == {"pin_tries": 1}
+    assert wrong(1) == {"pin_tries": 2}
+    assert wrong(2) == {"pin_tries": 0, "pin_locked_until_us": NOW_US + LOCK_US}
 
 
 def test_a_right_secret_clears_the_count(rules: Rules) -> None:
-    judged = judge_secret(root(2), Proof.RIGHT, rules, MOMENT)
+    judged = judge_secret(root(2), Proof.RIGHT, rules, MOMENT, pin_proved=True)
     assert (judged.accepted, judged.set) == (True, {"pin_tries": 0})
-    assert judge_secret(root(), Proof.RIGHT, rules, MOMENT).set == {}
+    assert judge_secret(root(), Proof.RIGHT, rules, MOMENT, pin_proved=True).set == {}
+
+
+def test_a_code_that_is_not_the_pin_forgives_nothing(rules: Rules) -> None:
+    judged = judge_secret(root(2), Proof.RIGHT, rules, MOMENT, pin_proved=False)
+    assert (judged.accepted, judged.set) == (True, {})
 
 
 @pytest.mark.parametrize("proof", list(Proof))
 def test_while_locked_nothing_counts_and_nothing_is_right(rules: Rules, proof: Proof) -> None:
-    judged = judge_secret(root(0, NOW_US + 1), proof, rules, MOMENT)
+    judged = judge_secret(root(0, NOW_US + 1), proof, rules, MOMENT, pin_proved=True)
     assert (judged.accepted, judged.set) == (False, {})
 
 
 def test_the_lock_ends_by_time(rules: Rules) -> None:
-    assert judge_secret(root(0, NOW_US), Proof.RIGHT, rules, MOMENT).accepted
+    assert judge_secret(root(0, NOW_US), Proof.RIGHT, rules, MOMENT, pin_proved=True).accepted
 
 
 @pytest.mark.parametrize("proof", [Proof.NONE, Proof.NO_PIN_SET, Proof.SCOPE])
 def test_what_is_no_secret_is_refused_uncounted(rules: Rules, proof: Proof) -> None:
-    judged = judge_secret(root(1), proof, rules, MOMENT)
+    judged = judge_secret(root(1), proof, rules, MOMENT, pin_proved=True)
     assert (judged.accepted, judged.set) == (False, {})

@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from .journal import Journal
+
 PATIENCE_S = 20.0
 RETRY = frozenset({503, 504})
 """Answers after which the same request is sent again."""
@@ -75,8 +77,10 @@ class _Connection:
 class Http:
     """Connections to one port, as many as are asked for at once."""
 
-    def __init__(self, port: int, *, tls: ssl.SSLContext | None = None) -> None:
-        self.port, self._tls = port, tls
+    def __init__(
+        self, port: int, *, tls: ssl.SSLContext | None = None, journal: Journal | None = None
+    ) -> None:
+        self.port, self._tls, self._journal = port, tls, journal
         self._idle: deque[_Connection] = deque()
 
     def at(self, token: str | None) -> Caller:
@@ -98,6 +102,7 @@ class Http:
                 reply = await connection.ask(request)
         except (OSError, EOFError, TimeoutError) as lost:
             connection.writer.transport.abort()
+            self._note(request, None)
             raise LostError(repr(lost)) from lost
         except BaseException:
             connection.writer.transport.abort()
@@ -106,16 +111,23 @@ class Http:
             self._idle.append(connection)
         else:
             connection.writer.close()
+        self._note(request, reply)
         return reply
 
     async def say(self, request: bytes, *, linger_s: float = 0.0) -> None:
         """Send one request and hang up without having read the answer."""
         connection = await self._connection()
+        self._note(request, None)
         with contextlib.suppress(OSError):
             connection.writer.write(request)
             await connection.writer.drain()
             await asyncio.sleep(linger_s)
         connection.writer.close()
+
+    def _note(self, request: bytes, reply: Reply | None) -> None:
+        if self._journal is not None:
+            status, body = (None, b"") if reply is None else (reply.status, reply.body)
+            self._journal.note(request, status, body)
 
     def tls_versions(self) -> set[str]:
         """Of the connections that are idle now."""

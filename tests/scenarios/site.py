@@ -26,6 +26,7 @@ from kabao.app.composition import Kabao, composed
 from kabao.app.settings import Settings
 
 from .http import Http
+from .journal import Journal
 from .world import World, found, seed
 
 KABAO = str(Path(sys.executable).with_name("kabao"))
@@ -47,6 +48,7 @@ class Site:
         self.home.chmod(0o755)
         self.data, self.log = self.home / "data", self.home / "log"
         self.port = _free_port()
+        self.journal = Journal()
         self._serve: subprocess.Popen[bytes] | None = None
         try:
             self._start()
@@ -55,14 +57,16 @@ class Site:
             self.stop()
             raise
 
-    def _start(self) -> None:
+    def _environment(self) -> dict[str, str]:
         outside = os.environ  # noqa: TID251 -- the program under test needs PATH and the like
         environment = {k: v for k, v in outside.items() if not k.startswith("KABAO_")}
-        environment |= {"KABAO_DATA": str(self.data), "KABAO_HTTP_PORT": str(self.port)}
+        return environment | {"KABAO_DATA": str(self.data), "KABAO_HTTP_PORT": str(self.port)}
+
+    def _start(self) -> None:
         with self.log.open("ab") as log:
             self._serve = subprocess.Popen(
                 [KABAO, "serve", "--processes", str(SERVERS), "--json"],
-                env=environment,
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -74,7 +78,7 @@ class Site:
     async def _seed(self) -> World:
         async with self.composed() as kabao:
             founded = await found(kabao)
-        http = Http(self.port)
+        http = self.http()
         try:
             return await seed(http, founded)
         finally:
@@ -86,6 +90,25 @@ class Site:
         settings = Settings(data=self.data, database_url=self.database_url, http_port=self.port)
         async with composed(settings) as kabao:
             yield kabao
+
+    def http(self) -> Http:
+        """Connections whose every request and answer is noted in the journal."""
+        return Http(self.port, journal=self.journal)
+
+    def audit(self, *, with_journal: bool = True) -> None:
+        """`kabao audit`, as anybody would run it: every line must hold."""
+        command = [KABAO, "audit"]
+        if with_journal:
+            self.journal.write(self.home / "journal")
+            command += ["--journal", str(self.home / "journal")]
+        run = subprocess.run(
+            command, env=self._environment(), capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
+
+    def errors(self) -> list[str]:
+        """Lines of the log that tell of defects."""
+        return [line for line in self.log.read_text().splitlines() if '"level": "error"' in line]
 
     def stop(self) -> None:
         """End it; the folder goes as well."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kabao.base.db import Database
+
+from .clocked import clocked
 from .http import fresh_key
 from .site import Site
 from .world import Actors
@@ -107,19 +111,28 @@ async def test_an_inquiry_needs_no_key(actors: Actors) -> None:
     assert (await actors.inquire(await actors.card(1))).status == 200
 
 
-async def test_keys_of_different_routes_and_companies_do_not_meet(actors: Actors) -> None:
+async def test_keys_of_different_routes_do_not_meet(actors: Actors) -> None:
     card, key = await actors.card(10_000), fresh_key()
     paid = await actors.paid(card, 1_000, key=key)
     refund = await actors.act(paid, "refunds", key=key, amount=100)
     assert refund.status == 200
     topup = await actors.merchant.post("/v1/topups", actors.topup_body(card, 50), key=key)
     assert topup.status == 201
-    there = {"store": actors.world.outside.id, "terminal": None, "cashier": None}
-    other = await actors.stranger.post(
-        "/v1/payments", actors.pay_body(card, 1_000, **there), key=key
-    )
-    assert other["decline_code"] == "store_outside_group"
     assert await actors.balance(card) == (9_150, 9_150)
+
+
+async def test_keys_of_different_companies_do_not_meet(db: Database, tmp_path: Path) -> None:
+    """On a platform of its own: the journal of the others knows keys and no companies."""
+    async with clocked(db, tmp_path) as at:
+        actors, key = at.actors, fresh_key()
+        card = await actors.card(10_000)
+        await actors.paid(card, 1_000, key=key)
+        there = {"store": actors.world.outside.id, "terminal": None, "cashier": None}
+        other = await actors.stranger.post(
+            "/v1/payments", actors.pay_body(card, 1_000, **there), key=key
+        )
+        assert other["decline_code"] == "store_outside_group"
+        assert await actors.balance(card) == (9_000, 9_000)
 
 
 @pytest.mark.parametrize("verb", ["capture", "void", "refunds"])

@@ -14,7 +14,7 @@ import psycopg
 from litestar import Request, Response, get, post
 from msgspec import Meta
 
-from kabao.base.errors import Kind, code
+from kabao.base.errors import Code, Kind
 from kabao.base.web.answers import Answer, answer
 from kabao.base.web.application import Web
 from kabao.base.web.binding import PUBLIC
@@ -29,7 +29,7 @@ COMPANY = "0190a5b4c3d27e8f90a1000000000001"
 TOKEN = "kb_test"
 SECRET = "6222021234567890123"
 
-DECLINED = code("test_declined", Kind.REFUSED, "A rule of the test says no.")
+DECLINED = Code("test_declined", Kind.REFUSED, "A rule of the test says no.")
 
 ALL = Principal(
     "0190a5b4c3d27e8f90a1000000000002",

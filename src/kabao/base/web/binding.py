@@ -261,9 +261,7 @@ class _Call:
         self, request: Request[Any, Any, Any], reader: Reader[Any], given: dict[str, Any]
     ) -> None:
         body = await request.body()
-        if not body and self._route.optional_body:
-            return
-        data = reader.read(body)
+        data = Nothing() if not body and self._route.optional_body else reader.read(body)
         if "data" in self._wants:
             given["data"] = data
 
