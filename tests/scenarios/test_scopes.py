@@ -13,6 +13,13 @@ from .http import Reply, fresh_key
 from .world import Actors, everywhere, scoped_key
 
 NOBODYS = "0" * 32
+PROGRAMME = {
+    "name_en": "Gift",
+    "name_zh": "礼品卡",
+    "carriers": ["electronic"],
+    "prefixes": ["87000000"],
+    "contact": "400 800 0000",
+}
 
 
 def same(reply: Reply) -> tuple[int, Any]:
@@ -148,6 +155,62 @@ async def test_cards_of_another_group_are_unknown(actors: Actors) -> None:
     assert merge.status == 404
     assert [c for c in (await actors.stranger.got("/v1/cards"))["data"] if c["id"] == card.id] == []
     assert (await actors.see(card))["status"] == "active"
+
+
+@pytest.mark.row("R-04")
+async def test_a_stores_key_sees_no_card_by_its_id(actors: Actors) -> None:
+    """Whatever verbs it has: cards are their issuer's, not a store's."""
+    card = await actors.card(10_000)
+    group, north = actors.world.founded.group, actors.world.north
+    clerk = actors.http.at(
+        await scoped_key(
+            actors.http, actors.world, roles=["operator"], company=group, stores=[north.id]
+        )
+    )
+    await everywhere(lambda: clerk.get("/v1/cards"), lambda reply: reply.status == 200)
+    for path in ("", "/activities", "/changes"):
+        seen = await clerk.get(f"/v1/cards/{card.id}{path}")
+        nobodys = await clerk.get(f"/v1/cards/card_{NOBODYS}{path}")
+        assert same(seen) == same(nobodys)
+        assert seen.status == 404
+    assert (await clerk.got("/v1/cards"))["data"] == []
+    for path in ("accounts", "transfers", "lots"):
+        assert (await clerk.get(f"/v1/ledger/{path}", card=card.id)).status == 404
+    terms = {"programme": actors.world.bearer, "carrier": "electronic"}
+    for path, body in (
+        ("/v1/cards", terms),
+        ("/v1/card-batches", terms | {"count": 2, "reason": "many"}),
+        ("/v1/programmes", {"class": "bearer", "issuer": group, "terms": PROGRAMME}),
+    ):
+        reply = await clerk.post(path, body)
+        assert (reply.status, reply.code) == (404, "not_found"), repr(reply)
+    founded = await clerk.post("/v1/companies", {"name": "Mine"})
+    assert (founded.status, founded.code) == (403, "forbidden")
+    # What a customer brings to the store's counter is another matter.
+    here = {"store": north.id, "terminal": north.terminal, "reason": "lost"}
+    claim = {"claim": {"type": "possession", "source": card.by_number}}
+    assert (await clerk.made(f"/v1/cards/{card.id}/report-loss", here | claim))["status"] == "lost"
+
+
+@pytest.mark.row("R-04")
+async def test_a_top_up_by_id_tells_no_balance_to_a_key_that_does_not_cover_the_card(
+    actors: Actors,
+) -> None:
+    card = await actors.card(10_000)
+    body = actors.topup_body(card, 100)
+    blind = await actors.shop.made("/v1/topups", body)
+    assert (blind["status"], blind["balance_after"]) == ("confirmed", None)
+    shown = body | {"card": None, "source": card.by_number}
+    assert (await actors.shop.made("/v1/topups", shown))["balance_after"] == 10_200
+    covering = await actors.merchant.made("/v1/topups", body)
+    assert covering["balance_after"] == 10_300
+    assert (await actors.shop.got(f"/v1/topups/{covering['id']}"))["balance_after"] is None
+    assert {t["balance_after"] for t in (await actors.shop.got("/v1/topups"))["data"]} == {None}
+    read = await actors.operator.got(f"/v1/topups/{blind['id']}")
+    assert read["balance_after"] == 10_100
+    supervisor = {"supervisor": actors.world.north.supervisor}
+    void = await actors.shop.made(f"/v1/topups/{blind['id']}/void", supervisor)
+    assert (void["status"], void["balance_after"]) == ("voided", None)
 
 
 async def test_top_ups_stay_in_the_keys_stores(actors: Actors) -> None:

@@ -150,10 +150,10 @@ def _edge(prefix: str, ident: str | None) -> str | None:
 async def visible_card(
     conn: Conn, principal: Principal, cards: Cards, text: str
 ) -> tuple[Card, Programme]:
-    """A card within the key's scope, and its programme. Raises `not_found`."""
+    """A card that the key's scope covers, and its programme. Raises `not_found`."""
     card = await cards.find_card(conn, from_edge(CARD, text))
     programme = await cards.find_programme(conn, card.programme)
-    if not principal.may_see_company(programme.issuer):
+    if not principal.covers(programme.issuer):
         raise NOT_FOUND.error("There is no such card.")
     return card, programme
 
@@ -184,7 +184,7 @@ async def issue_card(
     """
 
     async def work(conn: Conn) -> IssuedView:
-        programme = await http_programmes.visible_programme(
+        programme = await http_programmes.own_programme(
             conn, principal, cards, data.programme, field="programme"
         )
         holder = None
@@ -210,12 +210,12 @@ async def list_cards(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor | None = None,
 ) -> Page[CardView]:
-    """List cards, newest first."""
+    """List cards, newest first. A key for certain stores covers none."""
     before = position(cursor, tuple[IdPosition])
     async with db.read() as conn:
         found = await cards.list_cards(
             conn,
-            issuers=principal.companies,
+            issuers=principal.companies if principal.stores is None else (),
             programme=None if programme is None else from_edge(PROGRAMME, programme),
             holder=None if holder is None else from_edge(CUSTOMER, holder),
             states=None if status is None else [s for s, word in STATUS.items() if word == status],

@@ -90,7 +90,7 @@ async def card_at(
     """
     card = await cards.find_card(conn, from_edge(CARD, text))
     programme = await cards.find_programme(conn, card.programme)
-    own = principal.stores is None and principal.may_see_company(programme.issuer)
+    own = principal.covers(programme.issuer)
     brought = by.store is not None and org.accepts(programme.issuer, by.store)
     if not (own or brought):
         raise NOT_FOUND.error("There is no such card.")

@@ -159,6 +159,19 @@ async def visible_programme(
     return found
 
 
+async def own_programme(
+    conn: Conn, principal: Principal, cards: Cards, text: str, field: str | None = None
+) -> Programme:
+    """A programme that the key may work on: a till sees it, its company has it.
+
+    Raises `not_found`.
+    """
+    found = await visible_programme(conn, principal, cards, text, field)
+    if not principal.covers(found.issuer):
+        raise NOT_FOUND.error("There is no such programme.", field=field)
+    return found
+
+
 @post("/v1/programmes", guards=[requires("programmes:write")])
 async def create_programme(
     request: Request[Any, Any, Any],
@@ -173,7 +186,7 @@ async def create_programme(
         issuer = principal.company
         if data.issuer is not None:
             issuer = from_edge(COMPANY, data.issuer, field="issuer")
-        if not principal.may_see_company(issuer):
+        if not principal.covers(issuer):
             raise NOT_FOUND.error("There is no such company.", field="issuer")
         new = NewProgramme(
             issuer=issuer,
@@ -231,7 +244,7 @@ async def change_programme(
     Any other change takes two people: `POST /v1/programmes/{programme}/changes`.
     """
     async with db.transaction() as conn:
-        found = await visible_programme(conn, principal, cards, programme)
+        found = await own_programme(conn, principal, cards, programme)
         changed = await cards.change_programme(
             conn,
             found.id,
@@ -258,7 +271,7 @@ async def ask_for_change(
     """Ask a second person to agree to a changed programme."""
 
     async def work(conn: Conn) -> ApprovalView:
-        found = await visible_programme(conn, principal, cards, programme)
+        found = await own_programme(conn, principal, cards, programme)
         await cards.check_change(conn, found.id, data.version, data.terms, data.state)
         payload = ProgrammeChange(
             to_edge(PROGRAMME, found.id), data.version, data.terms, data.state
@@ -289,7 +302,7 @@ async def ask_for_batch(
     """Ask a second person to agree to a bulk issue; its cards are then made in the background."""
 
     async def work(conn: Conn) -> ApprovalView:
-        found = await visible_programme(conn, principal, cards, data.programme, "programme")
+        found = await own_programme(conn, principal, cards, data.programme, "programme")
         await cards.check_batch(
             conn, NewBatch(programme=found.id, carrier=data.carrier, count=data.count)
         )
@@ -313,7 +326,7 @@ async def get_batch(principal: Principal, db: Database, cards: Cards, batch: str
     async with db.read() as conn:
         found = await cards.find_batch(conn, from_edge(BATCH, batch))
         programme = await cards.find_programme(conn, found.programme)
-    if not principal.may_see_company(programme.issuer):
+    if not principal.covers(programme.issuer):
         raise NOT_FOUND.error("There is no such batch.")
     return batch_view(found)
 

@@ -390,7 +390,7 @@ async def close_day(
     diary: Diary,
 ) -> Response[DaysClosed]:
     """Close a business day of the whole group, and all before it. It is never opened again."""
-    if principal.companies is not None or principal.stores is not None:
+    if not principal.whole_group:
         raise FORBIDDEN.error("This needs a key for the whole group.")
 
     async def work(conn: Conn) -> DaysClosed:
@@ -423,7 +423,7 @@ async def _root(
     """The root of a card whose issuer is in scope; a key for certain stores covers none."""
     found = await cards.find_card(conn, from_edge(CARD, text, field="card"))
     root = await ledger.root(conn, found.root)
-    if root is None or principal.stores is not None or not principal.may_see_company(root.issuer):
+    if root is None or not principal.covers(root.issuer):
         raise NOT_FOUND.error("There is no such card.", field="card")
     return root
 
@@ -439,8 +439,7 @@ def _owner(principal: Principal, org: Places, text: str) -> _Owner:
             raise NOT_FOUND.error("There is no such store.", field="owner")
         return _Owner(ident, text, tuple(a for a in Account if a in OF_STORES))
     ident = from_edge(COMPANY, text, field="owner")
-    seen = principal.stores is None and principal.may_see_company(ident)
-    if org.company(ident) is None or not seen:
+    if org.company(ident) is None or not principal.covers(ident):
         raise NOT_FOUND.error("There is no such company.", field="owner")
     return _Owner(ident, text, tuple(a for a in Account if not a.of_root and a not in OF_STORES))
 

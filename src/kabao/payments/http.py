@@ -269,11 +269,11 @@ class Door:
             accept_partial=body.accept_partial,
             refused=refused,
         )
-        return self._payments.pay(request, body.source, covers(call.principal))
+        return self._payments.pay(request, body.source, call.principal.covers)
 
     def _inquire(self, call: HotCall[InquiryBody]) -> asyncio.Future[Any]:
         return self._payments.inquire(
-            call.principal.company, call.data.source, covers(call.principal)
+            call.principal.company, call.data.source, call.principal.covers
         )
 
     def _place(self, principal: Principal, body: PayBody) -> tuple[Place, KabaoError | None]:
@@ -293,13 +293,6 @@ class Door:
         except KabaoError as refused:
             return Place(store_id, terminal, cashier), refused
         return Place(store_id, terminal, cashier, till.shift.id if till.shift else None), None
-
-
-def covers(principal: Principal) -> Callable[[str], bool]:
-    """Whether a key's scope covers the cards of an issuer: store keys cover none."""
-    if principal.stores is not None:
-        return lambda _issuer: False
-    return principal.may_see_company
 
 
 def _show_payment(payment: Payment) -> Answer:

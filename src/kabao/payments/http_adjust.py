@@ -50,7 +50,7 @@ async def ask_for_adjustment(
     async def work(conn: Conn) -> ApprovalView:
         payload = Adjustment(data.card, data.amount, data.currency)
         issuer = await adjustments.issuer(conn, data.card)
-        if principal.stores is not None or not principal.may_see_company(issuer):
+        if not principal.covers(issuer):
             raise NOT_FOUND.error("There is no such card.", field="card")
         await adjustments.check(conn, payload)
         asked = await access.approvals.ask(

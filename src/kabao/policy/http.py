@@ -293,7 +293,7 @@ async def _reach(
         if org.company(ident) is None or not principal.may_see_company(ident):
             raise NOT_FOUND.error("There is no such company.", field="company")
         return _Reach(Scope.COMPANY, ident, frozenset({ident}))
-    if principal.companies is not None:
+    if not principal.whole_group:
         raise FORBIDDEN.error("This needs a key for the whole group.")
     return _Reach(Scope.GROUP, None, None)
 

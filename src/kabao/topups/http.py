@@ -28,6 +28,7 @@ from kabao.base.web.principal import Principal, requires
 from kabao.cards.claims import unsecret
 from kabao.cards.model import CardRef, Source
 from kabao.customers.ops import Customers
+from kabao.ledger.ops import Ledger
 from kabao.merchants.ops import Merchants
 from kabao.org.model import Store
 from kabao.org.ops import Org
@@ -75,7 +76,8 @@ class TopUpView(msgspec.Struct, frozen=True):
     currency: str
     channel: str
     card: TopUpCard
-    balance_after: int
+    balance_after: int | None
+    """Null for a key that neither covers the card nor was shown its secret."""
     store: str
     terminal: str | None
     cashier: str | None
@@ -83,8 +85,8 @@ class TopUpView(msgspec.Struct, frozen=True):
     created_at: str
 
 
-def topup_view(t: TopUp) -> TopUpView:
-    """A top-up for the outside."""
+def topup_view(t: TopUp, *, told: bool) -> TopUpView:
+    """A top-up for the outside; `told` whether the caller may know the balance."""
     return TopUpView(
         to_edge("top", t.id),
         t.status,
@@ -92,7 +94,7 @@ def topup_view(t: TopUp) -> TopUpView:
         t.currency,
         t.channel,
         TopUpCard(to_edge("card", t.card), t.last4),
-        t.balance_after_fen,
+        t.balance_after_fen if told else None,
         to_edge("sto", t.store),
         to_edge("ter", t.terminal) if t.terminal else None,
         to_edge("csh", t.cashier) if t.cashier else None,
@@ -110,6 +112,7 @@ async def create(
     org: Org,
     merchants: Merchants,
     customers: Customers,
+    ledger: Ledger,
     db: Database,
     vault: Vault,
 ) -> TopUpView:
@@ -136,7 +139,9 @@ async def create(
         data.reference,
         await _payer(principal, data.payer, customers, db) if data.payer else None,
     )
-    return topup_view(await topups.load(new))
+    done = await topups.load(new)
+    shown = not isinstance(new.source, CardRef)
+    return topup_view(done, told=shown or await _covers(principal, done, ledger, db))
 
 
 @post(
@@ -153,6 +158,7 @@ async def void(
     data: VoidBody,
     topups: TopUps,
     org: Org,
+    ledger: Ledger,
     db: Database,
     vault: Vault,
 ) -> TopUpView:
@@ -161,17 +167,17 @@ async def void(
     key = idempotency_key(request.headers.get(KEY_HEADER))
     mac = vault.mac("idempotency", _canonical([found.id, data]))
     supervisor = from_edge("csh", data.supervisor, field="supervisor") if data.supervisor else None
-    return topup_view(
-        await topups.void(principal.company, f"topup-void/{key}", mac, found, supervisor)
-    )
+    done = await topups.void(principal.company, f"topup-void/{key}", mac, found, supervisor)
+    return topup_view(done, told=await _covers(principal, done, ledger, db))
 
 
 @get("/v1/topups/{topup:str}", guards=[requires("topups:read")], tags=["topups"])
 async def show(
-    principal: Principal, topup: EdgeId, topups: TopUps, org: Org, db: Database
+    principal: Principal, topup: EdgeId, topups: TopUps, org: Org, ledger: Ledger, db: Database
 ) -> TopUpView:
     """A top-up as it is now."""
-    return topup_view(await _find(principal, topup, topups, org, db))
+    found = await _find(principal, topup, topups, org, db)
+    return topup_view(found, told=await _covers(principal, found, ledger, db))
 
 
 @get("/v1/topups", guards=[requires("topups:read")], tags=["topups"])
@@ -179,6 +185,7 @@ async def search(
     principal: Principal,
     topups: TopUps,
     org: Org,
+    ledger: Ledger,
     db: Database,
     card: EdgeId | None = None,
     reference: ShortText | None = None,
@@ -196,7 +203,8 @@ async def search(
             before=before[0] if before else None,
             limit=limit + 1,
         )
-    return page(found, limit, topup_view, lambda t: (t.id,))
+    told = {t.card: await _covers(principal, t, ledger, db) for t in found[:limit]}
+    return page(found, limit, lambda t: topup_view(t, told=told[t.card]), lambda t: (t.id,))
 
 
 def _store(org: Org, principal: Principal, ident: str) -> Store:
@@ -228,6 +236,15 @@ async def _find(principal: Principal, ident: str, topups: TopUps, org: Org, db: 
     if within is not None and found.store not in within:
         raise NOT_FOUND.error("There is no such top-up.")
     return found
+
+
+async def _covers(principal: Principal, topup: TopUp, ledger: Ledger, db: Database) -> bool:
+    """Whether the key's scope covers the card, so that its balance may be told."""
+    if principal.stores is not None or principal.companies is None:
+        return principal.stores is None
+    async with db.read() as conn:
+        root = await ledger.root(conn, topup.root)
+    return root is not None and principal.covers(root.issuer)
 
 
 ROUTES = [create, void, show, search]

@@ -39,6 +39,17 @@ class Principal(msgspec.Struct, frozen=True):
         """Whether a company is inside the scope."""
         return self.companies is None or company in self.companies
 
+    @property
+    def whole_group(self) -> bool:
+        """Whether nothing is outside the scope."""
+        return self.companies is None and self.stores is None
+
+    def covers(self, company: str) -> bool:
+        """Whether what belongs to the company and to no store of it, such as its
+        cards, is inside the scope: a key for certain stores covers none of that.
+        """
+        return self.stores is None and self.may_see_company(company)
+
 
 class KeyRing(Protocol):
     """Turns an API key into its principal; bound to `access` by `app`."""

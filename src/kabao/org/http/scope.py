@@ -41,7 +41,7 @@ async def once_and_refresh(
 
 def require_whole_group(principal: Principal) -> None:
     """Companies and links say who accepts whose cards: nobody extends that for themselves."""
-    if principal.companies is not None:
+    if not principal.whole_group:
         raise FORBIDDEN.error("This needs a key for the whole group.")
 
 
