@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import date
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 
 from kabao.base.clock import BusinessDays, Clock
-from kabao.base.db import Database
+from kabao.base.db import Database, fetch_value
 from kabao.base.ids import SequentialIds
 from kabao.ledger.lane import LaneLimits
 from kabao.ledger.model import (
@@ -154,3 +155,16 @@ async def running(
 def replaced(command: Do, **fields: Any) -> Do:
     """The same command with other fields."""
     return msgspec.structs.replace(command, **fields)
+
+
+async def until(db: Database, holds: LiteralString) -> None:
+    """Wait until the database says so."""
+    async with db.read() as conn:
+        while not await fetch_value(conn, holds):  # noqa: ASYNC110 -- it cannot call us
+            await asyncio.sleep(0.005)
+
+
+WAITS_FOR_A_LOCK: LiteralString = (
+    "select exists (select 1 from pg_stat_activity"
+    " where datname = current_database() and wait_event_type = 'Lock')"
+)

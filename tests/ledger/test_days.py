@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 import pytest
 
 from kabao.base.clock import BusinessDays, FixedClock, from_us, now, to_us
-from kabao.base.db import Database, Statements, fetch_value
+from kabao.base.db import Conn, Database, Statements, fetch_value
 from kabao.base.errors import KabaoError
 from kabao.ledger.model import (
     DAY_CLOSED,
@@ -23,7 +23,18 @@ from kabao.ledger.model import (
     Root,
 )
 from kabao.ledger.ops import Ledger
-from tests.ledger.make import ISSUER, STORE, load, look, open_roots, pay, replaced, running
+from tests.ledger.make import (
+    ISSUER,
+    STORE,
+    WAITS_FOR_A_LOCK,
+    load,
+    look,
+    open_roots,
+    pay,
+    replaced,
+    running,
+    until,
+)
 
 TODAY = date(2026, 11, 22)
 DAY = timedelta(days=1)
@@ -44,6 +55,11 @@ async def house(
             conn, account, owner, "CNY", to_us(at) if at else None
         )
     return found.debit_fen, found.credit_fen
+
+
+async def fetch_columns(conn: Conn, sql: LiteralString, params: Any = None) -> Any:
+    """The first row."""
+    return await (await conn.execute(sql, params)).fetchone()
 
 
 async def raw(db: Database, account: Account) -> tuple[int, int]:
@@ -148,6 +164,73 @@ async def test_closing_races_batches(db: Database, clock: FixedClock) -> None:
             """,
         )
         assert wrong == 0
+
+
+async def test_payments_go_on_while_a_day_is_summed(db: Database, clock: FixedClock) -> None:
+    """Also those of a late clock, into the very day that is being closed."""
+    late = FixedClock(now(clock))
+    async with running(db, clock) as ledger, running(db, late) as behind:
+        (root,) = await open_roots(db, fen=100, ledger=ledger)
+        clock.advance(2 * DAY)
+        async with db.transaction() as conn:
+            # Whoever keeps the sums waits for this one, as if there were a lot to sum.
+            await conn.execute("lock table ledger.checkpoint in exclusive mode")
+            closing = asyncio.create_task(close(db, ledger, TODAY + DAY))
+            await until(db, WAITS_FOR_A_LOCK)
+            began = asyncio.get_running_loop().time()
+            for fen, lane in enumerate((ledger, behind, behind, ledger), 1):
+                assert (await lane.post(pay(root, fen)))["status"] == "captured"
+            async with db.transaction() as cold:
+                await behind.post_in(cold, [pay(root, 10)])
+            assert asyncio.get_running_loop().time() - began < 1
+            assert not closing.done()
+        assert await closing == 0
+        await behind.post(pay(root, 20))
+        assert await house(db, ledger, Account.REDEEMED) == (0, 40)
+    async with db.read() as conn:
+        (days,) = await fetch_columns(
+            conn, "select array_agg(transfers order by business_date) from ledger.closed_day"
+        )
+        kept = await fetch_columns(
+            conn,
+            "select debit_fen::bigint, credit_fen::bigint from ledger.checkpoint"
+            " where business_date = %s and account = %s",
+            [TODAY, int(Account.REDEEMED)],
+        )
+    assert days == [4, 0]  # the load, two payments of the late clock, a cold one
+    assert kept == (0, 2 + 3 + 10)
+
+
+async def test_closing_lets_batches_through_while_one_is_slow(
+    db: Database, clock: FixedClock
+) -> None:
+    """Who waits for the fence holds up everybody behind: so it waits in short turns."""
+    async with running(db, clock) as ledger:
+        roots = await open_roots(db, 2, fen=100, ledger=ledger)
+        clock.advance(DAY)
+        async with db.transaction() as cold:
+            await ledger.post_in(cold, [pay(roots[0], 1)])
+            closing = asyncio.create_task(close(db, ledger, TODAY))
+            await until(db, WAITS_FOR_A_LOCK)
+            for _ in range(3):
+                began = asyncio.get_running_loop().time()
+                assert (await ledger.post(pay(roots[1], 1)))["status"] == "captured"
+                assert asyncio.get_running_loop().time() - began < 1
+                await asyncio.sleep(0.1)
+            assert not closing.done()
+        assert await closing == 2
+
+
+async def test_two_close_the_same_day(db: Database, clock: FixedClock) -> None:
+    async with running(db, clock) as one, running(db, clock) as two:
+        await open_roots(db, 3, fen=100, ledger=one)
+        clock.advance(DAY)
+        found = await asyncio.gather(
+            close(db, one, TODAY), close(db, two, TODAY), return_exceptions=True
+        )
+    refused = [each.code for each in found if isinstance(each, KabaoError)]
+    assert refused == [DAY_CLOSED]
+    assert 3 in found
 
 
 async def test_house_accounts_over_checkpoints_are_the_raw_sums(

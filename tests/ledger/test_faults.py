@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, LiteralString
+from typing import Any
 
 import pytest
 
 from kabao.base.clock import FixedClock
-from kabao.base.db import Database, fetch_value
+from kabao.base.db import Database
 from kabao.base.errors import IN_DOUBT, UNAVAILABLE, KabaoError
 from kabao.ledger.ops import Ledger
-from tests.ledger.make import look, open_roots, pay, running
+from tests.ledger.make import WAITS_FOR_A_LOCK, look, open_roots, pay, running, until
 from tests.ledger.proxy import Proxy
 
 ANSWER_S = 0.6
@@ -64,19 +64,6 @@ async def persist(ledger: Ledger, root: str, key: str) -> str:
     while (found := await ask(ledger, root, key)) in NO_OUTCOME:  # noqa: ASYNC110 -- a client's pace
         await asyncio.sleep(0.01)
     return found
-
-
-async def until(db: Database, holds: LiteralString) -> None:
-    """Wait until the database says so."""
-    async with db.read() as conn:
-        while not await fetch_value(conn, holds):  # noqa: ASYNC110 -- it cannot call us
-            await asyncio.sleep(0.005)
-
-
-WAITS_FOR_A_LOCK: LiteralString = (
-    "select exists (select 1 from pg_stat_activity"
-    " where datname = current_database() and wait_event_type = 'Lock')"
-)
 
 
 async def kill_lanes(db: Database, kills: int, pause_s: float) -> None:

@@ -7,18 +7,14 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
-from kabao.base import outbox
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
-from kabao.base.errors import INVALID, KEY_REUSED, UNAVAILABLE
-from kabao.base.outbox import Pending
-from kabao.ledger import sql, sql_reading
+from kabao.base.errors import KEY_REUSED, UNAVAILABLE
+from kabao.ledger import closing, sql, sql_reading
 from kabao.ledger.inbox import Inbox, Then, tell
 from kabao.ledger.lane import Lane, LaneLimits
 from kabao.ledger.lots import Derived, Order, derive
 from kabao.ledger.model import (
-    DAY_CLOSED,
-    DAY_NOT_OVER,
     LIMIT_OF_BATCH,
     Account,
     Balances,
@@ -195,7 +191,12 @@ class Ledger:
             self._months.add(month)
 
     async def lock(self, conn: Conn, roots: Sequence[str]) -> dict[str, Root]:
-        """Lock roots in id order; unknown ones are absent from the answer."""
+        """Lock roots in id order; unknown ones are absent from the answer.
+
+        The day's fence comes first, as in every batch: whoever holds a root never
+        waits for the fence, so that closing a day ends.
+        """
+        await conn.execute(sql.LOCK_FENCE)
         return await sql.lock_roots(conn, roots)
 
     async def open_roots(self, conn: Conn, roots: Sequence[NewRoot]) -> None:
@@ -294,25 +295,12 @@ class Ledger:
     async def close_day(self, conn: Conn, day: date) -> int:
         """Close a business day: from the commit on, no batch can post into it.
 
-        Waits for batches in flight (they hold the fence), then sums the house
-        accounts. Days close in order and none is left out: open ones before it
-        are closed with it. Returns the number of transfers of the day.
-        Raises `day_closed`, `day_not_over`, and `invalid` for a day before the
-        first transfer: every day since would have to be closed as well.
+        The house accounts are summed while postings go on; then batches in
+        flight are waited for (they hold the fence) and new ones wait for the
+        commit, which should follow at once. Days close in order and none is
+        left out: open ones before it are closed with it. Returns the number of
+        transfers of the day. Raises `day_closed`, `day_not_over`, `unavailable`
+        (a posting does not end), and `invalid` for a day before the first
+        transfer: every day since would have to be closed as well.
         """
-        await conn.execute("select pg_advisory_xact_lock(%s)", [sql.FENCE_LOCK])
-        last = await sql.last_closed(conn)
-        if last is not None and day <= last:
-            raise DAY_CLOSED.error(f"The last closed day is {last}.")
-        if day >= self._days.of(self._clock.now_us()):
-            raise DAY_NOT_OVER.error(f"{day} is not over yet.")
-        first = last + timedelta(days=1) if last is not None else await sql.first_day(conn)
-        if first is None or day < first:
-            raise INVALID.error("The books begin after that day.", field="day")
-        count, us = 0, self._clock.now_us()
-        while first <= day:
-            count = await sql.close_day(conn, first, us)
-            told = {"day": first.isoformat(), "transfers": count}
-            await outbox.write(conn, [Pending("day.closed", told)], us)
-            first += timedelta(days=1)
-        return count
+        return await closing.close_day(conn, day, self._clock, self._days)

@@ -35,7 +35,7 @@ from kabao.ledger.model import (
 from kabao.ledger.posting import StoredLot
 
 FENCE_LOCK = 7_102_001
-"""Advisory lock: shared by every batch, exclusive for closing a day."""
+"""Advisory lock: shared by every batch, exclusive for closing a day (`sql_days`)."""
 
 MONTH_LOCK = 7_102_002
 """Advisory lock: one process at a time adds a month to the journal."""
@@ -417,40 +417,6 @@ async def ensure_month(conn: Conn, day: date) -> None:
 async def last_closed(conn: Conn) -> date | None:
     """The last closed business day."""
     return cast("date | None", await fetch_value(conn, LAST_CLOSED))
-
-
-async def first_day(conn: Conn) -> date | None:
-    """The first business day with a transfer."""
-    return cast(
-        "date | None", await fetch_value(conn, "select min(business_date) from ledger.transfer")
-    )
-
-
-async def close_day(conn: Conn, day: date, us: int) -> int:
-    """Under the exclusive fence: sum house accounts into checkpoints, then close."""
-    await conn.execute(
-        """
-        insert into ledger.checkpoint (account, owner, currency, business_date, debit_fen,
-          credit_fen)
-        select account, owner, currency, %(day)s, sum(debit_fen), sum(credit_fen) from (
-          select debit as account, house as owner, currency, amount_fen as debit_fen,
-            0::bigint as credit_fen
-          from ledger.transfer where business_date = %(day)s and debit >= 10
-          union all
-          select credit, house, currency, 0, amount_fen
-          from ledger.transfer where business_date = %(day)s and credit >= 10) s
-        group by account, owner, currency
-        """,
-        {"day": day},
-    )
-    count = await fetch_value(
-        conn, "select count(*) from ledger.transfer where business_date = %s", [day]
-    )
-    await conn.execute(
-        "insert into ledger.closed_day (business_date, closed_at, transfers) values (%s, %s, %s)",
-        [day, from_us(us), count],
-    )
-    return int(count)
 
 
 # Reading
