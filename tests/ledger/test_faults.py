@@ -14,7 +14,7 @@ from kabao.base.clock import FixedClock
 from kabao.base.db import Database
 from kabao.base.errors import IN_DOUBT, UNAVAILABLE, KabaoError
 from kabao.ledger.ops import Ledger
-from tests.ledger.make import WAITS_FOR_A_LOCK, look, open_roots, pay, running, until
+from tests.ledger.make import IDS, WAITS_FOR_A_LOCK, look, open_roots, pay, running, until
 from tests.ledger.proxy import Proxy
 
 ANSWER_S = 0.6
@@ -233,3 +233,74 @@ async def test_a_caller_who_goes_away_before_the_commit_pays_nothing(
             gone.cancel()
         assert (await stays)["status"] == "captured"
         assert await books(db, ledger, root) == (99, 1)
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+async def test_a_card_that_is_held_holds_up_no_other(
+    db: Database, clock: FixedClock, lanes: int
+) -> None:
+    """Somebody has locked a card for seconds, and many want to pay with it."""
+    loop = asyncio.get_running_loop()
+    async with running(db, clock, lanes=lanes) as ledger:
+        held, *others = await open_roots(db, 9, fen=100, ledger=ledger)
+        async with db.transaction() as conn:
+            await ledger.lock(conn, [held])
+            began, slowest, paid = loop.time(), 0.0, 0
+            stuck = [asyncio.create_task(ask(ledger, held, f"held/{n}")) for n in range(5)]
+
+            async def trade(root: str) -> None:
+                nonlocal slowest, paid
+                while loop.time() < began + 2:
+                    asked = loop.time()
+                    assert await ask(ledger, root, f"{root}/{asked}") in {"captured", "declined"}
+                    slowest = max(slowest, loop.time() - asked)
+                    paid += 1
+
+            async def insist() -> None:
+                """New ones for the same card come all the time."""
+                while loop.time() < began + 2:
+                    stuck.append(asyncio.create_task(ask(ledger, held, f"held/{len(stuck)}")))
+                    await asyncio.sleep(0.2)
+
+            await asyncio.gather(insist(), *map(trade, others))
+            assert not any(each.done() for each in stuck)
+        freed = loop.time()
+        assert set(await asyncio.gather(*stuck)) == {"captured"}
+        assert loop.time() - freed < 1
+        assert await books(db, ledger, held) == (100 - len(stuck), len(stuck))
+    assert slowest < 1
+    assert paid > 200, "others go on, not in between"
+
+
+async def test_a_card_that_stays_held_is_unavailable(db: Database, clock: FixedClock) -> None:
+    """Not in doubt: nothing was sent, and nothing will be."""
+    loop = asyncio.get_running_loop()
+    async with running(db, clock, answer_s=ANSWER_S, watch_s=0.05, lock_s=0.1) as ledger:
+        held, other = await open_roots(db, 2, fen=100, ledger=ledger)
+        async with db.transaction() as conn:
+            await ledger.lock(conn, [held])
+            began = loop.time()
+            stuck = [asyncio.create_task(ask(ledger, held, f"held/{n}")) for n in range(5)]
+            assert await ask(ledger, other, "k") == "captured"
+            assert set(await asyncio.gather(*stuck)) == {UNAVAILABLE.name}
+            assert loop.time() - began < ANSWER_S + 0.5
+        assert await persist(ledger, held, "later") == "captured"
+        assert await books(db, ledger, held) == (99, 1)
+        assert ledger.waiting == 0
+
+
+async def test_a_key_that_is_held_holds_up_nobody_else(db: Database, clock: FixedClock) -> None:
+    """A cold transaction bars a key and takes its time: only who brings the key waits."""
+    loop = asyncio.get_running_loop()
+    async with running(db, clock, lanes=1, lock_s=0.1) as ledger:
+        roots = await open_roots(db, 8, fen=100, ledger=ledger)
+        async with db.transaction() as conn:
+            await ledger.bar(conn, pay(None, 1).company, "held", IDS.new(), "{}")
+            began = loop.time()
+            asked = [asyncio.create_task(ask(ledger, root, root)) for root in roots[1:]]
+            stuck = asyncio.create_task(ask(ledger, roots[0], "held"))
+            assert set(await asyncio.gather(*asked)) == {"captured"}
+            assert loop.time() - began < 2
+            assert not stuck.done()
+        assert await stuck == "refused"
+        assert (await look(db, ledger, roots[0])).principal_fen == 100

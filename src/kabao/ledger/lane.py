@@ -3,7 +3,8 @@
 Requests that arrive while a batch is in flight form the next batch; there is
 no timer. A batch that fails is decided again or halved until the culprit
 stands alone; a lost connection is met by connecting again and asking the
-database, by key, what had been committed.
+database, by key, what had been committed. A card that somebody else holds for
+long is passed by, and its commands are set aside for a moment.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from kabao.ledger import sql
 from kabao.ledger.inbox import Inbox, Item
 from kabao.ledger.model import Command, Loader
 from kabao.ledger.posting import Played, play
-from kabao.ledger.store import Chain, load, lock, moment, open_chain, store
+from kabao.ledger.store import Chain, held_elsewhere, load, lock, moment, open_chain, store
 
 log = structlog.get_logger()
 
@@ -48,6 +49,8 @@ class LaneLimits(msgspec.Struct, frozen=True):
     """How long a caller waits for an answer before it is told that there is none."""
     watch_s: float = 0.2
     """How often a lane looks for callers who have waited that long."""
+    lock_s: float = 0.3
+    """How long a batch waits for a card that somebody else holds."""
     retries_max: int = 6
 
 
@@ -89,15 +92,19 @@ class Lane:
         """Finish what is in flight, refuse the rest, disconnect."""
         self._stopping = True
         self._inbox.wake()
-        for item in self._inbox.take(len(self._inbox)):
-            _fail(item, UNAVAILABLE.error())
+        self._refuse_all()
         if self._tasks:
             # What is in flight ends by itself; a dead server must not hold us up for ever.
             await asyncio.wait(self._tasks[:1], timeout=2 * self._limits.answer_s)
+        self._refuse_all()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._drop()
+
+    def _refuse_all(self) -> None:
+        for item in self._inbox.take_all():
+            _fail(item, UNAVAILABLE.error())
 
     async def _run(self) -> None:
         while not self._stopping:
@@ -133,10 +140,16 @@ class Lane:
         retries = 0
         self._read_keys = asyncio.get_running_loop().time() < self._careful_until
         while batch := self._give_up_late(batch):
+            wary = self._inbox.wary
             try:
-                await self._attempt(batch)
+                held = await self._attempt(batch, wary=wary)
             except _GoneMeanwhileError:
                 continue
+            except pg.LockNotAvailable:
+                log.warning("ledger.lock_held", items=len(batch))
+                self._inbox.be_wary()
+                if wary:
+                    return await self._isolate(batch)
             except (pg.UniqueViolation, pg.SerializationFailure, pg.DeadlockDetected):
                 # One of the keys was there already, or the server asks to try again:
                 # decided once more, the batch sees what is there now.
@@ -156,18 +169,25 @@ class Lane:
             except Exception as defect:  # noqa: BLE001 - isolate whatever it is
                 return await self._halve(batch, defect)
             else:
-                return None
+                return self._inbox.set_aside(held) if held else None
         return None
 
-    async def _attempt(self, batch: Sequence[Item]) -> None:
-        """One transaction of two round trips; raises when it was rolled back or lost."""
+    async def _attempt(self, batch: Sequence[Item], *, wary: bool) -> Sequence[Item]:
+        """One transaction of two round trips; raises when it was rolled back or lost.
+
+        When wary, one more: it passes by cards that somebody else holds, and
+        returns their items.
+        """
         conn, pipe = self._conn, self._pipe
         if conn is None or pipe is None or conn.closed or self._chain is None:
             raise psycopg.OperationalError("not connected")
-        commands = [item.command for item in batch]
+        held: Sequence[Item] = ()
         try:
             async with asyncio.timeout(self._limits.answer_s):
-                played = await self._decide(pipe, commands)
+                pipe.command(b"BEGIN")
+                if wary:
+                    batch, held = await _part(pipe, batch)
+                played = await self._decide(pipe, [item.command for item in batch])
                 if played.stores_nothing:
                     pipe.command(b"ROLLBACK")
                     await pipe.flush()
@@ -185,10 +205,10 @@ class Lane:
             raise
         self._chain = chain
         _answer(batch, played)
+        return held
 
     async def _decide(self, pipe: Pipe, commands: Sequence[Command[Any]]) -> Played:
         """The first round trip; a second one only for commands that need more read."""
-        pipe.command(b"BEGIN")
         read_keys = self._read_keys or not all(c.always_kept for c in commands)
         at, roots, known = await lock(
             pipe, pipe.flush, commands, self._clock, self._days, read_keys=read_keys
@@ -232,6 +252,13 @@ class Lane:
         await self._post(batch[:middle])
         await self._post(batch[middle:])
 
+    async def _isolate(self, batch: Sequence[Item]) -> None:
+        """Something is held by somebody else, and it is not a card: find who needs it."""
+        if len(batch) == 1:
+            self._inbox.set_aside(batch)
+        else:
+            await self._halve(batch)
+
     def _give_up_late(self, batch: Sequence[Item]) -> list[Item]:
         """Answer those who have waited too long; the others stay."""
         now = asyncio.get_running_loop().time()
@@ -263,6 +290,7 @@ class Lane:
             await conn.commit()
             await self._ensure_month(conn)
             self._chain = await open_chain(conn)
+            await sql.limit_lock_wait(conn, self._limits.lock_s)
             await conn.commit()
         except BaseException:
             await conn.close()
@@ -290,6 +318,16 @@ class Lane:
         if conn is not None:
             with contextlib.suppress(psycopg.Error, OSError):
                 await conn.close()
+
+
+async def _part(pipe: Pipe, batch: Sequence[Item]) -> tuple[list[Item], list[Item]]:
+    """Items that can be decided now, and those whose card somebody else holds."""
+    wanted = {item.command.root for item in batch if item.command.root is not None}
+    held = await held_elsewhere(pipe, pipe.flush, wanted)
+    return (
+        [item for item in batch if item.command.root not in held],
+        [item for item in batch if item.command.root in held],
+    )
 
 
 def _answer(batch: Sequence[Item], played: Played) -> None:

@@ -63,6 +63,10 @@ LOCK_ROOTS: LiteralString = (
     f"select (select max(business_date) from ledger.closed_day), {_ROOT_AS_TEXT}"  # noqa: S608 - constant columns
     " from ledger.root where id = any(%s::uuid[]) order by id for update"
 )
+LOCK_FREE_ROOTS: LiteralString = (
+    "select id from ledger.root where id = any(%s::uuid[]) order by id for update skip locked"
+)
+ROOTS_THERE: LiteralString = "select id from ledger.root where id = any(%s::uuid[])"
 KNOWN: LiteralString = """
 select o.company, o.key, o.id, o.root, o.mac, o.state, o.result
 from unnest(%s::uuid[], %s::text[]) as k (company, key)
@@ -121,6 +125,11 @@ def roots_of(rows: Iterable[Sequence[Any]]) -> dict[str, Root]:
             *rest,
         )
     return found
+
+
+async def limit_lock_wait(conn: Conn, seconds: float) -> None:
+    """Bound every wait for a lock on this connection, from now on."""
+    await conn.execute("select set_config('lock_timeout', %s, false)", [f"{seconds:.3f}s"])
 
 
 async def lock_roots(conn: Conn, ids: Iterable[str]) -> dict[str, Root]:

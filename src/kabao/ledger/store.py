@@ -7,7 +7,7 @@ set, two doors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -70,6 +70,16 @@ async def lock(
         sql.roots_of(root_rows),
         {(row[0], row[1]): Operation(*row) for row in known_rows},
     )
+
+
+async def held_elsewhere(conn: Statements, flush: Flush, roots: Collection[str]) -> set[str]:
+    """Lock those of these roots that nobody else holds, after the day's fence. The others."""
+    ids = [uuid_array(sorted(roots))]
+    await conn.execute(sql.LOCK_FENCE)
+    locked = await conn.execute(sql.LOCK_FREE_ROOTS, ids)
+    there = await conn.execute(sql.ROOTS_THERE, ids)
+    await flush()
+    return {row[0] for row in await there.fetchall()} - {row[0] for row in await locked.fetchall()}
 
 
 def moment(clock: Clock, days: BusinessDays, last_closed: date | None) -> Moment:
