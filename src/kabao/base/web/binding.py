@@ -229,6 +229,7 @@ class _Call:
         self._fn, self._route, self._collaborators = fn, route, collaborators
         self._wants = frozenset(asked) & {"request", "principal", "data"}
         self._patient = patient
+        self._no_body = _default(asked)
         self._reader = None if route.takes is None else Reader(route.takes)
         self._path = tuple(p for p in route.parameters if p.place == "path")
         self._query = {p.name: p for p in route.parameters if p.place == "query"}
@@ -261,7 +262,10 @@ class _Call:
         self, request: Request[Any, Any, Any], reader: Reader[Any], given: dict[str, Any]
     ) -> None:
         body = await request.body()
-        data = Nothing() if not body and self._route.optional_body else reader.read(body)
+        if not body and self._route.optional_body:
+            data = self._no_body
+        else:
+            data = reader.read(body)
         if "data" in self._wants:
             given["data"] = data
 
@@ -312,6 +316,12 @@ def _bounded(hint: Any) -> Any:
     if hint == str | None:
         return ShortText | None
     return hint
+
+
+def _default(asked: Mapping[str, inspect.Parameter]) -> Any:
+    """What stands for an empty body."""
+    data = asked.get("data")
+    return Nothing() if data is None or data.default is inspect.Parameter.empty else data.default
 
 
 def _bare(hint: Any) -> Any:
