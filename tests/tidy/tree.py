@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "kabao"
 DOCS = ROOT / "docs"
 
-NO_SLICES = {"app", "audit", "base", "simulation"}
-"""Modules of the top row that own no tables, and the bottom one."""
+NO_SLICES = {"app", "audit", "base", "edges", "simulation"}
+"""Modules that are no slices: those of the top rows, the doors beside HTTP, and the bottom one."""
 
 SLICES = sorted(
     folder.name

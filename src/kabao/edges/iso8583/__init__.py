@@ -1,0 +1,24 @@
+"""The POS host: tills that speak ISO 8583 over TCP.
+
+Words
+  dialect    how messages look on the wire, a file of `dialects/`: fields, parts, which
+             message is which verb, result codes; the code knows none of it
+  part       a named piece of a field, such as the batch number in field 60
+  TMK        terminal master key, injected by two persons; opens the session keys
+  PIK, MAK   session keys for PIN blocks and for MACs, fresh at every sign-in
+  trace      number of a message, unique for a terminal within its batch (field 11)
+  batch      a terminal's messages from one settlement to the next (field 60.2)
+  RRN        12 characters that name a payment on a slip (field 37)
+  outcome    what the host says of a message; each dialect has its code for it
+
+A frame's way: `host` takes it off the wire, `codec` takes it apart, `reading` says what
+it means, `desk` checks who asks and with which key, and calls a verb of `verbs`, which
+calls the same `Payments`, `TopUps` and `Life` as every other door.
+
+Tables, schema `pos`: session, batch, entry, difference.
+
+Invariants
+  nothing is posted for a message whose MAC is wrong
+  terminal + batch + trace is one effect, whatever is repeated, late or reversed
+  a batch is settled once
+"""
