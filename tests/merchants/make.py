@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from kabao.access.ops import Access
 from kabao.base.clock import BusinessDays, FixedClock
 from kabao.base.db import Conn, Database
 from kabao.base.ids import RandomIds
@@ -21,6 +22,7 @@ from kabao.merchants.model import Cashier, NewCashier, NewTerminal, Terminal
 from kabao.merchants.ops import Merchants
 from kabao.org.model import NewCompany, NewStore, Store
 from kabao.org.ops import Org
+from kabao.policy.ops import Policy
 from kabao.vault.ops import FileKeys, Vault
 
 START = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -37,7 +39,9 @@ class House:
         keys = FileKeys(folder / "keys.json", self.clock, create_if_missing=True)
         self.vault = Vault(keys, self.clock)
         self.org = Org(db, ids, self.clock, days)
-        self.merchants = Merchants(db, self.vault, self.org, ids, self.clock, days)
+        self.policy = Policy.load(self.clock)
+        self.access = Access(db, self.vault, self.policy, self.org, ids, self.clock, days)
+        self.merchants = Merchants(db, self.vault, self.policy, self.org, ids, self.clock, days)
 
 
 async def store(conn: Conn, house: House, name: str = "店") -> Store:
@@ -91,6 +95,7 @@ async def client(
         routes=http.ROUTES,
         keys=Ring(principals),
         provided={
+            "access": house.access,
             "db": house.db,
             "once": once,
             "org": house.org,

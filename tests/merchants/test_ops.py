@@ -60,7 +60,7 @@ async def test_the_snapshot_follows_every_change(house: make.House, tmp_path: Pa
         store = await make.store(conn, house)
         terminal = await make.terminal(conn, house, store.id)
         cashier = await make.cashier(conn, house, store.id)
-        shift = await merchants.begin_shift(conn, cashier.id, terminal.id)
+        shift = await merchants.shifts.begin(conn, cashier.id, terminal.id)
     assert await there.merchants.refresh()
     assert not await there.merchants.refresh()
     assert there.merchants.terminal(terminal.id) == terminal
@@ -70,8 +70,8 @@ async def test_the_snapshot_follows_every_change(house: make.House, tmp_path: Pa
     till = there.merchants.till(store.id, terminal.id, cashier.id)
     assert (till.terminal, till.cashier, till.shift) == (terminal, cashier, shift)
     async with house.db.transaction() as conn:
-        await merchants.end_shift(conn, shift.id)
-        again = await merchants.begin_shift(conn, cashier.id, terminal.id)
+        await merchants.shifts.end(conn, shift.id)
+        again = await merchants.shifts.begin(conn, cashier.id, terminal.id)
         await merchants.set_terminal_state(conn, terminal.id, TerminalState.BLOCKED)
     assert await there.merchants.refresh()
     assert there.merchants.open_shift(cashier.id) == again
@@ -79,7 +79,7 @@ async def test_the_snapshot_follows_every_change(house: make.House, tmp_path: Pa
     assert blocked is not None
     assert not blocked.is_active
     async with house.db.transaction() as conn:
-        await merchants.end_shift(conn, again.id)
+        await merchants.shifts.end(conn, again.id)
     await there.merchants.refresh()
     assert there.merchants.open_shift(cashier.id) is None
 
@@ -92,9 +92,9 @@ async def test_a_fresh_process_sees_only_shifts_under_way(
         terminal = await make.terminal(conn, house, store.id)
         one = await make.cashier(conn, house, store.id, "01")
         two = await make.cashier(conn, house, store.id, "02")
-        ended = await house.merchants.begin_shift(conn, one.id, terminal.id)
-        await house.merchants.end_shift(conn, ended.id)
-        running = await house.merchants.begin_shift(conn, two.id, terminal.id)
+        ended = await house.merchants.shifts.begin(conn, one.id, terminal.id)
+        await house.merchants.shifts.end(conn, ended.id)
+        running = await house.merchants.shifts.begin(conn, two.id, terminal.id)
     fresh = make.House(house.db, tmp_path).merchants
     await fresh.refresh()
     assert fresh.open_shift(one.id) is None
@@ -139,7 +139,7 @@ async def test_what_another_process_has_just_set_up_is_found(
         cashier = await make.cashier(conn, house, store.id)
     assert (await there.find_till(store.id, terminal.id, None)).terminal == terminal
     async with house.db.transaction() as conn:
-        shift = await house.merchants.begin_shift(conn, cashier.id, terminal.id)
+        shift = await house.merchants.shifts.begin(conn, cashier.id, terminal.id)
     assert (await there.find_till(store.id, terminal.id, cashier.id)).shift == shift
     with pytest.raises(KabaoError) as refused:
         await there.find_till(store.id, NOBODY, None)
@@ -185,7 +185,7 @@ async def test_a_closed_store_gets_nothing_new(house: make.House) -> None:
         for act in (
             make.terminal(conn, house, store.id),
             make.cashier(conn, house, store.id, "02"),
-            house.merchants.begin_shift(conn, cashier.id, terminal.id),
+            house.merchants.shifts.begin(conn, cashier.id, terminal.id),
         ):
             with pytest.raises(KabaoError) as refused:
                 await act
@@ -210,10 +210,10 @@ async def test_a_cashier_becomes_supervisor_and_leaves(house: make.House) -> Non
         cashier = await make.cashier(conn, house, store.id)
         lead = await merchants.set_cashier_role(conn, cashier.id, CashierRole.SUPERVISOR)
         assert lead.role is CashierRole.SUPERVISOR
-        shift = await merchants.begin_shift(conn, cashier.id, terminal.id)
+        shift = await merchants.shifts.begin(conn, cashier.id, terminal.id)
         gone = await merchants.dismiss_cashier(conn, cashier.id)
         assert gone.state is CashierState.LEFT
-        assert not (await merchants.get_shift(conn, shift.id)).is_open
+        assert not (await merchants.shifts.get(conn, shift.id)).is_open
         with pytest.raises(KabaoError) as refused:
             await merchants.set_cashier_role(conn, cashier.id, CashierRole.CASHIER)
         assert refused.value.code is CASHIER_NOT_ACTIVE
@@ -232,21 +232,21 @@ async def test_a_shift_is_one_cashier_at_a_terminal_of_the_store(house: make.Hou
 
         async def refused(cashier: str, terminal: str) -> Code:
             with pytest.raises(KabaoError) as error:
-                await merchants.begin_shift(conn, cashier, terminal)
+                await merchants.shifts.begin(conn, cashier, terminal)
             return error.value.code
 
         assert await refused(cashier.id, far.id) is TERMINAL_ELSEWHERE
         assert await refused(cashier.id, blocked.id) is TERMINAL_NOT_ACTIVE
         assert await refused(NOBODY, terminal.id) is NOT_FOUND
         assert await refused(cashier.id, NOBODY) is NOT_FOUND
-        shift = await merchants.begin_shift(conn, cashier.id, terminal.id)
+        shift = await merchants.shifts.begin(conn, cashier.id, terminal.id)
         assert (shift.store, shift.is_open) == (store.id, True)
         assert await refused(cashier.id, terminal.id) is SHIFT_OPEN
         house.clock.advance(timedelta(hours=8))
-        closed = await merchants.end_shift(conn, shift.id)
+        closed = await merchants.shifts.end(conn, shift.id)
         assert closed.closed_at == make.START + timedelta(hours=8)
         with pytest.raises(KabaoError) as error:
-            await merchants.end_shift(conn, shift.id)
+            await merchants.shifts.end(conn, shift.id)
         assert error.value.code is SHIFT_CLOSED
 
 
@@ -255,9 +255,9 @@ async def test_a_clock_stepped_back_keeps_no_shift_open(house: make.House) -> No
         store = await make.store(conn, house)
         terminal = await make.terminal(conn, house, store.id)
         cashier = await make.cashier(conn, house, store.id)
-        shift = await house.merchants.begin_shift(conn, cashier.id, terminal.id)
+        shift = await house.merchants.shifts.begin(conn, cashier.id, terminal.id)
         house.clock.advance(timedelta(hours=-1))
-        closed = await house.merchants.end_shift(conn, shift.id)
+        closed = await house.merchants.shifts.end(conn, shift.id)
     assert closed.closed_at == shift.opened_at
 
 
@@ -270,7 +270,7 @@ async def test_two_tills_cannot_open_a_shift_for_one_cashier(house: make.House) 
     async def begin(terminal: str) -> Shift | Code:
         try:
             async with house.db.transaction() as conn:
-                return await house.merchants.begin_shift(conn, cashier.id, terminal)
+                return await house.merchants.shifts.begin(conn, cashier.id, terminal)
         except KabaoError as refused:
             return refused.code
 

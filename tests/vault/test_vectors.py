@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from kabao.vault.ciphers import Aead, CardMaster, KeyedHash
-from kabao.vault.model import Algorithm, Suite
+from kabao.vault.ciphers import Aead, CardMaster, KeyedHash, terminal_block
+from kabao.vault.model import Algorithm, Suite, TerminalCipher
 
 
 def sm3(message: bytes) -> bytes:
@@ -93,3 +93,10 @@ def test_a_card_has_its_own_sm4_key() -> None:
     cmac = CMAC(algorithms.SM4(bytes.fromhex("681edf34d206965e86b3e94f536e4246")))
     cmac.update(b"message")
     assert CardMaster(master).mac(card, b"message") == cmac.finalize()
+
+
+def test_check_values_of_terminal_keys() -> None:
+    pik = bytes.fromhex("807A23AD32B36D457AE91FDF927570EA")  # V-5
+    assert terminal_block(TerminalCipher.TDES, pik)[:4].hex() == "8d0a74b8"
+    sm4 = Cipher(algorithms.SM4(pik), modes.ECB()).encryptor()
+    assert terminal_block(TerminalCipher.SM4, pik) == sm4.update(bytes(16))

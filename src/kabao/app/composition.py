@@ -108,7 +108,7 @@ class Kabao:
         self.access = Access(db, self.vault, self.policy, self.org, ids, clock, days)
         sms = SmsTable(self.vault, ids, clock)
         self.proofs = Proofs(db, self.vault, self.policy, ids, clock, days, sms)
-        self.merchants = Merchants(db, self.vault, self.org, ids, clock, days)
+        self.merchants = Merchants(db, self.vault, self.policy, self.org, ids, clock, days)
         self.diary = Diary(self.access.log)
         self.customers = Customers(
             self.vault, self.policy, self.org, ids, clock, days, on_look=self.diary.look

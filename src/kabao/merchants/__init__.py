@@ -3,6 +3,7 @@
 Words
   terminal   one till or reader of a store, known to the POS host by its 8-character
              number within the store's merchant number (fields 41 and 42)
+  master key a terminal's TMK: two components of two persons, XORed; has versions
   cashier    a person who works at a store's tills; the name is personal data
   shift      one cashier at one terminal, from opening until closing
   till       a terminal, the cashier at it and the shift under way: what a payment names
@@ -10,10 +11,11 @@ Words
   fee term   the plan (or none) a store is under from a day on
   revision   a counter every change raises; snapshots follow it
 
-Tables: terminal, cashier, shift, fee_plan, fee_term, revision.
+Tables: terminal, terminal_key, cashier, shift, fee_plan, fee_term, revision.
 
 Invariants
   a cashier has at most one open shift, at a terminal of the cashier's own store
+  a terminal has at most one master key in use; nobody ever has, or sees, a whole one
   a retired terminal and a cashier who has left never come back
   a fee term that has begun is never changed, so a fee can be computed again at any time
 """

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from kabao.merchants.model import Cashier, FeePlan, FeeTerm, Shift, Terminal, term_on
+from kabao.merchants.model import (
+    Cashier,
+    FeePlan,
+    FeeTerm,
+    SealedKey,
+    Shift,
+    Terminal,
+    TerminalKeyState,
+    term_on,
+)
 
 
 class Snapshot:
-    """Terminals, cashiers, open shifts and fees as of one revision."""
+    """Terminals, their keys, cashiers, open shifts and fees as of one revision."""
 
     def __init__(self) -> None:
         self.revision = 0
         self.terminals: dict[str, Terminal] = {}
         self.cashiers: dict[str, Cashier] = {}
         self._terminal_of: dict[tuple[str, str], Terminal] = {}
+        self._key_of: dict[str, SealedKey] = {}
         self._shift_of: dict[str, Shift] = {}
         self._plans: dict[str, FeePlan] = {}
         self._terms: dict[str, dict[date, FeeTerm]] = {}
@@ -23,6 +33,10 @@ class Snapshot:
     def terminal_by_no(self, store: str, terminal_no: str) -> Terminal | None:
         """A terminal by its number within its store."""
         return self._terminal_of.get((store, terminal_no))
+
+    def key(self, terminal: str) -> SealedKey | None:
+        """The master key a terminal has in use, sealed."""
+        return self._key_of.get(terminal)
 
     def open_shift(self, cashier: str) -> Shift | None:
         """The shift a cashier has under way."""
@@ -37,15 +51,21 @@ class Snapshot:
         self,
         revision: int,
         terminals: Iterable[Terminal],
+        keys: Iterable[SealedKey],
         cashiers: Iterable[Cashier],
         shifts: Iterable[Shift],
         plans: Iterable[FeePlan],
         terms: Iterable[FeeTerm],
     ) -> None:
-        """Take over changes. Shifts come in the order of their revisions."""
+        """Take over changes. Keys and shifts come in the order of their revisions."""
         for terminal in terminals:
             self.terminals[terminal.id] = terminal
             self._terminal_of[terminal.store, terminal.terminal_no] = terminal
+        for key in keys:
+            if key.state is TerminalKeyState.ACTIVE:
+                self._key_of[key.terminal] = key
+            elif (used := self._key_of.get(key.terminal)) and used.id == key.id:
+                del self._key_of[key.terminal]
         self.cashiers.update((cashier.id, cashier) for cashier in cashiers)
         for shift in shifts:
             if shift.is_open:

@@ -75,6 +75,47 @@ sa.Index(
 sa.Index("ix_shift_cashier", shift.c.cashier, shift.c.id)
 sa.Index("ix_shift_store", shift.c.store, shift.c.id)
 
+terminal_key = sa.Table(
+    "terminal_key",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("terminal", Uuid, sa.ForeignKey("merchants.terminal.id"), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("algorithm", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("check_value", sa.CHAR(8), nullable=False),
+    sa.Column("component", BYTEA),
+    sa.Column("tmk", BYTEA),
+    sa.Column("first_by", Uuid, nullable=False),
+    sa.Column("second_by", Uuid),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("activated_at", Instant),
+    sa.Column("ended_at", Instant),
+    sa.Column("revision", sa.BigInteger, nullable=False, index=True),
+    sa.UniqueConstraint("terminal", "version"),
+    sa.CheckConstraint("version > 0", name="version"),
+    sa.CheckConstraint("algorithm in ('3des', 'sm4')", name="algorithm"),
+    sa.CheckConstraint("state in ('half', 'active', 'ended')", name="state"),
+    sa.CheckConstraint("(state = 'half') = (component is not null)", name="component"),
+    sa.CheckConstraint("(state = 'active') = (tmk is not null)", name="tmk"),
+    sa.CheckConstraint("second_by <> first_by", name="two_persons"),
+    sa.CheckConstraint(
+        "(second_by is null) = (activated_at is null)"
+        " and (state <> 'active' or second_by is not null)",
+        name="whole_by_two",
+    ),
+    sa.CheckConstraint("(state = 'ended') = (ended_at is not null)", name="ended_at"),
+    schema=_SCHEMA,
+)
+
+for _state in ("half", "active"):
+    sa.Index(
+        f"uq_terminal_key_{_state}",
+        terminal_key.c.terminal,
+        unique=True,
+        postgresql_where=sa.text(f"state = '{_state}'"),
+    )
+
 fee_plan = sa.Table(
     "fee_plan",
     metadata,

@@ -113,6 +113,9 @@ PROOF_TRIES_COUNT = _int("proof.tries_count")
 PROOF_RESEND_SECONDS = _int("proof.resend_seconds")
 PROOF_SENDS_PER_HOUR_COUNT = _int("proof.sends_per_hour_count")
 
+# terminal, cashier – tills and the people at them
+TERMINAL_KEY_WITHIN_HOURS = _int("terminal.key.within_hours")
+
 # pay, hold, pay_code – the till
 PAY_SINGLE_MAX_FEN = _int("pay.single_max_fen")
 PAY_DAY_MAX_COUNT = _int("pay.day_max_count")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import assert_never
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from kabao.vault.model import SEALED_BROKEN, TAG_BYTES, Algorithm, Suite
+from kabao.vault.model import SEALED_BROKEN, TAG_BYTES, Algorithm, Suite, TerminalCipher
 
 
 class Aead:
@@ -96,3 +97,16 @@ class CardMaster:
         cmac = CMAC(algorithms.SM4(card_key))
         cmac.update(message)
         return cmac.finalize()
+
+
+def terminal_block(cipher: TerminalCipher, key: bytes) -> bytes:
+    """A block of zeros encrypted under a terminal's key of 16 bytes."""
+    match cipher:
+        case TerminalCipher.TDES:
+            algorithm: TripleDES | algorithms.SM4 = TripleDES(key + key[:8])
+        case TerminalCipher.SM4:
+            algorithm = algorithms.SM4(key)
+        case _:
+            assert_never(cipher)
+    context = Cipher(algorithm, modes.ECB()).encryptor()  # noqa: S305 -- one block, of zeros
+    return context.update(bytes(algorithm.block_size // 8)) + context.finalize()

@@ -67,6 +67,13 @@ CIPHER_OF = {Suite.SM4_GCM: Algorithm.SM4, Suite.AES_256_GCM: Algorithm.AES_256}
 HASH_OF = {Suite.SM4_GCM: Algorithm.HMAC_SM3, Suite.AES_256_GCM: Algorithm.HMAC_SHA256}
 
 
+class TerminalCipher(StrEnum):
+    """What a terminal's keys of 16 bytes are used with."""
+
+    TDES = "3des"
+    SM4 = "sm4"
+
+
 class KeyKind(StrEnum):
     """What a key may be used for; no key serves two purposes."""
 

@@ -58,6 +58,7 @@ VERBS: dict[str, str] = {
     "org:write": "add, change and close companies, stores and brand links",
     "merchants:read": "see terminals, cashiers, shifts and fee plans",
     "merchants:write": "add, change and retire terminals, cashiers and fee plans",
+    "terminal-keys:write": "enter one of the two components of a terminal's master key",
     "shifts:write": "open and close shifts",
     # after the sale
     "settlements:read": "see settlements",
@@ -164,6 +165,7 @@ ROLES: dict[Role, frozenset[str]] = {
         "customers:verify",
         "codes:write",
         "shifts:write",
+        "terminal-keys:write",
         "payments:refund",
         "topups:write",
         "topups:void",
@@ -198,9 +200,10 @@ ROLES: dict[Role, frozenset[str]] = {
     },
     # A person at a till: no refunds, no voids of top-ups.
     Role.CASHIER: _TILL,
-    # Keeps people and keys; no money and no say in approvals.
+    # Keeps people and keys; no money and no say in approvals. A terminal's key takes two
+    # persons, each with a part of it: an operator and an admin, for example.
     Role.ADMIN: _both("operators", "api-keys")
-    | {"approvals:read", "org:read", "policy:read", "switches:read"},
+    | {"terminal-keys:write", "approvals:read", "org:read", "policy:read", "switches:read"},
 }
 
 

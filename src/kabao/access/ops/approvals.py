@@ -108,7 +108,7 @@ class Approvals:
         listed = None if touched is None else tuple(sorted(touched))
         if not (by.companies is None or (listed and by.companies.issuperset(listed))):
             raise BEYOND_OWN_SCOPE.error(rule=RULE)
-        approval = self._new(by, await self._person(conn, by), kind, payload, reason, listed)
+        approval = self._new(by, await self.person(conn, by), kind, payload, reason, listed)
         await sql.insert_approval(conn, approval)
         await self._note(conn, by, "approvals:ask", approval, reason, origin)
         return approval
@@ -243,7 +243,7 @@ class Approvals:
     async def _open(self, conn: Conn, by: Principal, ident: str) -> tuple[Approval, str]:
         """A request that this person may decide now, held until the transaction ends."""
         approval = self._seen(by, await sql.approval(conn, ident, lock=True))
-        checker = await self._person(conn, by)
+        checker = await self.person(conn, by)
         check_decidable(approval, checker, now(self._clock))
         return approval, checker
 
@@ -276,7 +276,7 @@ class Approvals:
         return approval
 
     @staticmethod
-    async def _person(conn: Conn, by: Principal) -> str:
+    async def person(conn: Conn, by: Principal) -> str:
         """The operator behind a principal, as the database knows them now and not a second ago."""
         person = await keys_sql.living_person(conn, by.id)
         if person is None:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from kabao.merchants.http import cashiers, fees, shifts, terminals
+from kabao.merchants.http import cashiers, fees, keys, shifts, terminals
 
-ROUTES = [*terminals.ROUTES, *cashiers.ROUTES, *shifts.ROUTES, *fees.ROUTES]
+ROUTES = [*terminals.ROUTES, *keys.ROUTES, *cashiers.ROUTES, *shifts.ROUTES, *fees.ROUTES]

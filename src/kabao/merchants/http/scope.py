@@ -13,6 +13,7 @@ from kabao.base.ids import from_edge
 from kabao.base.web.once import Once
 from kabao.base.web.pages import IdPosition, position
 from kabao.base.web.principal import Principal
+from kabao.merchants.model import Terminal
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 
@@ -42,6 +43,15 @@ async def require_visible(
     found = await org.get_store(conn, store)
     if not (principal.may_see_company(found.company) and principal.may_see_store(store)):
         raise NOT_FOUND.error(field=field)
+
+
+async def visible_terminal(
+    conn: Conn, principal: Principal, org: Org, merchants: Merchants, text: str
+) -> Terminal:
+    """A terminal inside the key's scope. Raises `not_found`."""
+    terminal = await merchants.get_terminal(conn, from_edge(TERMINAL, text))
+    await require_visible(conn, principal, org, terminal.store)
+    return terminal
 
 
 async def named_store(conn: Conn, principal: Principal, org: Org, text: str) -> str:

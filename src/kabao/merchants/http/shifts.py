@@ -75,7 +75,7 @@ async def open_shift(
         )
         await require_visible(conn, principal, org, cashier.store, field="cashier")
         terminal = from_edge(TERMINAL, data.terminal, field="terminal")
-        return _view(await merchants.begin_shift(conn, cashier.id, terminal))
+        return _view(await merchants.shifts.begin(conn, cashier.id, terminal))
 
     return await once_and_refresh(once, request, principal, data, work, merchants)
 
@@ -94,7 +94,7 @@ async def list_shifts(
 ) -> Page[ShiftView]:
     """List shifts, of one store, one cashier or all, those under way or all."""
     async with db.read() as conn:
-        rows = await merchants.list_shifts(
+        rows = await merchants.shifts.list_all(
             conn,
             stores=await stores_to_list(conn, principal, org, store),
             cashier=None if cashier is None else from_edge(CASHIER, cashier, field="cashier"),
@@ -127,7 +127,7 @@ async def close_shift(
 
     async def work(conn: Conn) -> ShiftView:
         found = await _visible(conn, principal, org, merchants, shift)
-        return _view(await merchants.end_shift(conn, found.id))
+        return _view(await merchants.shifts.end(conn, found.id))
 
     return await once_and_refresh(once, request, principal, None, work, merchants)
 
@@ -135,7 +135,7 @@ async def close_shift(
 async def _visible(
     conn: Conn, principal: Principal, org: Org, merchants: Merchants, text: str
 ) -> Shift:
-    shift = await merchants.get_shift(conn, from_edge(SHIFT, text))
+    shift = await merchants.shifts.get(conn, from_edge(SHIFT, text))
     await require_visible(conn, principal, org, shift.store)
     return shift
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from kabao.base.clock import rfc3339, to_us
 from kabao.base.db import Conn, Database
-from kabao.base.ids import from_edge, to_edge
+from kabao.base.ids import to_edge
 from kabao.base.web.fields import LINE, EdgeId, RequestBody, ShortText
 from kabao.base.web.once import Once
 from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, Limit, Page, page
@@ -22,8 +22,8 @@ from kabao.merchants.http.scope import (
     after,
     named_store,
     once_and_refresh,
-    require_visible,
     stores_to_list,
+    visible_terminal,
 )
 from kabao.merchants.model import Certification, NewTerminal, Terminal, TerminalState
 from kabao.merchants.ops import Merchants
@@ -134,7 +134,7 @@ async def get_terminal(
 ) -> TerminalView:
     """Get a terminal."""
     async with db.read() as conn:
-        return _view(await _visible(conn, principal, org, merchants, terminal))
+        return _view(await visible_terminal(conn, principal, org, merchants, terminal))
 
 
 @post("/v1/terminals/{terminal:str}/block", guards=[requires("merchants:write")], status_code=200)
@@ -149,7 +149,7 @@ async def block_terminal(
     """Block a terminal for the time being."""
 
     async def work(conn: Conn) -> TerminalView:
-        found = await _visible(conn, principal, org, merchants, terminal)
+        found = await visible_terminal(conn, principal, org, merchants, terminal)
         return _view(await merchants.set_terminal_state(conn, found.id, TerminalState.BLOCKED))
 
     return await once_and_refresh(once, request, principal, None, work, merchants)
@@ -167,7 +167,7 @@ async def unblock_terminal(
     """Let a blocked terminal be used again."""
 
     async def work(conn: Conn) -> TerminalView:
-        found = await _visible(conn, principal, org, merchants, terminal)
+        found = await visible_terminal(conn, principal, org, merchants, terminal)
         return _view(await merchants.set_terminal_state(conn, found.id, TerminalState.ACTIVE))
 
     return await once_and_refresh(once, request, principal, None, work, merchants)
@@ -185,7 +185,7 @@ async def retire_terminal(
     """Retire a terminal for good."""
 
     async def work(conn: Conn) -> TerminalView:
-        found = await _visible(conn, principal, org, merchants, terminal)
+        found = await visible_terminal(conn, principal, org, merchants, terminal)
         return _view(await merchants.set_terminal_state(conn, found.id, TerminalState.RETIRED))
 
     return await once_and_refresh(once, request, principal, None, work, merchants)
@@ -195,14 +195,6 @@ def _certification(given: CertificationBody | None) -> Certification | None:
     if given is None:
         return None
     return Certification(given.scheme, given.number, given.expires_on)
-
-
-async def _visible(
-    conn: Conn, principal: Principal, org: Org, merchants: Merchants, text: str
-) -> Terminal:
-    terminal = await merchants.get_terminal(conn, from_edge(TERMINAL, text))
-    await require_visible(conn, principal, org, terminal.store)
-    return terminal
 
 
 ROUTES = [

@@ -9,8 +9,9 @@ from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import Ids
-from kabao.merchants import sql
 from kabao.merchants.model import FEE_TERM_BEGUN, FeePlan, FeeTerm, NewFeePlan
+from kabao.merchants.sql import fees as sql
+from kabao.merchants.sql.tills import next_revision
 from kabao.org.ops import Org
 
 
@@ -36,7 +37,7 @@ class Fees:
     async def add_plan(self, conn: Conn, new: NewFeePlan) -> FeePlan:
         """A fee plan as agreed; it is never changed. Raises `invalid`, `not_found` (company)."""
         new.check()
-        revision = await sql.next_revision(conn)
+        revision = await next_revision(conn)
         await self._org.get_company(conn, new.company)
         plan = FeePlan(
             id=self._ids.new(),
@@ -63,7 +64,7 @@ class Fees:
         Raises:
             KabaoError: `not_found` (store, plan), `fee_term_begun`.
         """
-        revision = await sql.next_revision(conn)
+        revision = await next_revision(conn)
         await self._org.get_store(conn, store)
         if plan is not None:
             await self.get_plan(conn, plan)

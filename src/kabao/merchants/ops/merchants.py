@@ -1,4 +1,4 @@
-"""The verbs of terminals, cashiers and shifts, and what the hot path asks of the slice."""
+"""The verbs of terminals and cashiers, and what the hot path asks of the slice."""
 
 from __future__ import annotations
 
@@ -13,16 +13,11 @@ from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import Ids
-from kabao.merchants import sql
 from kabao.merchants.model import (
-    CASHIER_ELSEWHERE,
     CASHIER_NOT_ACTIVE,
     NAME_PURPOSE,
     NUMBER_TAKEN,
-    SHIFT_CLOSED,
-    SHIFT_OPEN,
-    TERMINAL_ELSEWHERE,
-    TERMINAL_NOT_ACTIVE,
+    TMK_PURPOSE,
     Cashier,
     CashierRole,
     CashierState,
@@ -31,18 +26,27 @@ from kabao.merchants.model import (
     NewTerminal,
     Shift,
     Terminal,
+    TerminalKey,
     TerminalState,
     Till,
     allotted_terminal_no,
+    check_cashier_at,
     check_cashier_code,
     check_certification,
+    check_terminal_at,
     check_terminal_move,
     check_terminal_no,
 )
 from kabao.merchants.ops.fees import Fees
+from kabao.merchants.ops.keys import TerminalKeys
+from kabao.merchants.ops.shifts import Shifts
+from kabao.merchants.ops.stores import open_store
 from kabao.merchants.snapshot import Snapshot
-from kabao.org.model import STORE_CLOSED, Store
+from kabao.merchants.sql import fees as fees_sql
+from kabao.merchants.sql import keys as keys_sql
+from kabao.merchants.sql import tills as sql
 from kabao.org.ops import Org
+from kabao.policy.ops import Policy
 from kabao.vault.ops import Vault
 
 
@@ -59,6 +63,7 @@ class Merchants:
         self,
         db: Database,
         vault: Vault,
+        policy: Policy,
         org: Org,
         ids: Ids,
         clock: Clock,
@@ -68,6 +73,10 @@ class Merchants:
         self._ids, self._clock, self._days = ids, clock, days
         self.fees = Fees(org, ids, clock, days)
         """Fee plans and terms."""
+        self.shifts = Shifts(org, ids, clock)
+        """Shifts, from opening to closing."""
+        self.keys = TerminalKeys(vault, policy, ids, clock, days)
+        """Master keys of terminals."""
         self._snapshot = Snapshot()
         self._refreshing = asyncio.Lock()
 
@@ -80,6 +89,31 @@ class Merchants:
     def terminal_by_no(self, store: str, terminal_no: str) -> Terminal | None:
         """A terminal by store and number (field 41), as of the last refresh."""
         return self._snapshot.terminal_by_no(store, terminal_no)
+
+    async def terminal_keys(self, terminal_no: str, merchant_no: str) -> TerminalKey | None:
+        """The master key of the terminal that calls itself so (fields 41 and 42), opened.
+
+        None when there is no such terminal, or it has no key. What another
+        process has just set up is found as well.
+        """
+        for known in (True, False):
+            if not known:
+                await self._org.catch_up()
+                await self.catch_up()
+            store = self._org.store_by_merchant_no(merchant_no)
+            terminal = store and self.terminal_by_no(store.id, terminal_no)
+            key = terminal and self._snapshot.key(terminal.id)
+            if store and terminal and key and key.tmk:
+                return TerminalKey(
+                    terminal=terminal.id,
+                    store=store.id,
+                    company=store.company,
+                    algorithm=key.algorithm,
+                    version=key.version,
+                    state=terminal.state,
+                    tmk=self._vault.decrypt(*TMK_PURPOSE, key.id, key.tmk),
+                )
+        return None
 
     def cashier(self, ident: str) -> Cashier | None:
         """A cashier, as of the last refresh."""
@@ -118,13 +152,13 @@ class Merchants:
         terminal = self.terminal(ident)
         if terminal is None:
             raise NOT_FOUND.error("There is no such terminal.", field="terminal")
-        return _check_terminal(terminal, store)
+        return check_terminal_at(terminal, store)
 
     def _working_cashier(self, store: str, ident: str) -> Cashier:
         cashier = self.cashier(ident)
         if cashier is None:
             raise NOT_FOUND.error("There is no such cashier.", field="cashier")
-        return _check_cashier(cashier, store)
+        return check_cashier_at(cashier, store)
 
     async def refresh(self) -> bool:
         """Take over what changed since the last refresh; True if anything did."""
@@ -139,10 +173,11 @@ class Merchants:
             self._snapshot.take(
                 revision,
                 await sql.terminals_since(conn, seen),
+                await (keys_sql.keys_since(conn, seen) if seen else keys_sql.active_keys(conn)),
                 await sql.cashiers_since(conn, seen),
                 shifts,
-                await sql.plans_since(conn, seen),
-                await sql.terms_since(conn, seen),
+                await fees_sql.plans_since(conn, seen),
+                await fees_sql.terms_since(conn, seen),
             )
         return True
 
@@ -177,7 +212,7 @@ class Merchants:
         terminal_no = new.terminal_no or allotted_terminal_no(revision)
         check_terminal_no(terminal_no)
         check_certification(new.certification)
-        await self._open_store(conn, new.store)
+        await open_store(conn, self._org, new.store)
         if await sql.terminal_no_taken(conn, new.store, terminal_no):
             raise NUMBER_TAKEN.error(field="terminal_no")
         terminal = Terminal(
@@ -196,6 +231,8 @@ class Merchants:
     async def set_terminal_state(self, conn: Conn, ident: str, state: TerminalState) -> Terminal:
         """Block, unblock or retire a terminal; to the state it has, nothing changes.
 
+        A retired terminal's keys end with it.
+
         Raises:
             KabaoError: `not_found`, `terminal_state_conflict`.
         """
@@ -204,16 +241,11 @@ class Merchants:
         if terminal.state is state:
             return terminal
         check_terminal_move(terminal.state, state)
+        if state is TerminalState.RETIRED:
+            await self.keys.end(conn, ident, revision)
         terminal = replace(terminal, state=state, revision=revision)
         await sql.update_terminal(conn, terminal)
         return terminal
-
-    async def _open_store(self, conn: Conn, ident: str) -> Store:
-        """A store that does business. Raises `not_found`, `store_closed`."""
-        store = await self._org.get_store(conn, ident)
-        if not store.is_open:
-            raise STORE_CLOSED.error(field="store")
-        return store
 
     # --- cashiers -----------------------------------------------------------
 
@@ -246,7 +278,7 @@ class Merchants:
         """
         revision = await sql.next_revision(conn)
         check_cashier_code(new.code)
-        await self._open_store(conn, new.store)
+        await open_store(conn, self._org, new.store)
         if await sql.cashier_code_taken(conn, new.store, new.code):
             raise NUMBER_TAKEN.error(field="code")
         cashier = Cashier(
@@ -281,88 +313,7 @@ class Merchants:
         cashier = await self.get_cashier(conn, ident)
         shift = await sql.open_shift_of(conn, ident)
         if shift is not None:
-            await self._end_shift(conn, shift, revision)
+            await self.shifts.close(conn, shift, revision)
         cashier = replace(cashier, state=CashierState.LEFT, revision=revision)
         await sql.update_cashier(conn, cashier)
         return cashier
-
-    # --- shifts -------------------------------------------------------------
-
-    async def get_shift(self, conn: Conn, ident: str) -> Shift:
-        """A shift as stored. Raises `not_found`."""
-        found = await sql.shift(conn, ident)
-        if found is None:
-            raise NOT_FOUND.error("There is no such shift.")
-        return found
-
-    async def list_shifts(
-        self,
-        conn: Conn,
-        *,
-        stores: Collection[str] | None,
-        after: str | None,
-        limit: int,
-        cashier: str | None = None,
-        only_open: bool = False,
-    ) -> list[Shift]:
-        """Shifts in id order after `after`, of these stores unless None."""
-        return await sql.list_shifts(
-            conn, stores=stores, cashier=cashier, only_open=only_open, after=after, limit=limit
-        )
-
-    async def begin_shift(self, conn: Conn, cashier_id: str, terminal_id: str) -> Shift:
-        """A cashier begins a shift at a terminal of the own store.
-
-        Raises:
-            KabaoError: `not_found`, `store_closed`, `cashier_not_active`,
-                `terminal_not_active`, `terminal_of_other_store`, `shift_already_open`.
-        """
-        revision = await sql.next_revision(conn)
-        cashier = await self.get_cashier(conn, cashier_id)
-        _check_cashier(cashier, cashier.store)
-        _check_terminal(await self.get_terminal(conn, terminal_id), cashier.store)
-        await self._open_store(conn, cashier.store)
-        if await sql.open_shift_of(conn, cashier_id) is not None:
-            raise SHIFT_OPEN.error(field="cashier")
-        shift = Shift(
-            id=self._ids.new(),
-            store=cashier.store,
-            cashier=cashier_id,
-            terminal=terminal_id,
-            opened_at=now(self._clock),
-            closed_at=None,
-            revision=revision,
-        )
-        await sql.insert_shift(conn, shift)
-        return shift
-
-    async def end_shift(self, conn: Conn, ident: str) -> Shift:
-        """A shift ends. Raises `not_found`, `shift_closed`."""
-        revision = await sql.next_revision(conn)
-        shift = await self.get_shift(conn, ident)
-        if not shift.is_open:
-            raise SHIFT_CLOSED.error()
-        return await self._end_shift(conn, shift, revision)
-
-    async def _end_shift(self, conn: Conn, shift: Shift, revision: int) -> Shift:
-        # A clock stepped back must not keep a shift open.
-        closed_at = max(now(self._clock), shift.opened_at)
-        shift = replace(shift, closed_at=closed_at, revision=revision)
-        await sql.close_shift(conn, shift)
-        return shift
-
-
-def _check_terminal(terminal: Terminal, store: str) -> Terminal:
-    if terminal.store != store:
-        raise TERMINAL_ELSEWHERE.error(field="terminal")
-    if not terminal.is_active:
-        raise TERMINAL_NOT_ACTIVE.error(field="terminal")
-    return terminal
-
-
-def _check_cashier(cashier: Cashier, store: str) -> Cashier:
-    if cashier.store != store:
-        raise CASHIER_ELSEWHERE.error(field="cashier")
-    if not cashier.is_active:
-        raise CASHIER_NOT_ACTIVE.error(field="cashier")
-    return cashier

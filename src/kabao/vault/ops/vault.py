@@ -11,7 +11,7 @@ from kabao.base.db import Conn
 from kabao.base.errors import KabaoError
 from kabao.base.ids import is_id
 from kabao.vault import sql
-from kabao.vault.ciphers import Aead
+from kabao.vault.ciphers import Aead, terminal_block
 from kabao.vault.model import (
     CIPHER_OF,
     KEY_BYTES,
@@ -27,6 +27,7 @@ from kabao.vault.model import (
     KeyInfo,
     KeyKind,
     Suite,
+    TerminalCipher,
     decimalise,
     frame,
     normalise,
@@ -222,6 +223,13 @@ class Vault:
     def pin_matches(self, pin: str, salt: bytes, stored: bytes) -> bool:
         """Whether this is the PIN, in time that does not depend on how wrong it is."""
         return compare_digest(self.pin_mac(pin, salt), stored)
+
+    # --- terminals' keys -----------------------------------------------------------------------
+
+    @staticmethod
+    def check_value(cipher: TerminalCipher, key: bytes) -> bytes:
+        """4 bytes by which two sides see that they have the same key of 16 bytes (MF-04)."""
+        return terminal_block(cipher, key)[:4]
 
     # --- card values ---------------------------------------------------------------------------
 

@@ -1,16 +1,15 @@
-"""Every statement on the schema `merchants`."""
+"""Statements on terminals, cashiers and shifts, and the revision."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date
 from typing import Any
 
 from msgspec import convert
 from msgspec.structs import asdict
 
 from kabao.base.db import Conn, fetch_all, fetch_one, fetch_value
-from kabao.merchants.model import Cashier, FeePlan, FeeTerm, Shift, Terminal
+from kabao.merchants.model import Cashier, Shift, Terminal
 
 _Row = dict[str, Any]
 
@@ -103,7 +102,7 @@ async def list_terminals(
         "select * from merchants.terminal"
         " where (%(stores)s::uuid[] is null or store = any(%(stores)s::uuid[]))"
         " and (%(after)s::uuid is null or id > %(after)s::uuid) order by id limit %(limit)s",
-        {"stores": _array(stores), "after": after, "limit": limit},
+        {"stores": array_of(stores), "after": after, "limit": limit},
     )
     return [_terminal(row) for row in rows]
 
@@ -169,7 +168,7 @@ async def list_cashiers(
         "select * from merchants.cashier"
         " where (%(stores)s::uuid[] is null or store = any(%(stores)s::uuid[]))"
         " and (%(after)s::uuid is null or id > %(after)s::uuid) order by id limit %(limit)s",
-        {"stores": _array(stores), "after": after, "limit": limit},
+        {"stores": array_of(stores), "after": after, "limit": limit},
     )
     return convert(rows, list[Cashier])
 
@@ -248,7 +247,7 @@ async def list_shifts(
         " and (not %(only_open)s or closed_at is null)"
         " and (%(after)s::uuid is null or id > %(after)s::uuid) order by id limit %(limit)s",
         {
-            "stores": _array(stores),
+            "stores": array_of(stores),
             "cashier": cashier,
             "only_open": only_open,
             "after": after,
@@ -258,90 +257,6 @@ async def list_shifts(
     return convert(rows, list[Shift])
 
 
-# --- fees -------------------------------------------------------------------
-
-
-async def plans_since(conn: Conn, revision: int) -> list[FeePlan]:
-    """Fee plans made after a revision."""
-    rows = await fetch_all(
-        conn, dict, "select * from merchants.fee_plan where revision > %s", [revision]
-    )
-    return convert(rows, list[FeePlan])
-
-
-async def terms_since(conn: Conn, revision: int) -> list[FeeTerm]:
-    """Fee terms set after a revision."""
-    rows = await fetch_all(
-        conn, dict, "select * from merchants.fee_term where revision > %s", [revision]
-    )
-    return convert(rows, list[FeeTerm])
-
-
-async def plan(conn: Conn, ident: str) -> FeePlan | None:
-    """One fee plan."""
-    row = await fetch_one(conn, dict, "select * from merchants.fee_plan where id = %s", [ident])
-    return convert(row, FeePlan | None)
-
-
-async def insert_plan(conn: Conn, plan: FeePlan) -> None:
-    """A new fee plan."""
-    await conn.execute(
-        "insert into merchants.fee_plan (id, company, name, rate_bp, per_item_fen, min_fen,"
-        " max_fen, rounding, created_at, revision) values (%(id)s, %(company)s, %(name)s,"
-        " %(rate_bp)s, %(per_item_fen)s, %(min_fen)s, %(max_fen)s, %(rounding)s, %(created_at)s,"
-        " %(revision)s)",
-        asdict(plan),
-    )
-
-
-async def list_plans(
-    conn: Conn, *, companies: Collection[str] | None, after: str | None, limit: int
-) -> list[FeePlan]:
-    """Fee plans in id order, at most `limit`, of these companies unless None."""
-    rows = await fetch_all(
-        conn,
-        dict,
-        "select * from merchants.fee_plan"
-        " where (%(companies)s::uuid[] is null or company = any(%(companies)s::uuid[]))"
-        " and (%(after)s::uuid is null or id > %(after)s::uuid) order by id limit %(limit)s",
-        {"companies": _array(companies), "after": after, "limit": limit},
-    )
-    return convert(rows, list[FeePlan])
-
-
-async def put_term(conn: Conn, term: FeeTerm) -> None:
-    """Put a store under a plan from a day on; a term set before for that day gives way."""
-    await conn.execute(
-        "insert into merchants.fee_term (store, effective_from, plan, created_at, revision)"
-        " values (%(store)s, %(effective_from)s, %(plan)s, %(created_at)s, %(revision)s)"
-        " on conflict (store, effective_from) do update set plan = excluded.plan,"
-        " created_at = excluded.created_at, revision = excluded.revision",
-        asdict(term),
-    )
-
-
-async def has_term(conn: Conn, store: str, day: date) -> bool:
-    """Whether a term of the store begins on this day."""
-    found = await fetch_value(
-        conn,
-        "select 1 from merchants.fee_term where store = %s and effective_from = %s",
-        [store, day],
-    )
-    return found is not None
-
-
-async def terms_of(conn: Conn, store: str, *, after: date | None, limit: int) -> list[FeeTerm]:
-    """A store's fee terms by their first day, at most `limit`."""
-    rows = await fetch_all(
-        conn,
-        dict,
-        "select * from merchants.fee_term where store = %(store)s"
-        " and (%(after)s::date is null or effective_from > %(after)s::date)"
-        " order by effective_from limit %(limit)s",
-        {"store": store, "after": after, "limit": limit},
-    )
-    return convert(rows, list[FeeTerm])
-
-
-def _array(ids: Collection[str] | None) -> list[str] | None:
+def array_of(ids: Collection[str] | None) -> list[str] | None:
+    """A parameter that is an array of ids, or null for any."""
     return None if ids is None else list(ids)

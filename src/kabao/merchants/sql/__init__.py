@@ -1,0 +1,1 @@
+"""Every statement on the schema `merchants`, a module for each group of tables."""
