@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -23,9 +24,10 @@ from kabao.base.web.fields import (
     ShortText,
     Text,
 )
-from kabao.base.web.reading import Reader
+from kabao.base.web.reading import Reader, read_text
 
 SECRET = "6222021234567890123"
+DAY = date(2026, 11, 22)
 
 
 class Source(RequestBody, frozen=True, tag_field="type"):
@@ -176,3 +178,22 @@ def test_every_body_is_read_or_refused(value: Any) -> None:
 def test_every_string_of_bytes_is_read_or_refused(body: bytes) -> None:
     refused = outcome(body)
     assert refused is None or refused.code.kind in {Kind.MALFORMED, Kind.INVALID}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [("7", int, 7), ("true", bool, True), ("a", str, "a"), ("2026-11-22", date, DAY)],
+)
+def test_a_value_of_the_query_is_read_as_its_type(text: str, kind: Any, value: Any) -> None:
+    assert read_text(text, kind, "field") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("1e2", int), ("1.0", int), ("x", int), ("0.5", Moment), ("0", Moment), ("null", int | None)],
+)
+def test_a_value_of_another_type_is_refused(text: str, kind: Any) -> None:
+    with pytest.raises(KabaoError) as refused:
+        read_text(text, kind, "field")
+    assert refused.value.code.kind in {Kind.MALFORMED, Kind.INVALID}
+    assert refused.value.field == "field"

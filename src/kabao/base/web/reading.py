@@ -94,9 +94,15 @@ def read_query(raw: bytes) -> dict[str, list[str]]:
 def read_text(text: str, kind: Any, field: str) -> Any:
     """One value from a path or a query as its type. Raises like `Reader.read`."""
     try:
+        return msgspec.convert(text, kind)
+    except msgspec.ValidationError as error:
+        refused = unreadable(error, field)
+    try:
         value = msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError as error:
         raise unreadable(error, field) from None
     if type(value) is int and str(value) != text:  # convert takes "1e2" and "1.0"
         raise MALFORMED.error("Expected a whole number.", field=field)
+    if not isinstance(value, bool | int):  # convert takes "0.5" for a time, "null" for None
+        raise refused
     return value
