@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from .http import Reply
+from .site import Site
 from .world import Actors, Card
 
 TRIES = 3
@@ -75,6 +76,10 @@ async def garbage_track(actors: Actors, card: Card) -> dict[str, Any]:
 
 async def foreign_id(actors: Actors, card: Card) -> dict[str, Any]:
     return {"type": "card", "id": "card_" + "a" * 32}
+
+
+async def somebody_elses(actors: Actors, card: Card) -> dict[str, Any]:
+    return (await actors.card(1_000)).by_number
 
 
 CASES = [
@@ -174,6 +179,39 @@ async def test_what_was_answered_stays_hidden_when_it_is_read_again(actors: Acto
         assert seen.json == reply.json
         shown.append(alike(seen))
     assert shown[0] == shown[1]
+
+
+@pytest.mark.row("P-10")
+@pytest.mark.parametrize("door", [pay, hold, inquire, top_up, top_up_too_much])
+async def test_every_refusal_costs_one_commit(actors: Actors, site: Site, door: Door) -> None:
+    """What takes no commit is faster, on every disk: an unknown card would stand out."""
+    for case in CASES:
+        source = await case(actors, await actors.card(1_000))
+        before = operations(site)
+        await door(actors, source)
+        assert operations(site) == before + 1, (door.__name__, case.__name__)
+
+
+@pytest.mark.row("P-10")
+async def test_every_refused_claim_costs_one_commit(actors: Actors, site: Site) -> None:
+    """A claim names its card and shows another, none, or a wrong PIN: all alike."""
+    answers = set()
+    for case in (never_issued, wrong_pin, locked, locked_and_wrong, somebody_elses, copied_track):
+        card = await actors.card(1_000)
+        claim = {"type": "possession", "source": await case(actors, card)}
+        before = operations(site)
+        reply = await actors.operator.post(f"/v1/cards/{card.id}/report-loss", {"claim": claim})
+        assert operations(site) == before + 1, case.__name__
+        answers.add((reply.status, reply.code, reply["rule"]))
+    assert answers == {(422, "secret_not_accepted", "R-01")}
+
+
+def operations(site: Site) -> int:
+    """How many operations were ever kept; each is stored in the commit of its answer."""
+    with site.connect() as conn:
+        row = conn.execute("select count(*) from ledger.operation").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def test_time_tells_nothing(actors: Actors) -> None:

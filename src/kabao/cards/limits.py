@@ -63,6 +63,27 @@ def is_exempt(rules: Rules, purpose: str) -> bool:
     return purpose in rules.texts(CARD_LIMIT_EXEMPT_PURPOSES)
 
 
+def is_locked(root: Root, now_us: int) -> bool:
+    """Whether wrong secrets have locked the card: it then refuses the right one too."""
+    return now_us < root.pin_locked_until_us
+
+
+def after_wrong(
+    root: Root, proof: Proof, *, tries: int, lock_us: int, now_us: int
+) -> dict[str, int]:
+    """The counters after a secret that was not accepted (R-01).
+
+    Only a wrong one counts. A PIN for a card that has none is refused, and
+    there is nothing to guess: counting it would let whoever has read the
+    number lock out whoever has the card in hand.
+    """
+    if proof is not Proof.WRONG:
+        return {}
+    if root.pin_tries + 1 < tries:
+        return {"pin_tries": root.pin_tries + 1}
+    return {"pin_tries": 0, "pin_locked_until_us": now_us + lock_us}
+
+
 class Judged(msgspec.Struct, frozen=True):
     """What became of a secret: whether it counts, and the root's new counters."""
 
@@ -81,14 +102,15 @@ def judge_secret(
     While the card is locked nothing counts and even the right secret is
     refused, so that a guesser cannot tell when he was right.
     """
-    if moment.us < root.pin_locked_until_us:
+    if is_locked(root, moment.us):
         return Judged(accepted=False, set={})
     if proof is Proof.RIGHT:
         return Judged(accepted=True, set={"pin_tries": 0} if root.pin_tries and pin_proved else {})
-    if proof is not Proof.WRONG:
-        return Judged(accepted=False, set={})
-    tries = root.pin_tries + 1
-    if tries < rules.int(PIN_TRIES_COUNT):
-        return Judged(accepted=False, set={"pin_tries": tries})
-    until_us = moment.us + rules.int(PIN_LOCK_MINUTES) * US_PER_MINUTE
-    return Judged(accepted=False, set={"pin_tries": 0, "pin_locked_until_us": until_us})
+    counters = after_wrong(
+        root,
+        proof,
+        tries=rules.int(PIN_TRIES_COUNT),
+        lock_us=rules.int(PIN_LOCK_MINUTES) * US_PER_MINUTE,
+        now_us=moment.us,
+    )
+    return Judged(accepted=False, set=counters)

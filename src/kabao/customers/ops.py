@@ -80,10 +80,15 @@ class Customers:
 
     async def get(self, conn: Conn, ident: str) -> Customer:
         """A customer in clear, for other slices. Raises `not_found`."""
-        row = await sql.get(conn, ident)
-        if row is None:
+        found = await self.find(conn, ident)
+        if found is None:
             raise NOT_FOUND.error("There is no such customer.")
-        return self._seal.opened(row)
+        return found
+
+    async def find(self, conn: Conn, ident: str) -> Customer | None:
+        """As `get`; None for nobody."""
+        row = await sql.get(conn, ident)
+        return None if row is None else self._seal.opened(row)
 
     async def company_of(self, conn: Conn, ident: str) -> str:
         """The company that knows a customer; nothing is opened. Raises `not_found`."""

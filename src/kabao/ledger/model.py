@@ -266,7 +266,7 @@ class Decision(msgspec.Struct, frozen=True):
     loaded: Any = None
     """What the loader's answer is from now on, for later items of the same batch."""
     remember: bool = True
-    """False: the operation itself is not kept (inquiries; a card that changed meanwhile)."""
+    """False: the operation itself is not kept (a balance told; a card that changed meanwhile)."""
 
 
 R_co = TypeVar("R_co", covariant=True)
@@ -284,7 +284,7 @@ class Command(Protocol, Generic[R_co]):
 
     @property
     def key(self) -> str:
-        """The operation's key, the verb included: `pay/…`. Empty: not idempotent (inquiries)."""
+        """The operation's key, the verb included: `pay/…`. Empty: not idempotent."""
         ...
 
     @property

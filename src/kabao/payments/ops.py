@@ -14,7 +14,8 @@ from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, UNAVAILABLE
 from kabao.base.ids import Ids
-from kabao.cards.model import CardClass, Programme, Proof, Resolved, Source
+from kabao.cards.limits import balance_limit
+from kabao.cards.model import Programme, Proof, Resolved, Source
 from kabao.cards.ops import Cards
 from kabao.ledger.model import Command, CommandBase, Decision, OperationState, RootState
 from kabao.ledger.ops import Ledger
@@ -135,7 +136,7 @@ class Payments:
     def inquire(
         self, company: str, source: Source, covers: Callable[[str], bool]
     ) -> asyncio.Future[Inquiry]:
-        """Ask for a balance. Wrong PINs count; nothing else is stored."""
+        """Ask for a balance. Wrong PINs count; a right one is not kept."""
         ident = self._ids.new()
 
         def ask(found: Resolved | None) -> Command[Any]:
@@ -143,6 +144,7 @@ class Payments:
             return Inquire(
                 company=company,
                 operation=ident,
+                key="inquiry/" + ident,
                 root=card.root if card is not None else None,
                 card=card,
                 limits=self.limits(card.programme) if card is not None else None,
@@ -404,11 +406,7 @@ class _Bar(CommandBase, frozen=True, kw_only=True):
 
 def limits_of(rules: Rules, programme: Programme) -> Limits:
     """Policy's values for paying, with the rows that a refusal cites."""
-    cap = (
-        names.CARD_LIMIT_REGISTERED_FEN
-        if programme.card_class == CardClass.REGISTERED
-        else names.CARD_LIMIT_BEARER_FEN
-    )
+    balance_limit_fen, balance_limit_row = balance_limit(rules, programme.card_class)
     return Limits(
         single_fen=rules.int(names.PAY_SINGLE_MAX_FEN),
         day_count=rules.int(names.PAY_DAY_MAX_COUNT),
@@ -427,7 +425,7 @@ def limits_of(rules: Rules, programme: Programme) -> Limits:
         void_window=VoidWindow(rules.text(names.PAY_VOID_WINDOW)),
         refund_window_days=rules.int(names.PAY_REFUND_WINDOW_DAYS),
         refund_order=RefundOrder(rules.text(names.PAY_REFUND_ORDER)),
-        balance_limit_fen=rules.int(cap),
+        balance_limit_fen=balance_limit_fen,
         rows={
             "single_fen": rules.row(names.PAY_SINGLE_MAX_FEN),
             "day_count": rules.row(names.PAY_DAY_MAX_COUNT),
@@ -437,6 +435,6 @@ def limits_of(rules: Rules, programme: Programme) -> Limits:
             "reversal_us": rules.row(names.PAY_REVERSAL_WINDOW_HOURS),
             "void_window": rules.row(names.PAY_VOID_WINDOW),
             "refund_window_days": rules.row(names.PAY_REFUND_WINDOW_DAYS),
-            "balance_limit_fen": rules.row(cap),
+            "balance_limit_fen": balance_limit_row,
         },
     )

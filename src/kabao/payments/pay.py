@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from kabao.cards.limits import after_wrong, is_locked
 from kabao.cards.model import STATUS, Proof, Resolved
 from kabao.ledger.model import (
     CommandBase,
@@ -127,10 +128,10 @@ class Pay(CommandBase, frozen=True, kw_only=True):
                 return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
             return Decision(result=STALE, remember=False)
         limits = terms.limits
-        if rules.locked(root, moment.us):
+        if is_locked(root, moment.us):
             return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
         if card.proof in {Proof.WRONG, Proof.NO_PIN_SET}:
-            counters = rules.wrong_pin(root, limits, moment.us)
+            counters = _after_wrong(root, card, limits, moment)
             return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment, counters)
         if root.state == RootState.INACTIVE:
             return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
@@ -329,9 +330,18 @@ def told(payment: Payment) -> Told:
     )
 
 
+def _after_wrong(root: Root, card: Resolved, limits: Limits, moment: Moment) -> dict[str, int]:
+    return after_wrong(
+        root, card.proof, tries=limits.pin_tries, lock_us=limits.pin_lock_us, now_us=moment.us
+    )
+
+
 class Inquire(CommandBase, frozen=True, kw_only=True):
-    """The command to ask for a balance: not kept, and without a key. Wrong PINs
-    count here as well; a right one stores nothing.
+    """The command to ask for a balance. Wrong PINs count here as well.
+
+    A refusal is kept under a key of its own: one whose commit is not answered
+    is not counted again, and every refusal, of a card there is or is not, costs
+    the same commit. A right secret stores nothing but that it forgives.
     """
 
     card: Resolved | None
@@ -339,20 +349,29 @@ class Inquire(CommandBase, frozen=True, kw_only=True):
     status_of: Mapping[int, str]
     """The outside names of root states."""
 
+    @property
+    def always_kept(self) -> bool:
+        """What must not happen twice is kept, so nobody need look for its key first."""
+        return True
+
+    def recall(self, result: bytes) -> Inquiry:
+        """The refusal again."""
+        return msgspec.json.decode(result, type=Inquiry)
+
     def decide(self, root: Root | None, moment: Moment, loaded: Any) -> Decision:
         """Decide under the lock."""
         del loaded
         card, limits = self.card, self.limits
-        no = Decision(result=Inquiry(accepted=False), remember=False)
+        no = Decision(result=Inquiry(accepted=False))
         if root is None or card is None or limits is None:
             return no
         if root.card != card.card or root.secret_version != card.secret_version:
             return no if replaced(card) else Decision(result=STALE, remember=False)
-        if rules.locked(root, moment.us):
+        if is_locked(root, moment.us):
             return no
         if card.proof in {Proof.WRONG, Proof.NO_PIN_SET}:
-            counters = rules.wrong_pin(root, limits, moment.us)
-            return Decision(result=Inquiry(accepted=False), set=counters, remember=False)
+            counters = _after_wrong(root, card, limits, moment)
+            return Decision(result=no.result, set=counters or None)
         if root.state == RootState.INACTIVE or card.proof == Proof.NONE:
             return no
         over = root.valid_until is not None and moment.day > root.valid_until

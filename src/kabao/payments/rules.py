@@ -19,19 +19,6 @@ class No(msgspec.Struct, frozen=True):
     rule: str | None = None
 
 
-def locked(root: Root, now_us: int) -> bool:
-    """Whether wrong PINs have locked the card: it then refuses the right one too."""
-    return now_us < root.pin_locked_until_us
-
-
-def wrong_pin(root: Root, limits: Limits, now_us: int) -> dict[str, int]:
-    """The counters after one more wrong PIN (R-01)."""
-    tries = root.pin_tries + 1
-    if tries >= limits.pin_tries:
-        return {"pin_tries": 0, "pin_locked_until_us": now_us + limits.pin_lock_us}
-    return {"pin_tries": tries}
-
-
 def state_forbids(root: Root, day: date) -> No | None:
     """Whether the card's state forbids to pay (P-10, P-18). `valid_until` is inclusive."""
     match root.state:

@@ -11,4 +11,5 @@ Invariants
   a confirmed top-up has one lot and the transfers of its operation
   a void takes from exactly that lot, and never takes what was spent or held
   no credit lifts a card over its limit (CR-12)
+  a refused secret is kept and counted once; an unknown card costs the same
 """

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from kabao.base.errors import Code, KabaoError, Kind, code
-from kabao.cards.limits import OVER_BALANCE_LIMIT, SECRET_NOT_ACCEPTED, judge_secret
+from kabao.cards.limits import SECRET_NOT_ACCEPTED, judge_secret, limit_after_credit
 from kabao.cards.model import CardClass, Proof, Resolved
 from kabao.ledger.lots import Derived
 from kabao.ledger.model import (
@@ -73,9 +73,11 @@ class TopUp(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """A refusal that leaves a trace: a wrong secret is counted."""
+    """A refusal that is kept: a wrong secret was counted, and is not counted again
+    when the same request is repeated. A card nobody has costs the same.
+    """
 
-    code: str
+    code: str = ""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -120,8 +122,8 @@ def check_amount(rules: Rules, amount_fen: int, *, by_unit: bool) -> None:
         raise NEEDS_TRANSFER.error(rule=rules.row(threshold), field="amount")
 
 
-class Load(CommandBase, frozen=True, kw_only=True):
-    """Load a card with cash."""
+class Loading(msgspec.Struct, frozen=True):
+    """A top-up to be, and what was known of its card before the lock."""
 
     topup: TopUp
     source: Resolved
@@ -131,76 +133,80 @@ class Load(CommandBase, frozen=True, kw_only=True):
     payer: str | None
     refused: KabaoError | None
     """What forbids this top-up whatever the card's state: told after the right secret only."""
+
+
+class Load(CommandBase, frozen=True, kw_only=True):
+    """Load a card with cash."""
+
+    loading: Loading | None
+    """None exactly when the card is unknown."""
     insert: RowWriter
 
-    def recall(self, result: bytes) -> Any:
+    def recall(self, result: bytes) -> TopUp | Refused:
         """The first answer again."""
-        return msgspec.json.decode(result, type=TopUp)
+        refused = msgspec.json.decode(result, type=Refused)
+        return refused if refused.code else msgspec.json.decode(result, type=TopUp)
 
     def decide(self, root: Root | None, moment: Moment, loaded: Any) -> Decision:
         """Under the lock: the secret, the state, the limit after credit."""
         del loaded
-        if root is None or (root.card, root.secret_version) != (
-            self.source.card,
-            self.source.secret_version,
-        ):
-            raise SECRET_NOT_ACCEPTED.error()
+        loading = self.loading
+        if root is None or loading is None or not _is_current(root, loading.source):
+            return Decision(result=NOT_ACCEPTED)
+        source = loading.source
         counters: dict[str, int] = {}
-        if self.source.proof != Proof.SCOPE:
+        if source.proof != Proof.SCOPE:
             judged = judge_secret(
-                root, self.source.proof, self.rules, moment, pin_proved=self.source.pin_proved
+                root, source.proof, loading.rules, moment, pin_proved=source.pin_proved
             )
             counters = judged.set
-            if not judged.accepted:
-                return Decision(
-                    result=Refused(SECRET_NOT_ACCEPTED.name), set=counters, remember=False
-                )
-        if root.state == RootState.INACTIVE and self.source.proof != Proof.SCOPE:
-            return Decision(result=Refused(SECRET_NOT_ACCEPTED.name), remember=False)
+            if not judged.accepted or root.state == RootState.INACTIVE:
+                return Decision(result=NOT_ACCEPTED, set=counters or None)
         if root.state != RootState.ACTIVE or (
             root.valid_until is not None and moment.day > root.valid_until
         ):
             raise CARD_CANNOT_LOAD.error(rule="P-10")
-        if self.refused is not None:
-            raise self.refused
-        self._check_limit(root)
-        amount = self.topup.amount_fen
+        if loading.refused is not None:
+            raise loading.refused
+        balance_fen = root.balance_fen + loading.topup.amount_fen
+        over = limit_after_credit(loading.rules, loading.card_class, balance_fen)
+        if over is not None:
+            raise over
+        return self._loaded(loading, root, moment, counters)
+
+    def _loaded(
+        self, loading: Loading, root: Root, moment: Moment, counters: dict[str, int]
+    ) -> Decision:
+        topup, amount = loading.topup, loading.topup.amount_fen
         after = msgspec.structs.replace(
-            self.topup,
+            topup,
             balance_after_fen=root.available_fen + amount,
             created_us=moment.us,
             day=moment.day.toordinal(),
         )
         return Decision(
             result=after,
-            moves=(Move(Account.CASH, Account.PRINCIPAL, amount, Purpose.LOAD, self.topup.store),),
+            moves=(Move(Account.CASH, Account.PRINCIPAL, amount, Purpose.LOAD, topup.store),),
             set=counters or None,
             lot=Lot(
                 amount,
                 0,
                 amount,
                 moment.day,
-                self.topup.store,
-                self.selling_company,
-                self.topup.channel,
-                self.payer,
+                topup.store,
+                loading.selling_company,
+                topup.channel,
+                loading.payer,
             ),
             rows=((self.insert, after),),
             events=(Event("topup.confirmed", told(after)),),
         )
 
-    def _check_limit(self, root: Root) -> None:
-        name = (
-            names.CARD_LIMIT_REGISTERED_FEN
-            if self.card_class is CardClass.REGISTERED
-            else names.CARD_LIMIT_BEARER_FEN
-        )
-        if root.balance_fen + self.topup.amount_fen > self.rules.int(name):
-            raise OVER_BALANCE_LIMIT.error(
-                f"A {self.card_class} card may hold {self.rules.int(name)} fen at most.",
-                rule=self.rules.row(name),
-                field="amount",
-            )
+
+def _is_current(root: Root, source: Resolved) -> bool:
+    """Whether the card is as it was looked up; one named by id showed no secret."""
+    unchanged = source.proof == Proof.SCOPE or root.secret_version == source.secret_version
+    return root.card == source.card and unchanged
 
 
 class Void(CommandBase, frozen=True, kw_only=True):
@@ -277,5 +283,7 @@ def told(topup: TopUp) -> Told:
     )
 
 
+NOT_ACCEPTED = Refused(SECRET_NOT_ACCEPTED.name)
+
 REFUSALS: dict[str, Code] = {SECRET_NOT_ACCEPTED.name: SECRET_NOT_ACCEPTED}
-"""Refusals that leave a trace, by name."""
+"""Refusals that are kept, by name."""

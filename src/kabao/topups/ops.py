@@ -12,7 +12,6 @@ from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import Ids
-from kabao.cards.limits import SECRET_NOT_ACCEPTED
 from kabao.cards.model import CardClass, Programme, Proof, Resolved, Source
 from kabao.cards.ops import Cards
 from kabao.customers.model import Customer, Party, check_buyer
@@ -34,12 +33,16 @@ from kabao.topups.model import (
     TOPUP_STOPPED,
     Known,
     Load,
+    Loading,
     Refused,
     Status,
     TopUp,
     Void,
     check_amount,
 )
+
+NOBODY = "0" * 32
+"""Looked for in place of a card or a person there is not."""
 
 
 class NewTopUp(msgspec.Struct, frozen=True):
@@ -87,25 +90,16 @@ class TopUps:
         """
         async with self._db.read() as conn:
             card = self._known((await self._cards.resolve(conn, [new.source]))[0], new)
-            programme = self._cards.programme(card.programme)
-            assert programme is not None, "a card without a programme"
-            buyer = await self._buyer(conn, new.payer, card, programme)
-        rules = self._cards.rules(card.programme, self._days.of(self._clock.now_us()))
-        topup = self._draft(new, card)
+            buyer = await self._buyer(conn, new.payer, card)
+        ident = self._ids.new()
         command = Load(
             company=new.company,
-            operation=topup.id,
+            operation=ident,
             key=new.key,
             mac=new.mac,
-            root=card.root,
+            root=None if card is None else card.root,
             dims=_dims(new),
-            topup=topup,
-            source=card,
-            rules=rules,
-            card_class=programme.card_class,
-            selling_company=new.store.company,
-            payer=new.payer,
-            refused=self._refusal(new, programme, rules, buyer),
+            loading=None if card is None else self._loading(ident, new, card, buyer),
             insert=sql.insert_topups,
         )
         outcome: TopUp | Refused = await asyncio.shield(self._ledger.post(command))
@@ -113,24 +107,40 @@ class TopUps:
             raise REFUSALS[outcome.code].error()
         return outcome
 
-    def _known(self, card: Resolved | None, new: NewTopUp) -> Resolved:
+    def _known(self, card: Resolved | None, new: NewTopUp) -> Resolved | None:
         """The card, if there is one. One named by id needs no secret, because a
         top-up only adds value; it is unknown to stores outside its group.
         """
         if card is None or (
             card.proof == Proof.SCOPE and not self._org.accepts(card.issuer, new.store.id)
         ):
-            raise SECRET_NOT_ACCEPTED.error()
+            return None
         return card
 
-    async def _buyer(
-        self, conn: Conn, payer: str | None, card: Resolved, programme: Programme
-    ) -> Customer | None:
-        """Who pays: whoever is named, else the holder of a registered card."""
-        ident = payer
-        if ident is None and programme.card_class is CardClass.REGISTERED:
-            ident = (await self._cards.find_card(conn, card.card)).holder
-        return None if ident is None else await self._customers.get(conn, ident)
+    async def _buyer(self, conn: Conn, payer: str | None, card: Resolved | None) -> Customer | None:
+        """Who pays: whoever is named, else the card's holder. The same is read for
+        every source, so that time does not tell which of them is a card.
+        """
+        ident = payer or await self._cards.holder(conn, NOBODY if card is None else card.card)
+        return await self._customers.find(conn, ident or NOBODY)
+
+    def _loading(
+        self, ident: str, new: NewTopUp, card: Resolved, buyer: Customer | None
+    ) -> Loading:
+        programme = self._cards.programme(card.programme)
+        assert programme is not None, "a card without a programme"
+        rules = self._cards.rules(card.programme, self._days.of(self._clock.now_us()))
+        if new.payer is None and programme.card_class is not CardClass.REGISTERED:
+            buyer = None  # having a bearer card bound to oneself is not paying for it
+        return Loading(
+            topup=_draft(ident, new, card),
+            source=card,
+            rules=rules,
+            card_class=programme.card_class,
+            selling_company=new.store.company,
+            payer=new.payer,
+            refused=self._refusal(new, programme, rules, buyer),
+        )
 
     def _refusal(
         self, new: NewTopUp, programme: Programme, rules: Rules, buyer: Customer | None
@@ -155,29 +165,6 @@ class TopUps:
         except KabaoError as refused:
             return refused
         return None
-
-    def _draft(self, new: NewTopUp, card: Resolved) -> TopUp:
-        till = new.till
-        return TopUp(
-            id=self._ids.new(),
-            company=new.company,
-            root=card.root,
-            card=card.card,
-            last4=card.last4,
-            store=new.store.id,
-            terminal=till.terminal.id if till.terminal else None,
-            cashier=till.cashier.id if till.cashier else None,
-            shift=till.shift.id if till.shift else None,
-            channel="cash",
-            reference=new.reference,
-            amount_fen=new.amount_fen,
-            currency=new.currency,
-            status=Status.CONFIRMED,
-            balance_after_fen=0,
-            confirmed_by=None,
-            created_us=0,
-            day=0,
-        )
 
     async def void(
         self, company: str, key: str, mac: bytes, topup: TopUp, supervisor: str | None
@@ -264,4 +251,28 @@ def _dims(new: NewTopUp) -> Dimensions:
         cashier=till.cashier.id if till.cashier else None,
         shift=till.shift.id if till.shift else None,
         channel="cash",
+    )
+
+
+def _draft(ident: str, new: NewTopUp, card: Resolved) -> TopUp:
+    till = new.till
+    return TopUp(
+        id=ident,
+        company=new.company,
+        root=card.root,
+        card=card.card,
+        last4=card.last4,
+        store=new.store.id,
+        terminal=till.terminal.id if till.terminal else None,
+        cashier=till.cashier.id if till.cashier else None,
+        shift=till.shift.id if till.shift else None,
+        channel="cash",
+        reference=new.reference,
+        amount_fen=new.amount_fen,
+        currency=new.currency,
+        status=Status.CONFIRMED,
+        balance_after_fen=0,
+        confirmed_by=None,
+        created_us=0,
+        day=0,
     )

@@ -107,6 +107,11 @@ class Credentials(Programmes):
             raise NOT_FOUND.error("There is no such card.")
         return found
 
+    async def holder(self, conn: Conn, ident: str) -> str | None:
+        """A card's holder; None if it has none, or if there is no such card."""
+        found = await sql.card(conn, ident)
+        return None if found is None else found.holder
+
     async def list_cards(
         self,
         conn: Conn,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from typing import Any
 
 import msgspec
 
@@ -25,12 +26,20 @@ from kabao.cards.claims import (
     basis_of,
 )
 from kabao.cards.limits import SECRET_NOT_ACCEPTED, US_PER_MINUTE, judge_secret
-from kabao.cards.model import APPROVAL_NEEDED, Card, CardRef, Programme, Proof, is_weak_pin
+from kabao.cards.model import (
+    APPROVAL_NEEDED,
+    Card,
+    CardRef,
+    Programme,
+    Proof,
+    Resolved,
+    is_weak_pin,
+)
 from kabao.cards.numbers import draw_pins
 from kabao.cards.ops.change import Asked, Changes, Effect, Held
 from kabao.cards.ops.issue import SALT_BYTES
 from kabao.cards.states import Reason, Verb, step
-from kabao.ledger.model import Act, Decision, Moment, Root
+from kabao.ledger.model import CommandBase, Decision, Moment, Root
 from kabao.policy.model import Rules
 from kabao.policy.names import (
     APPROVAL_ACTIONS,
@@ -55,6 +64,53 @@ class Verdict(msgspec.Struct, frozen=True):
     """Whether a secret counted."""
 
     accepted: bool
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What a secret proved before the lock, and which version it was compared with."""
+
+    version: int
+    proof: Proof
+    pin_proved: bool
+
+    @classmethod
+    def of(cls, found: Resolved | None) -> Shown | None:
+        """Of a source that was looked up."""
+        if found is None:
+            return None
+        return cls(found.secret_version, found.proof, found.pin_proved)
+
+
+class JudgeSecret(CommandBase, frozen=True, kw_only=True):
+    """The command to count a secret, and nothing else.
+
+    A refusal is kept: one whose commit is not answered is not counted again,
+    and a card there is costs the same as one there is not.
+    """
+
+    card: str
+    shown: Shown | None
+    """None: a source that is not this card's, whoever's it may be."""
+    rules: Rules
+
+    def decide(self, root: Root | None, moment: Moment, loaded: Any) -> Decision:
+        """Under the lock."""
+        del loaded
+        shown = self.shown
+        if root is None or shown is None:
+            return Decision(result=Verdict(accepted=False))
+        if (root.card, root.secret_version) != (self.card, shown.version):
+            return Decision(result=Verdict(accepted=False))
+        judged = judge_secret(root, shown.proof, self.rules, moment, pin_proved=shown.pin_proved)
+        return Decision(
+            result=Verdict(accepted=judged.accepted),
+            set=judged.set or None,
+            remember=not judged.accepted,
+        )
+
+    def recall(self, result: bytes) -> Verdict:
+        """The refusal again."""
+        return msgspec.json.decode(result, type=Verdict)
 
 
 class NewPin(msgspec.Struct, frozen=True):
@@ -116,11 +172,10 @@ class Secrets(Changes):
         if isinstance(claim.source, CardRef):
             raise CLAIM_TOO_WEAK.error("An id shows nothing.", rule=CLAIM_RULE, field="claim")
         (found,) = await self._cards.resolve(conn, [claim.source])
-        if found is None or found.card != card.id:
-            raise SECRET_NOT_ACCEPTED.error(rule=rules.row(PIN_TRIES_COUNT), field="claim")
-        await self._judge(
-            card, found.secret_version, found.proof, rules, "claim", pin_proved=found.pin_proved
-        )
+        if found is not None and found.card != card.id:
+            found = None  # somebody else's card is as good as none
+        await self._judge(card, Shown.of(found), rules, "claim")
+        assert found is not None, "a card that is not there is never accepted"
         return Believed(Basis.POSSESSION, secret_version=found.secret_version)
 
     async def _prove_pin(self, conn: Conn, card: Card, rules: Rules, pin: str) -> Believed:
@@ -133,32 +188,23 @@ class Secrets(Changes):
             if kept.pin_salt is not None and kept.pin_mac is not None:
                 right = self._vault.pin_matches(pin, kept.pin_salt, kept.pin_mac)
                 proof = Proof.RIGHT if right else Proof.WRONG
-        await self._judge(card, version, proof, rules, "pin", pin_proved=True)
+        await self._judge(card, Shown(version, proof, pin_proved=True), rules, "pin")
         return Believed(Basis.POSSESSION, secret_version=version)
 
-    async def _judge(
-        self,
-        card: Card,
-        version: int,
-        proof: Proof,
-        rules: Rules,
-        field: str,
-        *,
-        pin_proved: bool,
-    ) -> None:
+    async def _judge(self, card: Card, shown: Shown | None, rules: Rules, field: str) -> None:
         """Count a secret in a transaction of its own, under the root's lock."""
-
-        def run(root: Root | None, moment: Moment) -> Decision:
-            if root is None or root.card != card.id or root.secret_version != version:
-                return Decision(result=Verdict(accepted=False), remember=False)
-            judged = judge_secret(root, proof, rules, moment, pin_proved=pin_proved)
-            return Decision(
-                result=Verdict(accepted=judged.accepted), set=judged.set or None, remember=False
-            )
-
-        # Nothing but the counters is kept, so whose key it would be says nothing.
-        act = Act(company=card.programme, operation=self._ids.new(), root=card.root, run=run)
-        verdict: Verdict = await self._ledger.post(act)
+        ident = self._ids.new()
+        command = JudgeSecret(
+            # Nothing but refusals is kept, so whose key it would be says nothing.
+            company=card.programme,
+            operation=ident,
+            key=f"secret/{ident}",
+            root=None if shown is None else card.root,
+            card=card.id,
+            shown=shown,
+            rules=rules,
+        )
+        verdict = await self._ledger.post(command)
         if not verdict.accepted:
             raise SECRET_NOT_ACCEPTED.error(rule=rules.row(PIN_TRIES_COUNT), field=field)
 
