@@ -191,13 +191,15 @@ class Till:
             key=f"topup/{ident}",
             root=root.id,
             dims=Dimensions(selling_store=self.store, channel="cash"),
-            topup=topup,
-            source=self.card(root, proof),
-            rules=rules(on),
-            card_class=card_class,
-            selling_company=self.company,
-            payer=None,
-            refused=None,
+            loading=topups.Loading(
+                topup=topup,
+                source=self.card(root, proof),
+                rules=rules(on),
+                card_class=card_class,
+                selling_company=self.company,
+                payer=None,
+                refused=None,
+            ),
             insert=topups_sql.insert_topups,
         )
 
