@@ -21,6 +21,7 @@ SHOWN_BESIDES = {
     "kabao.policy.wording": "rules in words, for whoever shows them to people",
     "kabao.cards.claims": "pure: who asks, and what a source says without its secrets (ATK-3)",
     "kabao.cards.limits": "pure: what whoever credits a card must share (CR-12, R-01)",
+    "kabao.payments.parts": "payments as tenders of one sale, in the caller's transaction",
     "kabao.ledger.lots": "the types of a derivation, which `Ledger.lots` answers with",
 }
 """Modules outside the door that others may import, and why."""

@@ -53,6 +53,7 @@ from kabao.payments.http import ROUTES as PAYMENT_ROUTES
 from kabao.payments.http import Desk, Door
 from kabao.payments.http_adjust import ROUTES as ADJUSTMENT_ROUTES
 from kabao.payments.ops import Payments
+from kabao.payments.parts import Parts
 from kabao.policy import names
 from kabao.policy.http import ROUTES as POLICY_ROUTES
 from kabao.policy.ops import Policy
@@ -61,6 +62,10 @@ from kabao.policy.ports import Diary as PolicyDiary
 from kabao.proofs.http import ROUTES as PROOF_ROUTES
 from kabao.proofs.jobs import register as register_proof_jobs
 from kabao.proofs.ops import Proofs, SmsTable
+from kabao.tenders.http import ROUTES as TENDER_ROUTES
+from kabao.tenders.http import SalesDesk
+from kabao.tenders.jobs import register as register_tender_jobs
+from kabao.tenders.ops import Tenders
 from kabao.topups.http import ROUTES as TOPUP_ROUTES
 from kabao.topups.ops import TopUps
 from kabao.vault.model import Suite
@@ -84,6 +89,7 @@ ROUTES: list[Any] = [
     *PAYMENT_ROUTES,
     *POLICY_ROUTES,
     *PROOF_ROUTES,
+    *TENDER_ROUTES,
     *TOPUP_ROUTES,
 ]
 """The cold routes of every slice."""
@@ -138,6 +144,8 @@ class Kabao:
         self.payments = Payments(
             db, self.ledger, self.cards, self.org, self.policy, clock, days, ids
         )
+        parts = Parts(self.payments, self.ledger, self.cards, ids)
+        self.tenders = Tenders(db, parts, self.org, self.policy, clock, days, ids)
         self.adjustments = Adjustments(self.ledger, self.cards, clock, days)
         self.topups = TopUps(
             db,
@@ -211,6 +219,7 @@ class Kabao:
             "payments": self.payments,
             "policy": self.policy,
             "proofs": self.proofs,
+            "sales_desk": SalesDesk(self.db, self.tenders, self.org, self.merchants, self.clock),
             "stock": self.stock,
             "topups": self.topups,
             "vault": self.vault,
@@ -285,6 +294,7 @@ class Kabao:
         register_proof_jobs(jobs, self.db, self.proofs)
         register_card_jobs(jobs, self.db, self.life)
         register_issue_jobs(jobs, self.db, self.cards)
+        register_tender_jobs(jobs, self.tenders)
 
 
 @contextlib.asynccontextmanager

@@ -40,6 +40,7 @@ TABLES = (
     "kabao.cards.tables_stock",
     "kabao.topups.tables",
     "kabao.payments.tables",
+    "kabao.tenders.tables",
 )
 """The modules whose tables make up the schema, from the bottom up."""
 

@@ -27,6 +27,7 @@ from kabao.payments.model import (
     AMOUNT_EXCEEDS,
     HAS_REFUNDS,
     HOLD_EXPIRED,
+    OF_AN_ORDER,
     REFUND_WINDOW,
     REVERSAL_WINDOW,
     VOID_WINDOW,
@@ -73,6 +74,14 @@ class Reversed(msgspec.Struct, frozen=True):
 class Later(CommandBase, frozen=True, kw_only=True):
     """A command on an existing payment."""
 
+    by_order: bool = False
+    """Whether a payment order asks: its tenders move together or not at all."""
+
+    def admit(self, payment: Payment) -> None:
+        """Raises `payment_of_an_order` for a tender touched alone."""
+        if payment.of_order and not self.by_order:
+            raise OF_AN_ORDER.error(rule="P-16")
+
 
 class OfPayment(Later, frozen=True, kw_only=True):
     """A later verb that answers with the payment as it is then."""
@@ -92,6 +101,7 @@ class Capture(OfPayment, frozen=True, kw_only=True):
     def decide(self, root: Root | None, moment: Moment, loaded: Payment) -> Decision:
         """A hold outlives a freeze: what was set aside may still be captured."""
         payment = loaded
+        self.admit(payment)
         if payment.status not in HOLDING:
             raise WRONG_STATE.error(f"The payment is {payment.status}.", rule="P-06")
         assert root is not None
@@ -138,6 +148,7 @@ class Void(OfPayment, frozen=True, kw_only=True):
     def decide(self, root: Root | None, moment: Moment, loaded: Payment) -> Decision:
         """Same business day or same shift, as policy says (MF-07)."""
         payment = loaded
+        self.admit(payment)
         _undoable(payment)
         assert root is not None and self.limits is not None
         inside = self._in_window(self.limits.void_window, payment, moment.day)
@@ -166,6 +177,7 @@ class Reverse(Later, frozen=True, kw_only=True):
     def decide(self, root: Root | None, moment: Moment, loaded: Payment) -> Decision:
         """Undone once; a second reversal changes nothing and is answered alike."""
         payment = loaded
+        self.admit(payment)
         amount = payment.captured_fen + payment.held_fen
         if payment.status in {Status.REVERSED, Status.VOIDED, Status.DECLINED, Status.EXPIRED}:
             amount = 0
@@ -196,6 +208,7 @@ class GiveBack(Later, frozen=True, kw_only=True):
     def decide(self, root: Root | None, moment: Moment, loaded: Payment) -> Decision:
         """Never more than was captured; what fits no card waits in suspense."""
         payment, limits = loaded, self.limits
+        self.admit(payment)
         if payment.status not in {Status.CAPTURED, Status.PARTIALLY_CAPTURED}:
             raise WRONG_STATE.error(f"The payment is {payment.status}.", rule="CR-20")
         assert root is not None and limits is not None
@@ -275,6 +288,30 @@ class Expire(OfPayment, frozen=True, kw_only=True):
             balance_after_fen=root.available_fen + payment.held_fen,
         )
         return _changed(after, moves, "payment.expired", root, HoldState.EXPIRED)
+
+
+class Release(OfPayment, frozen=True, kw_only=True):
+    """Set free what is left of a hold, for the order it belongs to; what was
+    captured of it stays.
+    """
+
+    def decide(self, root: Root | None, moment: Moment, loaded: Payment) -> Decision:
+        """A hold that was not captured at all is voided with it."""
+        del moment
+        payment = loaded
+        self.admit(payment)
+        if payment.status not in HOLDING:
+            raise WRONG_STATE.error(f"The payment is {payment.status}.", rule="P-06")
+        assert root is not None
+        moves = _set_free(payment, (payment.held_principal_fen, payment.held_bonus_fen))
+        after = _replace(
+            payment,
+            held_principal_fen=0,
+            held_bonus_fen=0,
+            status=Status.CAPTURED if payment.captured_fen else Status.VOIDED,
+            balance_after_fen=root.available_fen + payment.held_fen,
+        )
+        return _changed(after, moves, "payment.released", root, HoldState.RELEASED)
 
 
 def _undoable(payment: Payment) -> None:

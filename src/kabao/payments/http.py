@@ -203,7 +203,7 @@ def payment_view(p: Payment) -> PaymentView:
         reference=p.reference,
         tender=p.tender,
         invoiceable_amount=p.invoiceable_fen,
-        expires_at=rfc3339(p.expires_us) if p.expires_us is not None else None,
+        expires_at=rfc3339(p.expires_us) if p.expires_us is not None and not p.of_order else None,
         created_at=rfc3339(p.created_us),
         metadata=msgspec.Raw(p.metadata.encode()),
     )

@@ -29,9 +29,19 @@ NOT_A_PAYMENT = code(
     Kind.CONFLICT,
     "That key belongs to a capture, refund or void; reverse the payment by its id.",
 )
+OF_AN_ORDER = code(
+    "payment_of_an_order",
+    Kind.CONFLICT,
+    "The payment is a tender of a payment order; ask for it there.",
+)
 CARD_NOT_ACCEPTED = code("card_not_accepted", Kind.REFUSED, "The card was not accepted.")
 UNKNOWN_STORE = code("unknown_store", Kind.NOT_FOUND, "There is no such store for this key.")
 WRONG_CURRENCY = code("wrong_currency", Kind.INVALID, "The card is kept in another currency.")
+
+
+ORDER_CHANNEL = "payment_order"
+"""The channel of payments that are tenders of a payment order. They follow the
+order: no verb of their own touches them, and their holds do not run out."""
 
 
 class Status(StrEnum):
@@ -151,6 +161,11 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
     def held_fen(self) -> int:
         """What is still set aside."""
         return self.held_principal_fen + self.held_bonus_fen
+
+    @property
+    def of_order(self) -> bool:
+        """Whether this is a tender of a payment order."""
+        return self.channel == ORDER_CHANNEL
 
     @property
     def refundable_fen(self) -> int:

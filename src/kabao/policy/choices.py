@@ -25,6 +25,15 @@ class RefundOrder(StrEnum):
     PRO_RATA = "pro_rata"
 
 
+class TenderOrder(StrEnum):
+    """Which tender of a payment order a refund goes to first."""
+
+    CARDS_FIRST = "cards_first"  # then the others, each kind in the order of the tenders
+    FIRST_TENDER = "first_tender"
+    LAST_TENDER = "last_tender"
+    PRO_RATA = "pro_rata"
+
+
 class LotOrder(StrEnum):
     """Which lot a spent fen is taken to have come from."""
 

@@ -22,6 +22,7 @@ from kabao.policy.choices import (
     RiskAction,
     SpendOrder,
     Suite,
+    TenderOrder,
     Tls,
     Valuation,
     VoidWindow,
@@ -116,7 +117,7 @@ PROOF_SENDS_PER_HOUR_COUNT = _int("proof.sends_per_hour_count")
 # terminal, cashier – tills and the people at them
 TERMINAL_KEY_WITHIN_HOURS = _int("terminal.key.within_hours")
 
-# pay, hold, pay_code – the till
+# pay, hold, tender, pay_code – the till
 PAY_SINGLE_MAX_FEN = _int("pay.single_max_fen")
 PAY_DAY_MAX_COUNT = _int("pay.day_max_count")
 PAY_DAY_MAX_FEN = _int("pay.day_max_fen")
@@ -131,6 +132,9 @@ PAY_FINAL_WITHIN_MINUTES = _int("pay.final_within_minutes")
 HOLD_CART_MINUTES = _int("hold.cart_minutes")
 HOLD_FREEZE_MINUTES = _int("hold.freeze_minutes")
 HOLD_LONGEST_DAYS = _int("hold.longest_days")
+TENDER_MAX_COUNT = _int("tender.max_count")
+TENDER_REFUND_ORDER = _text("tender.refund_order", TenderOrder)
+TENDER_SETTLE_DAYS = _int("tender.settle_days")
 PAY_CODE_DIGITS = _int("pay_code.digits")
 PAY_CODE_TTL_SECONDS = _int("pay_code.ttl_seconds")
 PAY_CODE_SKEW_SECONDS = _int("pay_code.skew_seconds")

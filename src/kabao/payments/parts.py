@@ -1,0 +1,186 @@
+"""Payments as the tenders of one sale: set aside, taken and given back together.
+
+The verbs are those of `Payments`, posted in the caller's transaction: whoever
+keeps the sale writes its own rows there, and a crash leaves all of it or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from kabao.base.db import Conn
+from kabao.base.errors import UNAVAILABLE
+from kabao.base.ids import Ids
+from kabao.cards.model import Resolved, Source
+from kabao.cards.ops import Cards
+from kabao.ledger.model import Command
+from kabao.ledger.ops import Ledger
+from kabao.payments import sql
+from kabao.payments.after import Capture, GiveBack, Refunded, Release, Void
+from kabao.payments.model import ORDER_CHANNEL, Limits, Payment, Place
+from kabao.payments.ops import STALE_TRIES, Payments, within
+from kabao.payments.pay import Request, Stale, Terms, command
+from kabao.payments.rules import dimensions
+
+_replace = msgspec.structs.replace
+
+ENDLESS_US = 100 * 365 * 86_400 * 1_000_000
+"""How long the hold of a tender lasts by itself: the order's own time ends it,
+and never while the order's outcome is unknown (ruling 20)."""
+
+
+class Want(msgspec.Struct, frozen=True):
+    """A tender to set aside on a card."""
+
+    company: str
+    amount_fen: int
+    currency: str
+    place: Place
+    reference: str | None
+    metadata: str
+    accept_partial: bool
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What became of it: a payment `authorized` or `declined`."""
+
+    payment: Payment
+    hold_us: int | None
+    """How long the card's programme lets a hold last; None for an unknown card."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """So much of one payment."""
+
+    payment: Payment
+    amount_fen: int
+
+
+class Parts:
+    """Set aside, capture, release, void and refund several payments at once."""
+
+    def __init__(self, payments: Payments, ledger: Ledger, cards: Cards, ids: Ids) -> None:
+        self._payments, self._ledger, self._cards, self._ids = payments, ledger, cards, ids
+
+    async def look_up(self, conn: Conn, sources: Sequence[Source]) -> list[Resolved | None]:
+        """The cards of a sale, their roots locked in one go: two sales with the
+        same cards in another order must not wait for each other in a circle.
+        """
+        found = await self._cards.resolve(conn, sources)
+        await self._ledger.lock(conn, sorted({card.root for card in found if card is not None}))
+        return found
+
+    async def hold(
+        self,
+        conn: Conn,
+        want: Want,
+        source: Source,
+        found: Resolved | None,
+        covers: Callable[[str], bool],
+    ) -> Held:
+        """Set value aside on a card that was looked up; a decline is an answer.
+
+        Raises `unavailable` for a card that is changing all the time.
+        """
+        ident = self._ids.new()
+        request = Request(
+            id=ident,
+            company=want.company,
+            key=f"pay/{ident}",
+            mac=b"",
+            amount_fen=want.amount_fen,
+            currency=want.currency,
+            place=_replace(want.place, channel=ORDER_CHANNEL),
+            reference=want.reference,
+            metadata=want.metadata,
+            capture=False,
+            accept_partial=want.accept_partial,
+        )
+        before: Resolved | None = None
+        for tries in range(STALE_TRIES):
+            if tries:
+                found = (await self.look_up(conn, [source]))[0]
+                if found == before:
+                    found = None  # not changing: it was replaced, and is nobody's any more
+            before = found
+            card = within(found, covers)
+            terms = self._payments.terms(card, request.place)
+            asked = command(request, card, _endless(terms))
+            payment = (await self._ledger.post_in(conn, [asked]))[0]
+            if not isinstance(payment, Stale):
+                return Held(payment, terms.limits.hold_us if terms is not None else None)
+        raise UNAVAILABLE.error("The card is changing; try again.")
+
+    async def load(self, conn: Conn, payments: Sequence[str]) -> dict[str, Payment]:
+        """Payments by id, as they are now."""
+        return await sql.load(conn, payments)
+
+    async def capture(self, conn: Conn, parts: Sequence[Part], *, final: bool) -> list[Payment]:
+        """Take so much of each hold; `final` sets the rest of them free."""
+        return await self._post(
+            conn,
+            [
+                Capture(**self._about(part.payment), amount_fen=part.amount_fen, final=final)
+                for part in parts
+            ],
+        )
+
+    async def release(self, conn: Conn, payments: Sequence[Payment]) -> list[Payment]:
+        """Set free what is left of each hold."""
+        return await self._post(conn, [Release(**self._about(p)) for p in payments])
+
+    async def void(
+        self, conn: Conn, payments: Sequence[Payment], shift: str | None
+    ) -> list[Payment]:
+        """Undo each whole. Raises `void_window_over`."""
+        limits = await self._limits(conn, payments)
+        return await self._post(
+            conn,
+            [
+                Void(**self._about(p), limits=known, shift=shift)
+                for p, known in zip(payments, limits, strict=True)
+            ],
+        )
+
+    async def refund(self, conn: Conn, parts: Sequence[Part]) -> list[Refunded]:
+        """Give back so much of each. Raises `refund_window_over`."""
+        limits = await self._limits(conn, [part.payment for part in parts])
+        return await self._post(
+            conn,
+            [
+                GiveBack(**self._about(part.payment), amount_fen=part.amount_fen, limits=known)
+                for part, known in zip(parts, limits, strict=True)
+            ],
+        )
+
+    async def _post(self, conn: Conn, commands: Sequence[Command[Any]]) -> list[Any]:
+        return await self._ledger.post_in(conn, commands) if commands else []
+
+    def _about(self, payment: Payment) -> dict[str, Any]:
+        operation = self._ids.new()
+        return {
+            "company": payment.company,
+            "operation": operation,
+            "key": f"order/{operation}",
+            "root": payment.root,
+            "dims": dimensions(Place(payment.store, channel=payment.channel)),
+            "loader": sql.load,
+            "wanted": payment.id,
+            "by_order": True,
+        }
+
+    async def _limits(self, conn: Conn, payments: Sequence[Payment]) -> list[Limits]:
+        """What policy says today of each payment's card."""
+        ids = [p.root for p in payments if p.root is not None]
+        assert len(ids) == len(payments), "what was set aside has its root"
+        roots = await self._ledger.lock(conn, sorted(set(ids)))
+        return [self._payments.limits(roots[ident].programme) for ident in ids]
+
+
+def _endless(terms: Terms | None) -> Terms | None:
+    if terms is None:
+        return None
+    return _replace(terms, limits=_replace(terms.limits, hold_us=ENDLESS_US))

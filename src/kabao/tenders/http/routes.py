@@ -1,0 +1,302 @@
+"""The routes of payment orders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from msgspec.structs import replace
+
+from kabao.base.db import Conn
+from kabao.base.web.fields import EdgeId, Nothing, ShortText
+from kabao.base.web.once import Once
+from kabao.base.web.pages import Cursor, IdPosition, Limit, Page, page, position
+from kabao.base.web.principal import Principal, requires
+from kabao.tenders.http.bodies import (
+    CaptureBody,
+    CardTender,
+    CashTender,
+    ChannelTender,
+    FreezeBody,
+    OrderBody,
+    RefundBody,
+    new_tender,
+    said,
+)
+from kabao.tenders.http.desk import SalesDesk, covers
+from kabao.tenders.http.views import OrderRefundView, PaymentOrderView, refund_view
+from kabao.tenders.model import Status
+from kabao.tenders.ops import NewOrder
+
+_metadata = msgspec.json.Encoder(order="deterministic").encode
+
+
+@post("/v1/payment-orders", guards=[requires("payments:write")], tags=["payment-orders"])
+async def create(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    data: OrderBody,
+    sales_desk: SalesDesk,
+    once: Once,
+) -> Response[PaymentOrderView]:
+    """Open a payment order, with tenders or without.
+
+    Each card's value is set aside. When the tenders make up the amount, all are
+    captured together, unless `capture` is false. A declined tender is an answer:
+    its reason stands in the tender, and the next one may be added.
+    """
+
+    async def work(conn: Conn) -> PaymentOrderView:
+        new = NewOrder(
+            company=principal.company,
+            place=sales_desk.place(principal, data),
+            amount_fen=data.amount,
+            currency=data.currency,
+            at_once=data.capture,
+            reference=data.reference,
+            metadata=_metadata(data.metadata).decode(),
+        )
+        tenders = [new_tender(tender) for tender in data.tenders]
+        return sales_desk.view(await sales_desk.tenders.open(conn, new, tenders, covers(principal)))
+
+    told = replace(data, tenders=[said(tender) for tender in data.tenders])
+    return await once(request, principal, told, work)
+
+
+@post(
+    "/v1/payment-orders/{payment_order:str}/tenders",
+    guards=[requires("payments:write")],
+    tags=["payment-orders"],
+)
+async def add_tender(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    payment_order: EdgeId,
+    data: CardTender | CashTender | ChannelTender,
+    sales_desk: SalesDesk,
+    once: Once,
+) -> Response[PaymentOrderView]:
+    """Add a tender, such as cash for what a card did not have."""
+    found = await sales_desk.find(principal, payment_order)
+
+    async def work(conn: Conn) -> PaymentOrderView:
+        return sales_desk.view(
+            await sales_desk.tenders.add(conn, found.id, new_tender(data), covers(principal))
+        )
+
+    return await once(request, principal, said(data), work)
+
+
+@post(
+    "/v1/payment-orders/{payment_order:str}/capture",
+    guards=[requires("payments:write")],
+    status_code=200,
+    tags=["payment-orders"],
+)
+async def capture(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    payment_order: EdgeId,
+    data: CaptureBody,
+    sales_desk: SalesDesk,
+    once: Once,
+) -> Response[PaymentOrderView]:
+    """Take what is held, or part of it: goods that are handed over or sent."""
+    found = await sales_desk.find(principal, payment_order)
+
+    async def work(conn: Conn) -> PaymentOrderView:
+        return sales_desk.view(
+            await sales_desk.tenders.capture(conn, found.id, data.amount, final=data.final)
+        )
+
+    return await once(request, principal, data, work)
+
+
+@post(
+    "/v1/payment-orders/{payment_order:str}/release",
+    guards=[requires("payments:write")],
+    status_code=200,
+    tags=["payment-orders"],
+)
+async def release(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    payment_order: EdgeId,
+    sales_desk: SalesDesk,
+    once: Once,
+    data: Nothing = Nothing(),  # noqa: B008 - a frozen value
+) -> Response[PaymentOrderView]:
+    """Set free what is held still; what was captured stays."""
+    found = await sales_desk.find(principal, payment_order)
+
+    async def work(conn: Conn) -> PaymentOrderView:
+        return sales_desk.view(await sales_desk.tenders.release(conn, found.id))
+
+    return await once(request, principal, data, work)
+
+
+@post(
+    "/v1/payment-orders/{payment_order:str}/cancel",
+    guards=[requires("payments:write")],
+    status_code=200,
+    tags=["payment-orders"],
+)
+async def cancel(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    payment_order: EdgeId,
+    sales_desk: SalesDesk,
+    once: Once,
+    data: Nothing = Nothing(),  # noqa: B008 - a frozen value
+) -> Response[PaymentOrderView]:
+    """Undo a payment order whole: holds, and the same day also what was captured."""
+    found = await sales_desk.find(principal, payment_order)
+
+    async def work(conn: Conn) -> PaymentOrderView:
+        shift = sales_desk.shift(found)
+        return sales_desk.view(await sales_desk.tenders.cancel(conn, found.id, shift))
+
+    return await once(request, principal, data, work)
+
+
+@post(
+    "/v1/payment-orders/{payment_order:str}/freeze",
+    guards=[requires("payments:write")],
+    status_code=200,
+    tags=["payment-orders"],
+)
+async def freeze(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    payment_order: EdgeId,
+    data: FreezeBody,
+    sales_desk: SalesDesk,
+    once: Once,
+) -> Response[PaymentOrderView]:
+    """Let nothing move for half an hour; with an unknown outcome, until it is known."""
+    found = await sales_desk.find(principal, payment_order)
+
+    async def work(conn: Conn) -> PaymentOrderView:
+        return sales_desk.view(
+            await sales_desk.tenders.freeze(
+                conn, found.id, data.reason, outcome_unknown=data.outcome_unknown
+            )
+        )
+
+    return await once(request, principal, data, work)
+
+
+@post(
+    "/v1/payment-orders/{payment_order:str}/unfreeze",
+    guards=[requires("payments:write")],
+    status_code=200,
+    tags=["payment-orders"],
+)
+async def unfreeze(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    payment_order: EdgeId,
+    sales_desk: SalesDesk,
+    once: Once,
+    data: Nothing = Nothing(),  # noqa: B008 - a frozen value
+) -> Response[PaymentOrderView]:
+    """The outcome is known: the order goes on with the time it had left."""
+    found = await sales_desk.find(principal, payment_order)
+
+    async def work(conn: Conn) -> PaymentOrderView:
+        return sales_desk.view(await sales_desk.tenders.unfreeze(conn, found.id))
+
+    return await once(request, principal, data, work)
+
+
+@post(
+    "/v1/payment-orders/{payment_order:str}/refunds",
+    guards=[requires("payments:refund")],
+    status_code=200,
+    tags=["payment-orders"],
+)
+async def refund(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    payment_order: EdgeId,
+    data: RefundBody,
+    sales_desk: SalesDesk,
+    once: Once,
+) -> Response[OrderRefundView]:
+    """Give back part or all of what was captured, tender by tender as policy says.
+
+    A card's part goes back to that card. `cash` and `channel` parts are due from
+    the cashier and the channel: they are recorded here and paid there.
+    """
+    found = await sales_desk.find(principal, payment_order)
+
+    async def work(conn: Conn) -> OrderRefundView:
+        return refund_view(await sales_desk.tenders.refund(conn, found.id, data.amount))
+
+    return await once(request, principal, data, work)
+
+
+@get(
+    "/v1/payment-orders/{payment_order:str}",
+    guards=[requires("payments:read")],
+    tags=["payment-orders"],
+)
+async def show(
+    principal: Principal, payment_order: EdgeId, sales_desk: SalesDesk
+) -> PaymentOrderView:
+    """A payment order as it is now."""
+    return sales_desk.view(await sales_desk.find(principal, payment_order))
+
+
+@get(
+    "/v1/payment-orders/{payment_order:str}/refunds",
+    guards=[requires("payments:read")],
+    tags=["payment-orders"],
+)
+async def list_refunds(
+    principal: Principal, payment_order: EdgeId, sales_desk: SalesDesk
+) -> Page[OrderRefundView]:
+    """The refunds of a payment order, oldest first."""
+    found = await sales_desk.find(principal, payment_order)
+    async with sales_desk.db.read() as conn:
+        refunds = await sales_desk.tenders.refunds(conn, found.id)
+    return Page([refund_view(each) for each in refunds], None)
+
+
+@get("/v1/payment-orders", guards=[requires("payments:read")], tags=["payment-orders"])
+async def search(
+    principal: Principal,
+    sales_desk: SalesDesk,
+    reference: ShortText | None = None,
+    status: Status | None = None,
+    limit: Limit = 50,
+    cursor: Cursor | None = None,
+) -> Page[PaymentOrderView]:
+    """Payment orders by the caller's reference or by status, newest first."""
+    before = position(cursor, tuple[IdPosition])
+    async with sales_desk.db.read() as conn:
+        found = await sales_desk.tenders.search(
+            conn,
+            stores=sales_desk.stores(principal),
+            reference=reference,
+            status=status,
+            before=before[0] if before else None,
+            limit=limit + 1,
+        )
+    return page(found, limit, sales_desk.view, lambda order: (order.id,))
+
+
+ROUTES = [
+    create,
+    add_tender,
+    capture,
+    release,
+    cancel,
+    freeze,
+    unfreeze,
+    refund,
+    show,
+    list_refunds,
+    search,
+]
