@@ -9,7 +9,7 @@ Words
            proves later that nothing before it was rewritten or cut off
   journal  what the clients of a simulation were told, to compare with the books
 
-Reads the tables of ledger, payments, topups, cards and base; owns none. All of it
+Reads the tables of ledger, payments, tenders, topups, cards and base; owns none. All of it
 in one read-only snapshot, with sums in SQL and digests streamed, so that memory
 stays flat. It knows the tables' names and docs/LEDGER.md, and imports no slice.
 

@@ -24,7 +24,7 @@ from kabao.audit.model import (
     Report,
     name_of,
 )
-from kabao.audit.sql import books, chain, days, events, journal, operations
+from kabao.audit.sql import books, chain, days, events, journal, operations, tenders
 
 Progress = Callable[[int, int, str], None]
 """Steps done, steps in all, what comes next."""
@@ -81,7 +81,14 @@ async def audit(
     )
     async with conn:
         await conn.execute(_SETTINGS)
-        checks = [*books.CHECKS, *operations.CHECKS, *events.CHECKS, *chain.CHECKS, *days.CHECKS]
+        checks = [
+            *books.CHECKS,
+            *operations.CHECKS,
+            *tenders.CHECKS,
+            *events.CHECKS,
+            *chain.CHECKS,
+            *days.CHECKS,
+        ]
         if limits is None:
             checks.remove(books.LIMITS)
         if journal_file is not None:

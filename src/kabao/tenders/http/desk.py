@@ -13,12 +13,7 @@ from kabao.payments.model import UNKNOWN_STORE, Place
 from kabao.tenders.http.bodies import OrderBody
 from kabao.tenders.http.views import PaymentOrderView, order_view
 from kabao.tenders.model import PaymentOrder
-from kabao.tenders.ops import Covers, Tenders
-
-
-def covers(principal: Principal) -> Covers:
-    """Whether a key's scope covers the cards of an issuer: store keys cover none."""
-    return lambda issuer: principal.stores is None and principal.may_see_company(issuer)
+from kabao.tenders.ops import Tenders
 
 
 class SalesDesk:

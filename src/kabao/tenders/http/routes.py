@@ -24,7 +24,7 @@ from kabao.tenders.http.bodies import (
     new_tender,
     said,
 )
-from kabao.tenders.http.desk import SalesDesk, covers
+from kabao.tenders.http.desk import SalesDesk
 from kabao.tenders.http.views import OrderRefundView, PaymentOrderView, refund_view
 from kabao.tenders.model import Status
 from kabao.tenders.ops import NewOrder
@@ -58,7 +58,7 @@ async def create(
             metadata=_metadata(data.metadata).decode(),
         )
         tenders = [new_tender(tender) for tender in data.tenders]
-        return sales_desk.view(await sales_desk.tenders.open(conn, new, tenders, covers(principal)))
+        return sales_desk.view(await sales_desk.tenders.open(conn, new, tenders, principal.covers))
 
     told = replace(data, tenders=[said(tender) for tender in data.tenders])
     return await once(request, principal, told, work)
@@ -82,7 +82,7 @@ async def add_tender(
 
     async def work(conn: Conn) -> PaymentOrderView:
         return sales_desk.view(
-            await sales_desk.tenders.add(conn, found.id, new_tender(data), covers(principal))
+            await sales_desk.tenders.add(conn, found.id, new_tender(data), principal.covers)
         )
 
     return await once(request, principal, said(data), work)

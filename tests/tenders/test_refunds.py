@@ -1,0 +1,93 @@
+"""Refunds of payment orders: each tender gets back at most what it gave, as it gave it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .make import Shop, by_card, cash, shop, told, wechat
+
+
+@pytest.fixture
+async def s(database_url: str, tmp_path: Path) -> AsyncIterator[Shop]:
+    async with shop(database_url, tmp_path) as s:
+        yield s
+
+
+def parts(refund: dict[str, Any]) -> list[tuple[str, int]]:
+    return [(part["destination"], part["amount"]) for part in refund["parts"]]
+
+
+@pytest.mark.row("CR-20")
+async def test_cards_get_theirs_first_and_cash_the_rest(s: Shop) -> None:
+    a, b = await s.card(3_000), await s.card(2_000)
+    order = await s.open(10_000, cash(4_000), by_card(a, 3_000), by_card(b, 2_000), wechat(1_000))
+    first = await s.did(order, "refunds", amount=4_000)
+    assert parts(first) == [("card", 3_000), ("card", 1_000)]
+    second = await s.did(order, "refunds", amount=5_500)
+    assert parts(second) == [("cash", 4_000), ("card", 1_000), ("channel", 500)]
+    rest = await s.did(order, "refunds")
+    assert parts(rest) == [("channel", 500)]
+    assert rest["parts"][0]["refund"] is None
+    order = await s.see(order)
+    assert told(order) == ("captured", 10_000, 10_000, 10_000)
+    assert (order["due_back_amount"], order["invoiceable_amount"]) == (5_000, 0)
+    assert (await s.worth(a), await s.worth(b)) == ((3_000, 3_000), (2_000, 2_000))
+    listed = (await s.w.merchant.get(f"/v1/payment-orders/{order['id']}/refunds")).json()["data"]
+    assert listed == [first, second, rest]
+
+
+async def test_bonus_goes_back_to_bonus(s: Shop) -> None:
+    card = await s.card(1_000, 600)
+    order = await s.open(2_000, by_card(card, 1_500), cash())
+    spent = await s.parts(card)
+    await s.did(order, "refunds", amount=100)
+    await s.did(order, "refunds", amount=1_400)
+    assert spent == (100, 0)
+    assert await s.parts(card) == (1_000, 600)
+
+
+async def test_never_more_than_was_captured(s: Shop) -> None:
+    card = await s.card(3_000)
+    order = await s.open(3_000, by_card(card), capture=False)
+    early = await s.ask(order, "refunds", amount=1)
+    assert (early.status_code, early.json()["code"]) == (409, "payment_order_state_forbids")
+    await s.did(order, "capture", amount=2_000)
+    over = await s.ask(order, "refunds", amount=2_001)
+    assert (over.status_code, over.json()["code"]) == (422, "exceeds_payment_order")
+    await s.did(order, "refunds", amount=2_000)
+    for amount in ({}, {"amount": 1}):
+        none = await s.ask(order, "refunds", **amount)
+        assert (none.status_code, none.json()["code"]) == (422, "exceeds_payment_order")
+    assert await s.worth(card) == (3_000, 3_000)
+
+
+async def test_a_refunded_order_is_not_cancelled(s: Shop) -> None:
+    order = await s.open(1_000, cash())
+    await s.did(order, "refunds", amount=1)
+    refused = await s.ask(order, "cancel")
+    assert (refused.status_code, refused.json()["code"]) == (409, "later_activity")
+
+
+async def test_the_next_day_it_is_refunded_and_not_cancelled(s: Shop) -> None:
+    card = await s.card(1_000)
+    order = await s.open(1_500, by_card(card, 1_000), cash())
+    await s.later(timedelta(days=1))
+    refused = await s.ask(order, "cancel")
+    assert (refused.status_code, refused.json()["code"]) == (422, "void_window_over")
+    assert told(await s.see(order)) == ("captured", 1_500, 1_500, 0)
+    assert parts(await s.did(order, "refunds")) == [("card", 1_000), ("cash", 500)]
+
+
+@pytest.mark.row("ruling 19")
+async def test_what_fits_no_card_waits_in_suspense(s: Shop) -> None:
+    card = await s.card(100_000)
+    order = await s.open(60_000, by_card(card, 50_000), cash())
+    await s.w.top_up(card["id"], 50_000)
+    refund = await s.did(order, "refunds", amount=40_000)
+    assert parts(refund) == [("suspense", 40_000)]
+    assert await s.worth(card) == (100_000, 100_000)
