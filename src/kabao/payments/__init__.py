@@ -13,6 +13,7 @@ Words
 Every door (HTTP, POS, QR) uses the same verbs of `Payments`. What must be exact
 is decided under the card's lock, by the pure functions of `rules`, `pay` and
 `after`; the way of a payment is  Payments.pay → cards.resolve → ledger lane.
+What `tenders` needs of several payments at once is in `parts`.
 
 Tables: payment, refund, reversal.
 
