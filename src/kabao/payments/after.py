@@ -122,7 +122,7 @@ class Capture(OfPayment, frozen=True, kw_only=True):
         left = (payment.held_principal_fen - principal, payment.held_bonus_fen - bonus)
         open_still = not self.final and any(left)
         if not open_still:
-            moves += _set_free(payment, left)
+            moves += set_free(payment, left)
             left = (0, 0)
         after = _replace(
             payment,
@@ -134,7 +134,7 @@ class Capture(OfPayment, frozen=True, kw_only=True):
             status=Status.PARTIALLY_CAPTURED if open_still else Status.CAPTURED,
             balance_after_fen=root.available_fen + _freed(moves),
         )
-        return _changed(after, moves, "payment.captured", root, HoldState.CAPTURED)
+        return changed(after, moves, "payment.captured", root, HoldState.CAPTURED)
 
 
 class Void(OfPayment, frozen=True, kw_only=True):
@@ -279,7 +279,7 @@ class Expire(OfPayment, frozen=True, kw_only=True):
         over = payment.expires_us is not None and moment.us >= payment.expires_us
         if payment.status not in HOLDING or not over:
             return Decision(result=payment, remember=False)
-        moves = _set_free(payment, (payment.held_principal_fen, payment.held_bonus_fen))
+        moves = set_free(payment, (payment.held_principal_fen, payment.held_bonus_fen))
         after = _replace(
             payment,
             held_principal_fen=0,
@@ -287,31 +287,7 @@ class Expire(OfPayment, frozen=True, kw_only=True):
             status=Status.CAPTURED if payment.captured_fen else Status.EXPIRED,
             balance_after_fen=root.available_fen + payment.held_fen,
         )
-        return _changed(after, moves, "payment.expired", root, HoldState.EXPIRED)
-
-
-class Release(OfPayment, frozen=True, kw_only=True):
-    """Set free what is left of a hold, for the order it belongs to; what was
-    captured of it stays.
-    """
-
-    def decide(self, root: Root | None, moment: Moment, loaded: Payment) -> Decision:
-        """A hold that was not captured at all is voided with it."""
-        del moment
-        payment = loaded
-        self.admit(payment)
-        if payment.status not in HOLDING:
-            raise WRONG_STATE.error(f"The payment is {payment.status}.", rule="P-06")
-        assert root is not None
-        moves = _set_free(payment, (payment.held_principal_fen, payment.held_bonus_fen))
-        after = _replace(
-            payment,
-            held_principal_fen=0,
-            held_bonus_fen=0,
-            status=Status.CAPTURED if payment.captured_fen else Status.VOIDED,
-            balance_after_fen=root.available_fen + payment.held_fen,
-        )
-        return _changed(after, moves, "payment.released", root, HoldState.RELEASED)
+        return changed(after, moves, "payment.expired", root, HoldState.EXPIRED)
 
 
 def _undoable(payment: Payment) -> None:
@@ -332,7 +308,7 @@ def _undo(payment: Payment, root: Root, status: Status, purpose: Purpose) -> Dec
         house=payment.store,
         related=payment.id,
     )
-    moves += _set_free(payment, (payment.held_principal_fen, payment.held_bonus_fen))
+    moves += set_free(payment, (payment.held_principal_fen, payment.held_bonus_fen))
     held = payment.held_fen > 0
     closed = root.state == RootState.CLOSED
     if closed:  # nobody could get it out of there again (ruling 19, CR-20)
@@ -355,7 +331,7 @@ def _undo(payment: Payment, root: Root, status: Status, purpose: Purpose) -> Dec
         balance_after_fen=root.available_fen
         + (0 if closed else payment.captured_fen + payment.held_fen),
     )
-    undone = _changed(after, moves, f"payment.{status}", root, HoldState.RELEASED if held else None)
+    undone = changed(after, moves, f"payment.{status}", root, HoldState.RELEASED if held else None)
     if closed:
         told_too = Event("refund.suspended", told(after))
         return _replace(undone, events=(*undone.events, told_too))
@@ -369,7 +345,8 @@ def _part_of_hold(amount: int, payment: Payment) -> tuple[int, int]:
     )
 
 
-def _set_free(payment: Payment, left: tuple[int, int]) -> tuple[Move, ...]:
+def set_free(payment: Payment, left: tuple[int, int]) -> tuple[Move, ...]:
+    """The moves that give back what a hold has set aside."""
     return rules.moves(*left, *rules.SET_FREE, Purpose.RELEASE, related=payment.id)
 
 
@@ -377,7 +354,7 @@ def _freed(moves: tuple[Move, ...]) -> int:
     return sum(m.amount_fen for m in moves if m.purpose == Purpose.RELEASE)
 
 
-def _changed(
+def changed(
     after: Payment,
     moves: tuple[Move, ...],
     event: str,

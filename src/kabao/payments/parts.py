@@ -16,11 +16,20 @@ from kabao.base.errors import UNAVAILABLE
 from kabao.base.ids import Ids
 from kabao.cards.model import Resolved, Source
 from kabao.cards.ops import Cards
-from kabao.ledger.model import Command
+from kabao.ledger.model import Command, Decision, HoldState, Moment, Root
 from kabao.ledger.ops import Ledger
 from kabao.payments import sql
-from kabao.payments.after import Capture, GiveBack, Refunded, Release, Void
-from kabao.payments.model import ORDER_CHANNEL, Limits, Payment, Place
+from kabao.payments.after import (
+    HOLDING,
+    Capture,
+    GiveBack,
+    OfPayment,
+    Refunded,
+    Void,
+    changed,
+    set_free,
+)
+from kabao.payments.model import ORDER_CHANNEL, WRONG_STATE, Limits, Payment, Place, Status
 from kabao.payments.ops import STALE_TRIES, Payments, within
 from kabao.payments.pay import Request, Stale, Terms, command
 from kabao.payments.rules import dimensions
@@ -30,6 +39,30 @@ _replace = msgspec.structs.replace
 ENDLESS_US = 100 * 365 * 86_400 * 1_000_000
 """How long the hold of a tender lasts by itself: the order's own time ends it,
 and never while the order's outcome is unknown (ruling 20)."""
+
+
+class Release(OfPayment, frozen=True, kw_only=True):
+    """Set free what is left of a hold, for the order it belongs to; what was
+    captured of it stays.
+    """
+
+    def decide(self, root: Root | None, moment: Moment, loaded: Payment) -> Decision:
+        """A hold that was not captured at all is voided with it."""
+        del moment
+        payment = loaded
+        self.admit(payment)
+        if payment.status not in HOLDING:
+            raise WRONG_STATE.error(f"The payment is {payment.status}.", rule="P-06")
+        assert root is not None
+        moves = set_free(payment, (payment.held_principal_fen, payment.held_bonus_fen))
+        after = _replace(
+            payment,
+            held_principal_fen=0,
+            held_bonus_fen=0,
+            status=Status.CAPTURED if payment.captured_fen else Status.VOIDED,
+            balance_after_fen=root.available_fen + payment.held_fen,
+        )
+        return changed(after, moves, "payment.released", root, HoldState.RELEASED)
 
 
 class Want(msgspec.Struct, frozen=True):

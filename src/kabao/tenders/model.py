@@ -13,10 +13,10 @@ from kabao.base.errors import code
 
 PaymentOrderId = NewType("PaymentOrderId", str)
 
-WRONG_STATE = code(
+ORDER_FORBIDS = code(
     "payment_order_state_forbids", ErrorKind.CONFLICT, "The payment order's state forbids it."
 )
-FROZEN = code(
+ORDER_FROZEN = code(
     "payment_order_frozen", ErrorKind.CONFLICT, "The payment order is frozen; unfreeze it first."
 )
 INCOMPLETE = code(

@@ -14,13 +14,13 @@ from kabao.payments.model import HAS_REFUNDS, Decline, Payment
 from kabao.policy.choices import TenderOrder
 from kabao.tenders.model import (
     EXCEEDS,
-    FROZEN,
+    ORDER_FROZEN,
     HOLDING,
     INCOMPLETE,
     TIME_OVER,
     TOO_LONG,
     TOO_MANY_TENDERS,
-    WRONG_STATE,
+    ORDER_FORBIDS,
     Kind,
     PaymentOrder,
     Status,
@@ -36,9 +36,9 @@ TAKEN = frozenset({Status.PARTIALLY_CAPTURED, Status.CAPTURED})
 def require(order: PaymentOrder, states: frozenset[Status], now_us: int) -> None:
     """Raises `payment_order_state_forbids` or `payment_order_frozen`."""
     if order.status not in states:
-        raise WRONG_STATE.error(f"The payment order is {order.status}.", rule="P-06")
+        raise ORDER_FORBIDS.error(f"The payment order is {order.status}.", rule="P-06")
     if order.frozen(now_us):
-        raise FROZEN.error(order.freeze_reason, rule="ruling 20")
+        raise ORDER_FROZEN.error(order.freeze_reason, rule="ruling 20")
 
 
 def require_in_time(order: PaymentOrder, now_us: int) -> None:
@@ -284,7 +284,7 @@ def frozen(
         order = unfrozen(order, now_us)
     require(order, HOLDING | TAKEN, now_us)
     if order.settled_on is not None:
-        raise WRONG_STATE.error("The payment order is settled.", rule="P-06")
+        raise ORDER_FORBIDS.error("The payment order is settled.", rule="P-06")
     ends_us = order.ends_us + freeze_us
     holds = order.status in HOLDING
     if holds and not outcome_unknown and ends_us > order.created_us + longest_us:
@@ -301,7 +301,7 @@ def frozen(
 def unfrozen(order: PaymentOrder, now_us: int) -> PaymentOrder:
     """The order thawed: it has as much time left as it had when it was frozen."""
     if not order.frozen(now_us) or order.frozen_until_us is None:
-        raise WRONG_STATE.error("The payment order is not frozen.", rule="P-06")
+        raise ORDER_FORBIDS.error("The payment order is not frozen.", rule="P-06")
     return _replace(
         order,
         frozen_until_us=None,

@@ -1,0 +1,120 @@
+"""Reading and storing payment orders: what all their verbs stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from kabao.base import outbox
+from kabao.base.clock import BusinessDays, Clock
+from kabao.base.db import Conn, Database
+from kabao.base.errors import NOT_FOUND
+from kabao.base.ids import Ids, to_edge
+from kabao.base.outbox import Pending
+from kabao.org.ops import Org
+from kabao.payments.model import Payment
+from kabao.payments.parts import Parts
+from kabao.policy import names
+from kabao.policy.model import Rules
+from kabao.policy.ops import Policy
+from kabao.tenders import sql
+from kabao.tenders.model import PaymentOrder, Refund, Status
+
+US_PER_MINUTE = 60_000_000
+US_PER_DAY = 24 * 60 * US_PER_MINUTE
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What an event tells of an order; the rest is read by its id."""
+
+    payment_order: str
+    store: str
+    status: str
+    amount: int
+    captured: int
+    refunded: int
+    currency: str
+
+
+class Orders:
+    """Payment orders as they are."""
+
+    def __init__(
+        self,
+        db: Database,
+        parts: Parts,
+        org: Org,
+        policy: Policy,
+        clock: Clock,
+        days: BusinessDays,
+        ids: Ids,
+    ) -> None:
+        self._db, self._parts, self._org, self._policy = db, parts, org, policy
+        self._clock, self._days, self._ids = clock, days, ids
+
+    # Reading
+
+    async def get(self, conn: Conn, ident: str) -> PaymentOrder:
+        """An order as it is now. Raises `not_found`."""
+        return _there(await sql.load(conn, ident))
+
+    async def search(
+        self,
+        conn: Conn,
+        *,
+        stores: Sequence[str] | None,
+        reference: str | None = None,
+        status: Status | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[PaymentOrder]:
+        """Orders, newest first; `stores` None: of every store."""
+        return await sql.search(conn, stores, reference, status, before, limit)
+
+    async def refunds(self, conn: Conn, ident: str) -> list[Refund]:
+        """An order's refunds, oldest first."""
+        return await sql.refunds_of(conn, ident)
+
+    async def _locked(self, conn: Conn, ident: str) -> PaymentOrder:
+        return _there(await sql.lock(conn, ident))
+
+    async def _payments(self, conn: Conn, order: PaymentOrder) -> dict[str, Payment]:
+        return await self._parts.load(conn, [t.payment for t in order.tenders if t.payment])
+
+    async def _stored(self, conn: Conn, order: PaymentOrder, event: str) -> PaymentOrder:
+        await sql.update_order(conn, order)
+        await self._tell(conn, order, event)
+        return order
+
+    async def _tell(self, conn: Conn, order: PaymentOrder, event: str) -> None:
+        told = Told(
+            to_edge("pmo", order.id),
+            to_edge("sto", order.store),
+            order.status,
+            order.amount_fen,
+            order.captured_fen,
+            order.refunded_fen,
+            order.currency,
+        )
+        pending = Pending(f"payment_order.{event}", told)
+        await outbox.write(conn, [pending], self._clock.now_us())
+
+    # Policy
+
+    def _rules(self, store: str) -> Rules:
+        """What holds today where a store's company is at home."""
+        found = self._org.store(store)
+        company = self._org.company(found.company) if found is not None else None
+        assert company is not None, "an order without its store"
+        today = self._days.of(self._clock.now_us())
+        return self._policy.rules(jurisdiction=company.jurisdiction, on=today)
+
+    def _longest_us(self, order: PaymentOrder) -> int:
+        return self._rules(order.store).int(names.HOLD_LONGEST_DAYS) * US_PER_DAY
+
+
+def _there(order: PaymentOrder | None) -> PaymentOrder:
+    if order is None:
+        raise NOT_FOUND.error("There is no such payment order.")
+    return order

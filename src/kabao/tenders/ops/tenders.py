@@ -1,0 +1,157 @@
+"""What becomes of an order: released, cancelled, refunded, frozen, swept, settled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+
+from kabao.base import logs
+from kabao.base.db import Conn
+from kabao.base.errors import KabaoError
+from kabao.payments.parts import Part
+from kabao.policy import names
+from kabao.policy.choices import TenderOrder
+from kabao.policy.ops import NATIONAL
+from kabao.tenders import rules, sql
+from kabao.tenders.model import HOLDING, PaymentOrder, Refund, RefundPart, Status
+from kabao.tenders.ops.orders import US_PER_MINUTE
+from kabao.tenders.ops.tendering import Tendering
+
+log = logs.get("tenders")
+
+_replace = msgspec.structs.replace
+
+SWEPT_AT_ONCE = 200
+SETTLED_AT_ONCE = 1_000
+
+
+class Tenders(Tendering):
+    """Open, add, capture, release, cancel, refund, freeze; sweep and settle."""
+
+    async def release(self, conn: Conn, ident: str) -> PaymentOrder:
+        """Set free what is held still; what was captured stays.
+
+        Raises `payment_order_state_forbids`, `payment_order_frozen`.
+        """
+        order = await self._locked(conn, ident)
+        rules.require(order, HOLDING, self._clock.now_us())
+        return await self._release(conn, order, Status.CANCELLED)
+
+    async def _release(self, conn: Conn, order: PaymentOrder, otherwise: Status) -> PaymentOrder:
+        payments = await self._payments(conn, order)
+        held = [payments[t.payment] for t in order.tenders if t.payment and t.held_fen]
+        await self._parts.release(conn, held)
+        after = rules.released(order, otherwise)
+        event = "released" if after.status == Status.CAPTURED else after.status
+        return await self._stored(conn, after, event)
+
+    async def cancel(self, conn: Conn, ident: str, shift: str | None) -> PaymentOrder:
+        """Undo an order whole, what was captured included; `shift` is the one under
+        way at its till. What was paid outside is due back.
+
+        Raises `void_window_over`, `later_activity`, `payment_order_state_forbids`,
+        `payment_order_frozen`.
+        """
+        order = await self._locked(conn, ident)
+        after = rules.cancelled(order, self._clock.now_us())
+        payments = await self._payments(conn, order)
+        moved = [
+            payments[t.payment] for t in order.tenders if t.payment and t.held_fen + t.captured_fen
+        ]
+        await self._parts.void(conn, moved, shift)
+        return await self._stored(conn, after, after.status)
+
+    async def refund(self, conn: Conn, ident: str, amount_fen: int | None) -> Refund:
+        """Give back part or all of what was captured. Cards get theirs at once; what
+        was paid outside is due from the cashier or the channel.
+
+        Raises `exceeds_payment_order`, `refund_window_over`,
+        `payment_order_state_forbids`, `payment_order_frozen`.
+        """
+        order, now_us = await self._locked(conn, ident), self._clock.now_us()
+        rules.require(order, rules.TAKEN, now_us)
+        by = TenderOrder(self._rules(order.store).text(names.TENDER_REFUND_ORDER))
+        shares = rules.to_refund(order, amount_fen, by)
+        refund = Refund(self._ids.new(), order.id, sum(shares), now_us)
+        refund = _replace(refund, parts=await self._refund_parts(conn, refund.id, order, shares))
+        await sql.insert_refund(conn, refund)
+        await self._stored(conn, rules.refunded(order, shares), "refunded")
+        return refund
+
+    async def _refund_parts(
+        self, conn: Conn, refund: str, order: PaymentOrder, shares: Sequence[int]
+    ) -> tuple[RefundPart, ...]:
+        payments = await self._payments(conn, order)
+        given = [(t, share) for t, share in zip(order.tenders, shares, strict=True) if share]
+        cards = [Part(payments[t.payment], share) for t, share in given if t.payment]
+        back = iter(await self._parts.refund(conn, cards))
+        parts = []
+        for tender, share in given:
+            if tender.payment is None:
+                parts.append(RefundPart(refund, tender.id, share, None, tender.kind, None))
+                continue
+            done = next(back).refund
+            parts.append(RefundPart(refund, tender.id, share, done.id, done.destination, done.rule))
+        return tuple(parts)
+
+    # Exceptions
+
+    async def freeze(
+        self, conn: Conn, ident: str, reason: str, *, outcome_unknown: bool
+    ) -> PaymentOrder:
+        """Let nothing move for a while; with an unknown outcome, until it is known.
+
+        Raises `payment_order_state_forbids`, `payment_order_too_long`.
+        """
+        order = await self._locked(conn, ident)
+        after = rules.frozen(
+            order,
+            reason,
+            self._clock.now_us(),
+            freeze_us=self._rules(order.store).int(names.HOLD_FREEZE_MINUTES) * US_PER_MINUTE,
+            longest_us=self._longest_us(order),
+            outcome_unknown=outcome_unknown,
+        )
+        return await self._stored(conn, after, "frozen")
+
+    async def unfreeze(self, conn: Conn, ident: str) -> PaymentOrder:
+        """The outcome is known. Raises `payment_order_state_forbids`."""
+        order = await self._locked(conn, ident)
+        return await self._stored(conn, rules.unfrozen(order, self._clock.now_us()), "unfrozen")
+
+    # Jobs
+
+    async def sweep(self) -> int:
+        """Set free what nobody finished in time. Returns how many orders."""
+        async with self._db.read() as conn:
+            due = await sql.overdue(conn, self._clock.now_us(), SWEPT_AT_ONCE)
+        swept = 0
+        for ident in due:
+            try:
+                swept += await self._sweep_one(ident)
+            except KabaoError as refused:
+                # The others must not wait for one that somebody has to look at.
+                log.error("tenders.not_swept", payment_order=ident, code=refused.code.name)
+        return swept
+
+    async def _sweep_one(self, ident: str) -> bool:
+        async with self._db.transaction() as conn:
+            order = await sql.lock_if_free(conn, ident)
+            if order is None or not rules.is_over(order, self._clock.now_us()):
+                return False  # somebody was faster
+            await self._release(conn, order, Status.EXPIRED)
+            return True
+
+    async def settle(self) -> int:
+        """Settle what was captured some days ago, as policy says (P-06). Returns how many."""
+        now_us = self._clock.now_us()
+        today = self._days.of(now_us)
+        house = self._policy.rules(jurisdiction=NATIONAL, on=today)
+        until = today - timedelta(days=house.int(names.TENDER_SETTLE_DAYS))
+        async with self._db.transaction() as conn:
+            settled = await sql.settle(conn, until, today, now_us, SETTLED_AT_ONCE)
+            for ident in settled:
+                await self._tell(conn, await self.get(conn, ident), "settled")
+        return len(settled)
