@@ -14,13 +14,13 @@ from kabao.payments.model import HAS_REFUNDS, Decline, Payment
 from kabao.policy.choices import TenderOrder
 from kabao.tenders.model import (
     EXCEEDS,
-    ORDER_FROZEN,
     HOLDING,
     INCOMPLETE,
+    ORDER_FORBIDS,
+    ORDER_FROZEN,
     TIME_OVER,
     TOO_LONG,
     TOO_MANY_TENDERS,
-    ORDER_FORBIDS,
     Kind,
     PaymentOrder,
     Status,
