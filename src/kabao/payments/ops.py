@@ -128,8 +128,8 @@ class Payments:
         """
 
         def ask(found: Resolved | None) -> Command[Any]:
-            card = within(found, covers)
-            return command(request, card, self.terms(card, request.place))
+            card = _within(found, covers)
+            return command(request, card, self._terms(card, request.place))
 
         return self._through(source, ask)
 
@@ -140,7 +140,7 @@ class Payments:
         ident = self._ids.new()
 
         def ask(found: Resolved | None) -> Command[Any]:
-            card = within(found, covers)
+            card = _within(found, covers)
             return Inquire(
                 company=company,
                 operation=ident,
@@ -330,7 +330,7 @@ class Payments:
 
     # Policy
 
-    def terms(self, card: Resolved | None, place: Place) -> Terms | None:
+    def _terms(self, card: Resolved | None, place: Place) -> Terms | None:
         """What holds for a card in a store, from the snapshots, which themselves
         follow the database: worth remembering for a moment.
         """
@@ -382,7 +382,7 @@ class Payments:
         return known
 
 
-def within(card: Resolved | None, covers: Callable[[str], bool]) -> Resolved | None:
+def _within(card: Resolved | None, covers: Callable[[str], bool]) -> Resolved | None:
     """A card named by id outside the caller's scope is as good as unknown."""
     if card is not None and card.proof == Proof.SCOPE and not covers(card.issuer):
         return None

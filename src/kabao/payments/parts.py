@@ -30,7 +30,7 @@ from kabao.payments.after import (
     set_free,
 )
 from kabao.payments.model import ORDER_CHANNEL, WRONG_STATE, Limits, Payment, Place, Status
-from kabao.payments.ops import STALE_TRIES, Payments, within
+from kabao.payments.ops import STALE_TRIES, Payments, _within
 from kabao.payments.pay import Request, Stale, Terms, command
 from kabao.payments.rules import dimensions
 
@@ -139,8 +139,8 @@ class Parts:
                 if found == before:
                     found = None  # not changing: it was replaced, and is nobody's any more
             before = found
-            card = within(found, covers)
-            terms = self._payments.terms(card, request.place)
+            card = _within(found, covers)
+            terms = self._payments._terms(card, request.place)  # noqa: SLF001 -- of the same slice
             asked = command(request, card, _endless(terms))
             payment = (await self._ledger.post_in(conn, [asked]))[0]
             if not isinstance(payment, Stale):
