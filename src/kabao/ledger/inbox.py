@@ -80,18 +80,15 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._items) + len(self._aside) + len(self._ripe)
 
-    def put(self, command: Command[Any], then: Then) -> Callable[[], None]:
-        """Queue a command; the answer withdraws it, if it is not too late for that.
-
-        A full queue answers `unavailable` at once.
-        """
+    def put(self, command: Command[Any], then: Then) -> Item:
+        """Queue a command. A full queue answers `unavailable` at once."""
         item = Item(command, then, asyncio.get_running_loop().time() + self._answer_s)
         if len(self) >= self._size_max:
             item.settle(None, UNAVAILABLE.error("The queue of the ledger is full."))
         else:
             self._items.append(item)
             self._there.set()
-        return item.withdraw
+        return item
 
     def take(self, most: int) -> list[Item]:
         """What waits, the oldest first. What was set aside comes by itself, so

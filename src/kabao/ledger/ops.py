@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KEY_REUSED, UNAVAILABLE
 from kabao.ledger import closing, sql, sql_reading
-from kabao.ledger.inbox import Inbox, Then, tell
+from kabao.ledger.inbox import Inbox, Item, Then, tell
 from kabao.ledger.lane import Lane, LaneLimits
 from kabao.ledger.lots import Derived, Order, derive
 from kabao.ledger.model import (
@@ -39,19 +39,34 @@ HISTORY_PAGE = 5_000
 """How many transfers a derivation reads at a time."""
 
 
-def _nothing() -> None:
-    """There is nothing to withdraw."""
-
-
 class _Running:
     """A command in flight, and everybody who waits for it."""
 
-    __slots__ = ("callers", "mac", "withdraw")
+    __slots__ = ("_flight", "_name", "callers", "item", "mac")
 
-    def __init__(self, mac: bytes) -> None:
-        self.mac = mac
+    def __init__(
+        self, flight: dict[tuple[str, str], _Running], name: tuple[str, str], mac: bytes
+    ) -> None:
+        self._flight, self._name, self.mac = flight, name, mac
         self.callers: list[Then] = []
-        self.withdraw: Callable[[], None] = _nothing
+        self.item: Item | None = None
+
+    def settle(self, result: Any, error: Exception | None) -> None:
+        """Hand the outcome on to all of them."""
+        self._flight.pop(self._name, None)
+        # The item holds on to us as well: a circle would wait for the collector.
+        self.item = None
+        for one in self.callers:
+            tell(one, result, error)
+
+    def leave(self, then: Then) -> None:
+        """One waits no more; when nobody does, what was not sent need not happen."""
+        self.callers.remove(then)
+        if not self.callers and self._flight.get(self._name) is self:
+            del self._flight[self._name]
+            item, self.item = self.item, None
+            if item is not None:
+                item.withdraw()
 
 
 class Ledger:
@@ -108,52 +123,42 @@ class Ledger:
             else:
                 future.set_result(result)
 
-        withdraw = self.submit(command, settle)
+        joined = self._join(command, settle)
 
         def gone(future: asyncio.Future[R]) -> None:
-            if future.cancelled():
-                withdraw()
+            if not future.cancelled():
+                return
+            if isinstance(joined, _Running):
+                joined.leave(settle)
+            elif joined is not None:
+                joined.withdraw()
 
         future.add_done_callback(gone)
         return future
 
-    def submit(self, command: Command[Any], then: Then) -> Callable[[], None]:
-        """As `post`, for callers that need no future: `then` gets the outcome.
+    def submit(self, command: Command[Any], then: Then) -> None:
+        """As `post`, for callers that need no future: `then` gets the outcome."""
+        self._join(command, then)
 
-        Requests in flight with the same key join the first one's outcome. What
-        is returned withdraws the caller; when the last one has gone, what was
-        not sent yet does not happen.
-        """
+    def _join(self, command: Command[Any], then: Then) -> _Running | Item | None:
+        """Requests in flight with the same key share the first one's outcome."""
         if not self._running:
             then(None, UNAVAILABLE.error("The ledger is not running."))
-            return _nothing
+            return None
         if not command.key:
             return self._inbox.put(command, then)
         name = (command.company, command.key)
         running = self._in_flight.get(name)
         if running is None:
-            running = self._in_flight[name] = _Running(command.mac)
+            running = self._in_flight[name] = _Running(self._in_flight, name, command.mac)
             running.callers.append(then)
-
-            def settle(result: Any, error: Exception | None) -> None:
-                self._in_flight.pop(name, None)
-                for one in running.callers:
-                    tell(one, result, error)
-
-            running.withdraw = self._inbox.put(command, settle)
+            running.item = self._inbox.put(command, running.settle)
         elif running.mac == command.mac:
             running.callers.append(then)
         else:
             then(None, KEY_REUSED.error())
-            return _nothing
-
-        def leave() -> None:
-            running.callers.remove(then)
-            if not running.callers and self._in_flight.get(name) is running:
-                del self._in_flight[name]
-                running.withdraw()
-
-        return leave
+            return None
+        return running
 
     async def post_in(self, conn: Conn, commands: Sequence[Command[Any]]) -> list[Any]:
         """Post in the caller's transaction: all of it or, when anything is refused, none.

@@ -82,6 +82,66 @@ class Ask(msgspec.Struct, frozen=True):
     mac: bytes
 
 
+class _Way:
+    """One call's way: look the card up, post, and look up again while the card is changing.
+
+    Not closures: those would hold on to each other until the collector comes,
+    and half of the engine's time would go into collecting.
+    """
+
+    __slots__ = (
+        "_ask",
+        "_before",
+        "_ledger",
+        "_look_up",
+        "_source",
+        "_tries",
+        "_waiting",
+        "caller",
+    )
+
+    def __init__(
+        self,
+        look_up: LookUp,
+        ledger: Ledger,
+        waiting: Waiting,
+        source: Source,
+        ask: Callable[[Resolved | None], Command[Any]],
+    ) -> None:
+        self._look_up, self._ledger, self._waiting = look_up, ledger, waiting
+        self._source, self._ask = source, ask
+        self.caller = waiting.enter()
+        self._tries = 0
+        self._before: Resolved | None = None
+
+    def resolved(self, card: Resolved | None, failed: Exception | None) -> None:
+        """Go on with what the source turned out to be."""
+        caller = self.caller
+        if caller.answer.done():
+            return
+        if failed is not None:
+            self._waiting.leave(caller, None, failed)
+            return
+        if self._tries and card == self._before:
+            card = None  # not changing: it was replaced, and is nobody's any more
+        self._before = card
+        caller.posted = True
+        try:
+            self._ledger.submit(self._ask(card), self.done)
+        except Exception as refused:  # noqa: BLE001 - the future carries it
+            self._waiting.leave(caller, None, refused)
+
+    def done(self, outcome: Any, failed: Exception | None) -> None:
+        """Answer, unless the card has changed meanwhile."""
+        if isinstance(outcome, Stale):
+            self._tries += 1
+            if self._tries < STALE_TRIES:
+                self._look_up.put(self._source, self.resolved)
+                return
+            failed = UNAVAILABLE.error("The card is changing; try again.")
+        self._waiting.leave(self.caller, outcome, failed)
+
+
 class Payments:
     """Pay, hold, capture, void, refund, reverse, inquire."""
 
@@ -156,39 +216,9 @@ class Payments:
     def _through(
         self, source: Source, ask: Callable[[Resolved | None], Command[Any]]
     ) -> asyncio.Future[Any]:
-        """Look the card up, post, and look up again while the card is changing."""
-        caller = self._waiting.enter()
-        tries = 0
-        before: Resolved | None = None
-
-        def resolved(card: Resolved | None, failed: Exception | None) -> None:
-            nonlocal before
-            if caller.answer.done():
-                return
-            if failed is not None:
-                self._waiting.leave(caller, None, failed)
-                return
-            if tries and card == before:
-                card = None  # not changing: it was replaced, and is nobody's any more
-            before = card
-            caller.posted = True
-            try:
-                self._ledger.submit(ask(card), done)
-            except Exception as refused:  # noqa: BLE001 - the future carries it
-                self._waiting.leave(caller, None, refused)
-
-        def done(outcome: Any, failed: Exception | None) -> None:
-            nonlocal tries
-            if isinstance(outcome, Stale):
-                tries += 1
-                if tries < STALE_TRIES:
-                    self._look_up.put(source, resolved)
-                    return
-                failed = UNAVAILABLE.error("The card is changing; try again.")
-            self._waiting.leave(caller, outcome, failed)
-
-        self._look_up.put(source, resolved)
-        return caller.answer
+        way = _Way(self._look_up, self._ledger, self._waiting, source, ask)
+        self._look_up.put(source, way.resolved)
+        return way.caller.answer
 
     # Later verbs
 
