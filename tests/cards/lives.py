@@ -96,7 +96,16 @@ class Living(make.World):
 async def living(db: Database, folder: Path) -> AsyncIterator[Living]:
     """Everything that cards' lives need, running."""
     base = await make.world(db, folder)
-    merchants = Merchants(db, base.vault, base.policy, base.org, base.ids, base.clock, base.days)
+    merchants = Merchants(
+        db,
+        base.vault,
+        base.policy,
+        base.org,
+        base.ledger,
+        base.ids,
+        base.clock,
+        base.days,
+    )
     async with db.transaction() as conn:
         stores = [
             await base.org.add_store(

@@ -17,6 +17,7 @@ from kabao.base.web.application import Web
 from kabao.base.web.metrics import Figures, Traffic
 from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal
+from kabao.ledger.ops import Ledger
 from kabao.merchants import http
 from kabao.merchants.model import Cashier, NewCashier, NewTerminal, Terminal
 from kabao.merchants.ops import Merchants
@@ -41,7 +42,10 @@ class House:
         self.org = Org(db, ids, self.clock, days)
         self.policy = Policy.load(self.clock)
         self.access = Access(db, self.vault, self.policy, self.org, ids, self.clock, days)
-        self.merchants = Merchants(db, self.vault, self.policy, self.org, ids, self.clock, days)
+        self.ledger = Ledger(db, self.clock, days)
+        self.merchants = Merchants(
+            db, self.vault, self.policy, self.org, self.ledger, ids, self.clock, days
+        )
 
 
 async def store(conn: Conn, house: House, name: str = "店") -> Store:
@@ -96,6 +100,7 @@ async def client(
         keys=Ring(principals),
         provided={
             "access": house.access,
+            "clock": house.clock,
             "db": house.db,
             "once": once,
             "org": house.org,

@@ -127,10 +127,12 @@ async def test_a_shift_from_open_to_close(world: World) -> None:
     running = (await world.till.get("/v1/shifts", open="true", cashier=cashier)).json()
     assert running["data"] == [shift]
     closed = await world.till.post(f"/v1/shifts/{shift['id']}/close")
-    assert closed.json() == shift | {"closed_at": AT}
+    report = closed.json()["z_report"]
+    assert (report["number"], report["lines"]) == (1, [])
+    assert closed.json() == shift | {"closed_at": AT, "z_report": report}
     assert world.house.merchants.open_shift(world.cashier.id) is None
     assert (await world.till.get("/v1/shifts", open="true")).json()["data"] == []
-    assert (await world.till.get(f"/v1/shifts/{shift['id']}")).json() == closed.json()
+    assert (await world.till.get(f"/v1/shifts/{shift['id']}")).json() == shift | {"closed_at": AT}
 
 
 async def test_what_a_store_pays(world: World) -> None:

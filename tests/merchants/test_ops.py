@@ -243,7 +243,7 @@ async def test_a_shift_is_one_cashier_at_a_terminal_of_the_store(house: make.Hou
         assert (shift.store, shift.is_open) == (store.id, True)
         assert await refused(cashier.id, terminal.id) is SHIFT_OPEN
         house.clock.advance(timedelta(hours=8))
-        closed = await merchants.shifts.end(conn, shift.id)
+        closed, _ = await merchants.shifts.end(conn, shift.id)
         assert closed.closed_at == make.START + timedelta(hours=8)
         with pytest.raises(KabaoError) as error:
             await merchants.shifts.end(conn, shift.id)
@@ -257,7 +257,7 @@ async def test_a_clock_stepped_back_keeps_no_shift_open(house: make.House) -> No
         cashier = await make.cashier(conn, house, store.id)
         shift = await house.merchants.shifts.begin(conn, cashier.id, terminal.id)
         house.clock.advance(timedelta(hours=-1))
-        closed = await house.merchants.shifts.end(conn, shift.id)
+        closed, _ = await house.merchants.shifts.end(conn, shift.id)
     assert closed.closed_at == shift.opened_at
 
 

@@ -114,7 +114,9 @@ class Kabao:
         self.access = Access(db, self.vault, self.policy, self.org, ids, clock, days)
         sms = SmsTable(self.vault, ids, clock)
         self.proofs = Proofs(db, self.vault, self.policy, ids, clock, days, sms)
-        self.merchants = Merchants(db, self.vault, self.policy, self.org, ids, clock, days)
+        self.merchants = Merchants(
+            db, self.vault, self.policy, self.org, self.ledger, ids, clock, days
+        )
         self.diary = Diary(self.access.log)
         self.customers = Customers(
             self.vault, self.policy, self.org, ids, clock, days, on_look=self.diary.look
@@ -209,7 +211,7 @@ class Kabao:
             "days": self.days,
             "db": self.db,
             "diary": self.diary,
-            "desk": Desk(self.db, self.payments, self.org, self._mac),
+            "desk": Desk(self.db, self.payments, self.org, self.merchants, self._mac),
             "ids": self.ids,
             "ledger": self.ledger,
             "lot_order": self._lot_order,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
-from kabao.base.clock import BusinessDays, Clock
+from kabao.base.clock import BusinessDays, Clock, to_us
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KEY_REUSED, UNAVAILABLE
 from kabao.ledger import closing, sql, sql_reading
@@ -27,13 +27,18 @@ from kabao.ledger.model import (
     Root,
     Transfer,
 )
-from kabao.ledger.sql_reading import ClosedDay
+from kabao.ledger.sql_reading import ClosedDay, ShiftSum
 from kabao.ledger.store import borrow_chain, decide, store
 
 R = TypeVar("R")
 
 ROOTS_MAX = 500
 """How many cards one cold operation may touch."""
+
+CLOCK_SKEW = timedelta(minutes=1)
+"""How far the clocks of two machines may differ."""
+
+_OF_STORES = (Account.CASH, Account.REDEEMED)
 
 HISTORY_PAGE = 5_000
 """How many transfers a derivation reads at a time."""
@@ -284,6 +289,13 @@ class Ledger:
     ) -> list[Transfer]:
         """What moved on a house account on a business day, from (recorded_us, root, seq) on."""
         return await sql_reading.house_page(conn, account, owner, day, after, limit)
+
+    async def shift_sums(self, conn: Conn, shift: str, opened_at: datetime) -> list[ShiftSum]:
+        """What a shift has brought its store, by purpose: in cash, and paid with cards."""
+        since = opened_at - CLOCK_SKEW
+        return await sql_reading.shift_sums(
+            conn, shift, _OF_STORES, since, self._days.of(to_us(since))
+        )
 
     async def carriers(self, conn: Conn, roots: Collection[str]) -> dict[str, str]:
         """The card that carries each root now."""

@@ -7,7 +7,7 @@ keys: a slice's constraints stay within its own schema.
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import BYTEA
+from sqlalchemy.dialects.postgresql import BYTEA, JSON
 
 from kabao.base.schema import Fen, Instant, Uuid, metadata
 
@@ -116,6 +116,22 @@ for _state in ("half", "active"):
         postgresql_where=sa.text(f"state = '{_state}'"),
     )
 
+z_report = sa.Table(
+    "z_report",
+    metadata,
+    sa.Column("shift", Uuid, sa.ForeignKey("merchants.shift.id"), primary_key=True),
+    sa.Column("terminal", Uuid, sa.ForeignKey("merchants.terminal.id"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("lines", JSON, nullable=False),
+    sa.Column("cash_expected_fen", Fen, nullable=False),
+    sa.Column("cash_declared_fen", Fen),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.UniqueConstraint("terminal", "number"),
+    sa.CheckConstraint("number > 0", name="number"),
+    sa.CheckConstraint("cash_declared_fen >= 0", name="declared"),
+    schema=_SCHEMA,
+)
+
 fee_plan = sa.Table(
     "fee_plan",
     metadata,
@@ -156,4 +172,24 @@ revision = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.CheckConstraint("id = 1", name="one_row"),
     schema=_SCHEMA,
+)
+
+metadata.info.setdefault("after_create", []).extend(
+    [
+        """
+create function merchants.refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception '%.% is only ever added to', tg_table_schema, tg_table_name
+    using errcode = 'insufficient_privilege';
+end $$
+""",
+        """
+create trigger z_report_stays before update or delete on merchants.z_report
+  for each row execute function merchants.refuse_change()
+""",
+        """
+create trigger z_report_never_emptied before truncate on merchants.z_report
+  for each statement execute function merchants.refuse_change()
+""",
+    ]
 )

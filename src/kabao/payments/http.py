@@ -24,7 +24,6 @@ from kabao.base.web.fields import (
     EdgeId,
     IdempotencyKey,
     Metadata,
-    Nothing,
     RequestBody,
     ShortText,
     idempotency_key,
@@ -79,14 +78,25 @@ class InquiryBody(RequestBody, frozen=True):
     source: Source
 
 
-class CaptureBody(RequestBody, frozen=True):
+class AtTill(RequestBody, frozen=True):
+    """The till that asks for a later verb, where one does: its open shift counts it."""
+
+    terminal: EdgeId | None = None
+    cashier: EdgeId | None = None
+
+
+class CaptureBody(AtTill, frozen=True):
     """How much of a hold to take; nothing given: all of it."""
 
     amount: Amount | None = None
     final: bool = True
 
 
-class RefundBody(RequestBody, frozen=True):
+class VoidBody(AtTill, frozen=True):
+    """By whom it is voided."""
+
+
+class RefundBody(AtTill, frozen=True):
     """How much to give back; nothing given: all that is left."""
 
     amount: Amount | None = None
@@ -318,8 +328,11 @@ def _show_inquiry(inquiry: Inquiry) -> Answer:
 class Desk:
     """What the cold routes share: the payment in scope, and who asks."""
 
-    def __init__(self, db: Database, payments: Payments, org: Org, mac: Mac) -> None:
-        self.db, self.payments, self._org, self._mac = db, payments, org, mac
+    def __init__(
+        self, db: Database, payments: Payments, org: Org, merchants: Merchants, mac: Mac
+    ) -> None:
+        self.db, self.payments = db, payments
+        self._org, self._merchants, self._mac = org, merchants, mac
 
     async def find(self, principal: Principal, ident: str) -> Payment:
         """A payment inside the key's scope. Raises `not_found`."""
@@ -337,6 +350,36 @@ class Desk:
             or not principal.may_see_company(store.company)
         ):
             raise NOT_FOUND.error("There is no such payment.")
+
+    async def place(self, payment: Payment, till: AtTill) -> Place:
+        """Where a later verb happens. Raises what `Merchants.till` raises.
+
+        Without a till of its own it counts where the payment did, as long as
+        that shift is still open.
+        """
+        if till.terminal is None and till.cashier is None:
+            return self.place_of(payment)
+        found = await self._merchants.find_till(
+            payment.store,
+            from_edge("ter", till.terminal, field="terminal") if till.terminal else None,
+            from_edge("csh", till.cashier, field="cashier") if till.cashier else None,
+        )
+        return Place(
+            payment.store,
+            found.terminal.id if found.terminal else None,
+            found.cashier.id if found.cashier else None,
+            found.shift.id if found.shift else None,
+            payment.channel,
+        )
+
+    def place_of(self, payment: Payment) -> Place:
+        """The till of a payment whose shift is still open; else the store alone."""
+        shift = self._merchants.open_shift(payment.cashier) if payment.cashier else None
+        if shift is None or shift.id != payment.shift:
+            return Place(payment.store, channel=payment.channel)
+        return Place(
+            payment.store, payment.terminal, payment.cashier, payment.shift, payment.channel
+        )
 
     def stores(self, principal: Principal) -> list[str] | None:
         """The stores a list may show; None: every one."""
@@ -367,7 +410,10 @@ async def capture(
     """Take part or all of a hold."""
     found = await desk.find(principal, payment)
     ask = desk.ask(request, principal, "capture", found.id, data)
-    return payment_view(await desk.payments.capture(ask, found, data.amount, final=data.final))
+    place = await desk.place(found, data)
+    return payment_view(
+        await desk.payments.capture(ask, found, data.amount, final=data.final, place=place)
+    )
 
 
 @post(
@@ -383,13 +429,14 @@ async def void(
     payment: EdgeId,
     desk: Desk,
     merchants: Merchants,
-    data: Nothing = Nothing(),  # noqa: B008 - a frozen value
+    data: VoidBody = VoidBody(),  # noqa: B008 - a frozen value
 ) -> PaymentView:
     """Undo a payment or hold whole, the same day."""
     found = await desk.find(principal, payment)
     ask = desk.ask(request, principal, "void", found.id, data)
     shift = merchants.open_shift(found.cashier) if found.cashier else None
-    return payment_view(await desk.payments.void(ask, found, shift.id if shift else None))
+    place = await desk.place(found, data)
+    return payment_view(await desk.payments.void(ask, found, shift.id if shift else None, place))
 
 
 @post(
@@ -409,7 +456,8 @@ async def refund(
     """Give back part or all of what was captured."""
     found = await desk.find(principal, payment)
     ask = desk.ask(request, principal, "refund", found.id, data)
-    return refund_view(await desk.payments.refund(ask, found, data.amount))
+    place = await desk.place(found, data)
+    return refund_view(await desk.payments.refund(ask, found, data.amount, place))
 
 
 def refund_view(done: Refunded) -> RefundView:
@@ -442,10 +490,13 @@ async def reverse(
     ask = desk.ask(request, principal, "reverse", data)
     if original.payment is not None:
         found = await desk.find(principal, original.payment)
-        return reversal_view(await desk.payments.reverse(ask, found))
+        return reversal_view(await desk.payments.reverse(ask, found, desk.place_of(found)))
     assert original.idempotency_key is not None
     reversed_ = await desk.payments.reverse_key(
-        ask, original.idempotency_key, lambda found: desk.check(principal, found)
+        ask,
+        original.idempotency_key,
+        lambda found: desk.check(principal, found),
+        desk.place_of,
     )
     return reversal_view(reversed_)
 

@@ -223,44 +223,66 @@ class Payments:
     # Later verbs
 
     async def capture(
-        self, ask: Ask, payment: Payment, amount_fen: int | None, *, final: bool
+        self,
+        ask: Ask,
+        payment: Payment,
+        amount_fen: int | None,
+        *,
+        final: bool,
+        place: Place | None = None,
     ) -> Payment:
-        """Take part or all of a hold. Raises `amount_exceeds_remaining`, `hold_expired`."""
+        """Take part or all of a hold. Raises `amount_exceeds_remaining`, `hold_expired`.
+
+        `place` is the till that asks, here and in the verbs below: its shift counts it.
+        """
         return await self._later(
-            Capture(**self._about(ask, payment), amount_fen=amount_fen, final=final)
+            Capture(**self._about(ask, payment, place), amount_fen=amount_fen, final=final)
         )
 
-    async def void(self, ask: Ask, payment: Payment, shift: str | None) -> Payment:
+    async def void(
+        self, ask: Ask, payment: Payment, shift: str | None, place: Place | None = None
+    ) -> Payment:
         """Undo a payment whole, within policy's window; `shift` is the one under way
         at its till. Raises `void_window_over`.
         """
         return await self._later(
-            Void(**self._about(ask, payment), limits=await self._limits_of(payment), shift=shift)
+            Void(
+                **self._about(ask, payment, place),
+                limits=await self._limits_of(payment),
+                shift=shift,
+            )
         )
 
-    async def refund(self, ask: Ask, payment: Payment, amount_fen: int | None) -> Refunded:
+    async def refund(
+        self, ask: Ask, payment: Payment, amount_fen: int | None, place: Place | None = None
+    ) -> Refunded:
         """Give back part or all. Raises `amount_exceeds_remaining`, `refund_window_over`."""
         return await self._later(
             GiveBack(
-                **self._about(ask, payment),
+                **self._about(ask, payment, place),
                 amount_fen=amount_fen,
                 limits=await self._limits_of(payment),
             )
         )
 
-    async def reverse(self, ask: Ask, payment: Payment) -> Reversed:
+    async def reverse(self, ask: Ask, payment: Payment, place: Place | None = None) -> Reversed:
         """Undo a payment whose outcome the till does not know."""
         limits = await self._limits_of(payment)
-        return await self._later(Reverse(**self._about(ask, payment), limits=limits))
+        return await self._later(Reverse(**self._about(ask, payment, place), limits=limits))
 
     async def reverse_key(
-        self, ask: Ask, original: str, check: Callable[[Payment], None]
+        self,
+        ask: Ask,
+        original: str,
+        check: Callable[[Payment], None],
+        place_of: Callable[[Payment], Place | None] = lambda _: None,
     ) -> Reversed:
         """Undo by the original's Idempotency-Key, also before it has come (F-7).
 
         Either the original is in the books and is undone, or its key is barred
         in the same moment; the unique key decides which, whatever the timing.
-        `check` raises for a payment outside the caller's scope.
+        `check` raises for a payment outside the caller's scope; `place_of` tells
+        the till whose shift counts it.
         """
         for _ in range(STALE_TRIES):
             async with self._db.read() as conn:
@@ -269,7 +291,7 @@ class Payments:
                 async with self._db.read() as conn:
                     payment = await self.get(conn, known.id)
                 check(payment)
-                return await self.reverse(ask, payment)
+                return await self.reverse(ask, payment, place_of(payment))
             async with self._db.read() as conn:
                 for verb in ("capture", "refund", "void"):
                     if await self._ledger.operation(conn, ask.company, f"{verb}/{original}"):
@@ -313,10 +335,10 @@ class Payments:
         await asyncio.gather(*(self._ledger.post(c) for c in commands))
         return len(commands)
 
-    def _about(self, ask: Ask, payment: Payment) -> dict[str, Any]:
+    def _about(self, ask: Ask, payment: Payment, place: Place | None = None) -> dict[str, Any]:
         """The fields of every command on an existing payment."""
         # Not the original's till and shift: those may be closed and counted by now.
-        place = Place(payment.store, channel=payment.channel)
+        place = place or Place(payment.store, channel=payment.channel)
         return {
             "company": ask.company,
             "operation": self._ids.new(),

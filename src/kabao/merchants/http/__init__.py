@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from kabao.merchants.http import cashiers, fees, keys, shifts, terminals
+from kabao.merchants.http import cashiers, fees, keys, shifts, terminals, totals
 
-ROUTES = [*terminals.ROUTES, *keys.ROUTES, *cashiers.ROUTES, *shifts.ROUTES, *fees.ROUTES]
+ROUTES = [
+    *terminals.ROUTES,
+    *keys.ROUTES,
+    *cashiers.ROUTES,
+    *shifts.ROUTES,
+    *totals.ROUTES,
+    *fees.ROUTES,
+]

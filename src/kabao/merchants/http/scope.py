@@ -13,7 +13,7 @@ from kabao.base.ids import from_edge
 from kabao.base.web.once import Once
 from kabao.base.web.pages import IdPosition, position
 from kabao.base.web.principal import Principal
-from kabao.merchants.model import Terminal
+from kabao.merchants.model import Shift, Terminal
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 
@@ -52,6 +52,15 @@ async def visible_terminal(
     terminal = await merchants.get_terminal(conn, from_edge(TERMINAL, text))
     await require_visible(conn, principal, org, terminal.store)
     return terminal
+
+
+async def visible_shift(
+    conn: Conn, principal: Principal, org: Org, merchants: Merchants, text: str
+) -> Shift:
+    """A shift inside the key's scope. Raises `not_found`."""
+    shift = await merchants.shifts.get(conn, from_edge(SHIFT, text))
+    await require_visible(conn, principal, org, shift.store)
+    return shift
 
 
 async def named_store(conn: Conn, principal: Principal, org: Org, text: str) -> str:

@@ -10,7 +10,7 @@ from litestar import Request, Response, get, post
 from kabao.base.clock import rfc3339, to_us
 from kabao.base.db import Conn, Database
 from kabao.base.ids import from_edge, to_edge
-from kabao.base.web.fields import EdgeId, RequestBody
+from kabao.base.web.fields import AmountOrZero, EdgeId, RequestBody
 from kabao.base.web.once import Once
 from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, Limit, Page, page
 from kabao.base.web.principal import Principal, requires
@@ -23,8 +23,10 @@ from kabao.merchants.http.scope import (
     once_and_refresh,
     require_visible,
     stores_to_list,
+    visible_shift,
 )
-from kabao.merchants.model import Shift
+from kabao.merchants.http.totals import TotalsView, report_view
+from kabao.merchants.model import Shift, ZReport
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 
@@ -34,6 +36,12 @@ class OpenShift(RequestBody, frozen=True):
 
     cashier: EdgeId
     terminal: EdgeId
+
+
+class CloseShift(RequestBody, frozen=True):
+    """What the cashier found in the drawer, beyond what it held at the beginning."""
+
+    cash: AmountOrZero | None = None
 
 
 class ShiftView(msgspec.Struct, frozen=True):
@@ -47,6 +55,18 @@ class ShiftView(msgspec.Struct, frozen=True):
     closed_at: str | None
 
 
+class ClosedShiftView(msgspec.Struct, frozen=True):
+    """A closed shift with its Z report."""
+
+    id: str
+    store: str
+    cashier: str
+    terminal: str
+    opened_at: str
+    closed_at: str | None
+    z_report: TotalsView
+
+
 def _view(shift: Shift) -> ShiftView:
     return ShiftView(
         id=to_edge(SHIFT, shift.id),
@@ -56,6 +76,10 @@ def _view(shift: Shift) -> ShiftView:
         opened_at=rfc3339(to_us(shift.opened_at)),
         closed_at=None if shift.closed_at is None else rfc3339(to_us(shift.closed_at)),
     )
+
+
+def _closed_view(shift: Shift, report: ZReport) -> ClosedShiftView:
+    return ClosedShiftView(**msgspec.structs.asdict(_view(shift)), z_report=report_view(report))
 
 
 @post("/v1/shifts", guards=[requires("shifts:write")])
@@ -111,7 +135,7 @@ async def get_shift(
 ) -> ShiftView:
     """Get a shift."""
     async with db.read() as conn:
-        return _view(await _visible(conn, principal, org, merchants, shift))
+        return _view(await visible_shift(conn, principal, org, merchants, shift))
 
 
 @post("/v1/shifts/{shift:str}/close", guards=[requires("shifts:write")], status_code=200)
@@ -122,22 +146,15 @@ async def close_shift(
     org: Org,
     merchants: Merchants,
     shift: str,
-) -> Response[ShiftView]:
-    """Close a shift."""
+    data: CloseShift = CloseShift(),  # noqa: B008 -- frozen
+) -> Response[ClosedShiftView]:
+    """Close a shift: it is counted once, and its Z report never changes."""
 
-    async def work(conn: Conn) -> ShiftView:
-        found = await _visible(conn, principal, org, merchants, shift)
-        return _view(await merchants.shifts.end(conn, found.id))
+    async def work(conn: Conn) -> ClosedShiftView:
+        found = await visible_shift(conn, principal, org, merchants, shift)
+        return _closed_view(*await merchants.shifts.end(conn, found.id, data.cash))
 
-    return await once_and_refresh(once, request, principal, None, work, merchants)
-
-
-async def _visible(
-    conn: Conn, principal: Principal, org: Org, merchants: Merchants, text: str
-) -> Shift:
-    shift = await merchants.shifts.get(conn, from_edge(SHIFT, text))
-    await require_visible(conn, principal, org, shift.store)
-    return shift
+    return await once_and_refresh(once, request, principal, data, work, merchants)
 
 
 ROUTES = [open_shift, list_shifts, get_shift, close_shift]

@@ -54,6 +54,7 @@ from kabao.merchants.model.tills import (
     check_terminal_no,
     masked_name,
 )
+from kabao.merchants.model.totals import Taken, TotalLine, Totals, ZReport, late, totals_of
 from kabao.vault.model import RewrapTarget
 
 REWRAP_TARGETS = (
@@ -95,12 +96,16 @@ __all__ = [
     "Rounding",
     "SealedKey",
     "Shift",
+    "Taken",
     "Terminal",
     "TerminalKey",
     "TerminalKeyEntry",
     "TerminalKeyState",
     "TerminalState",
     "Till",
+    "TotalLine",
+    "Totals",
+    "ZReport",
     "allotted_terminal_no",
     "check_cashier_at",
     "check_cashier_code",
@@ -109,8 +114,10 @@ __all__ = [
     "check_terminal_move",
     "check_terminal_no",
     "join",
+    "late",
     "masked_name",
     "read_component",
     "share_fen",
     "term_on",
+    "totals_of",
 ]

@@ -13,6 +13,7 @@ from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import Ids
+from kabao.ledger.ops import Ledger
 from kabao.merchants.model import (
     CASHIER_NOT_ACTIVE,
     NAME_PURPOSE,
@@ -65,6 +66,7 @@ class Merchants:
         vault: Vault,
         policy: Policy,
         org: Org,
+        ledger: Ledger,
         ids: Ids,
         clock: Clock,
         days: BusinessDays,
@@ -73,7 +75,7 @@ class Merchants:
         self._ids, self._clock, self._days = ids, clock, days
         self.fees = Fees(org, ids, clock, days)
         """Fee plans and terms."""
-        self.shifts = Shifts(org, ids, clock)
+        self.shifts = Shifts(ledger, org, ids, clock)
         """Shifts, from opening to closing."""
         self.keys = TerminalKeys(vault, policy, ids, clock, days)
         """Master keys of terminals."""

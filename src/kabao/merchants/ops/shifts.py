@@ -10,23 +10,32 @@ from kabao.base.clock import Clock, now
 from kabao.base.db import Conn
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import Ids
+from kabao.ledger.model import Account, Purpose
+from kabao.ledger.ops import Ledger
 from kabao.merchants.model import (
     SHIFT_CLOSED,
     SHIFT_OPEN,
     Shift,
+    Taken,
+    TotalLine,
+    Totals,
+    ZReport,
     check_cashier_at,
     check_terminal_at,
+    late,
+    totals_of,
 )
 from kabao.merchants.ops.stores import open_store
 from kabao.merchants.sql import tills as sql
+from kabao.merchants.sql import totals as totals_sql
 from kabao.org.ops import Org
 
 
 class Shifts:
     """The shift verbs of `Merchants`; writing ones take the caller's transaction."""
 
-    def __init__(self, org: Org, ids: Ids, clock: Clock) -> None:
-        self._org, self._ids, self._clock = org, ids, clock
+    def __init__(self, ledger: Ledger, org: Org, ids: Ids, clock: Clock) -> None:
+        self._ledger, self._org, self._ids, self._clock = ledger, org, ids, clock
 
     async def get(self, conn: Conn, ident: str) -> Shift:
         """A shift as stored. Raises `not_found`."""
@@ -81,18 +90,66 @@ class Shifts:
         await sql.insert_shift(conn, shift)
         return shift
 
-    async def end(self, conn: Conn, ident: str) -> Shift:
-        """A shift ends. Raises `not_found`, `shift_closed`."""
+    async def end(
+        self, conn: Conn, ident: str, cash_declared_fen: int | None = None
+    ) -> tuple[Shift, ZReport]:
+        """A shift ends and is counted. Raises `not_found`, `shift_closed`.
+
+        `cash_declared_fen` is what the cashier found in the drawer beyond what
+        it held at the beginning.
+        """
         revision = await sql.next_revision(conn)
         shift = await self.get(conn, ident)
         if not shift.is_open:
             raise SHIFT_CLOSED.error()
-        return await self.close(conn, shift, revision)
+        return await self.close(conn, shift, revision, cash_declared_fen)
 
-    async def close(self, conn: Conn, shift: Shift, revision: int) -> Shift:
-        """An open shift ends, as part of the change of this revision."""
+    async def close(
+        self, conn: Conn, shift: Shift, revision: int, cash_declared_fen: int | None = None
+    ) -> tuple[Shift, ZReport]:
+        """An open shift ends and is counted, as part of the change of this revision."""
         # A clock stepped back must not keep a shift open.
         closed_at = max(now(self._clock), shift.opened_at)
         shift = replace(shift, closed_at=closed_at, revision=revision)
         await sql.close_shift(conn, shift)
-        return shift
+        counted = await self.totals(conn, shift)
+        report = ZReport(
+            shift=shift.id,
+            terminal=shift.terminal,
+            # The revision is held: two shifts of a terminal end one after the other.
+            number=await totals_sql.last_number(conn, shift.terminal) + 1,
+            lines=counted.lines,
+            cash_expected_fen=counted.cash_fen,
+            cash_declared_fen=cash_declared_fen,
+            created_at=now(self._clock),
+        )
+        await totals_sql.insert_report(conn, report)
+        return shift, report
+
+    async def totals(self, conn: Conn, shift: Shift) -> Totals:
+        """What is in the books of a shift at this moment (X)."""
+        sums = await self._ledger.shift_sums(conn, shift.id, shift.opened_at)
+        return totals_of(
+            TotalLine(
+                Purpose(each.purpose).name.lower(),
+                _TENDERS[Account(each.account)],
+                each.operations,
+                each.amount_fen,
+            )
+            for each in sums
+        )
+
+    async def report(
+        self, conn: Conn, shift: Shift
+    ) -> tuple[ZReport, tuple[TotalLine, ...]] | None:
+        """The Z report of a closed shift, and what was booked to it later; None while it is open.
+
+        Shifts closed before there were such reports have none either.
+        """
+        report = await totals_sql.report(conn, shift.id)
+        if report is None:
+            return None
+        return report, late((await self.totals(conn, shift)).lines, report.lines)
+
+
+_TENDERS = {Account.CASH: Taken.CASH, Account.REDEEMED: Taken.STORED_VALUE}
