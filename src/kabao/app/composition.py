@@ -48,10 +48,14 @@ from kabao.merchants.http import ROUTES as MERCHANT_ROUTES
 from kabao.merchants.ops import Merchants
 from kabao.org.http import ROUTES as ORG_ROUTES
 from kabao.org.ops import Org
+from kabao.paycodes.ops import PayCodes
 from kabao.payments.adjust import Adjustments
 from kabao.payments.http import ROUTES as PAYMENT_ROUTES
 from kabao.payments.http import Desk, Door
 from kabao.payments.http_adjust import ROUTES as ADJUSTMENT_ROUTES
+from kabao.payments.http_codes import ROUTES as PAY_CODE_ROUTES
+from kabao.payments.http_codes import Wallet
+from kabao.payments.http_store_codes import ROUTES as STORE_CODE_ROUTES
 from kabao.payments.ops import Payments
 from kabao.payments.parts import Parts
 from kabao.policy import names
@@ -86,9 +90,11 @@ ROUTES: list[Any] = [
     *LEDGER_ROUTES,
     *MERCHANT_ROUTES,
     *ORG_ROUTES,
+    *PAY_CODE_ROUTES,
     *PAYMENT_ROUTES,
     *POLICY_ROUTES,
     *PROOF_ROUTES,
+    *STORE_CODE_ROUTES,
     *TENDER_ROUTES,
     *TOPUP_ROUTES,
 ]
@@ -143,8 +149,9 @@ class Kabao:
             ids,
             clock,
         )
+        self.paycodes = PayCodes(db, self.cards, self.vault, ids, clock)
         self.payments = Payments(
-            db, self.ledger, self.cards, self.org, self.policy, clock, days, ids
+            db, self.ledger, self.cards, self.paycodes, self.org, self.policy, clock, days, ids
         )
         parts = Parts(self.payments, self.ledger, self.cards, ids)
         self.tenders = Tenders(db, parts, self.org, self.policy, clock, days, ids)
@@ -218,6 +225,7 @@ class Kabao:
             "merchants": self.merchants,
             "once": self.once,
             "org": self.org,
+            "paycodes": self.paycodes,
             "payments": self.payments,
             "policy": self.policy,
             "proofs": self.proofs,
@@ -225,6 +233,7 @@ class Kabao:
             "stock": self.stock,
             "topups": self.topups,
             "vault": self.vault,
+            "wallet": Wallet(self.db, self.cards, self.payments),
         }
 
     def _fits(
@@ -291,6 +300,7 @@ class Kabao:
     def add_jobs(self, jobs: Jobs) -> None:
         """What a worker does besides: due holds and cards, old secrets."""
         jobs.tick("payments.expire_holds", HOLDS_EVERY, self.payments.expire_holds)
+        jobs.tick("paycodes.forget", PURGE_EVERY, self.paycodes.forget)
         jobs.tick("web.purge_secrets", PURGE_EVERY, self.once.purge)
         register_access_jobs(jobs, self.db, self.access)
         register_proof_jobs(jobs, self.db, self.proofs)

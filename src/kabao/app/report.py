@@ -35,6 +35,8 @@ DECLINES = {
     "over_single_limit": "over the limit for one payment",
     "over_day_sum": "over the limit for a day",
     "over_day_count": "too many payments in a day",
+    "pay_code_expired": "pay code shown too late",
+    "pay_code_used": "pay code shown before, elsewhere",
     "reversed_before": "its reversal came first",
     "store_outside_group": "store outside the group",
     "pin_required": "PIN needed",

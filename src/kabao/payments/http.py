@@ -32,9 +32,10 @@ from kabao.base.web.hot import HotCall, HotRoute
 from kabao.base.web.pages import Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
 from kabao.cards.claims import unsecret
-from kabao.cards.model import Source
+from kabao.cards.model import CardRef
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
+from kabao.paycodes.model import Payable, PayCode
 from kabao.payments import pay
 from kabao.payments.after import Refunded, Reversed
 from kabao.payments.model import (
@@ -51,9 +52,17 @@ from kabao.payments.ops import Ask, Payments
 Mac = Callable[[bytes], bytes]
 """A keyed hash over a parsed body."""
 
-_canonical = msgspec.json.Encoder(order="deterministic").encode
+canonical = msgspec.json.Encoder(order="deterministic").encode
+"""A parsed body, the same bytes each time."""
 
-UNTOLD = frozenset({Decline.CARD_NOT_ACCEPTED, Decline.REVERSED_BEFORE})
+UNTOLD = frozenset(
+    {
+        Decline.CARD_NOT_ACCEPTED,
+        Decline.PAY_CODE_EXPIRED,
+        Decline.PAY_CODE_USED,
+        Decline.REVERSED_BEFORE,
+    }
+)
 """Declines that tell nothing about the card."""
 
 
@@ -62,7 +71,7 @@ class PayBody(RequestBody, frozen=True):
 
     amount: Amount
     currency: Currency
-    source: Source
+    source: Payable
     store: EdgeId
     terminal: EdgeId | None = None
     cashier: EdgeId | None = None
@@ -75,7 +84,7 @@ class PayBody(RequestBody, frozen=True):
 class InquiryBody(RequestBody, frozen=True):
     """A balance to ask for."""
 
-    source: Source
+    source: Payable
 
 
 class AtTill(RequestBody, frozen=True):
@@ -269,12 +278,12 @@ class Door:
             id=self._ids.new(),
             company=call.principal.company,
             key="pay/" + call.key,
-            mac=self._mac(_canonical(replace(body, source=unsecret(body.source)))),
+            mac=self._mac(canonical(replace(body, source=_unsecret(body.source)))),
             amount_fen=body.amount,
             currency=body.currency,
             place=place,
             reference=body.reference,
-            metadata=_canonical(body.metadata).decode() if body.metadata else "{}",
+            metadata=canonical(body.metadata).decode() if body.metadata else "{}",
             capture=body.capture,
             accept_partial=body.accept_partial,
             refused=refused,
@@ -303,6 +312,11 @@ class Door:
         except KabaoError as refused:
             return Place(store_id, terminal, cashier), refused
         return Place(store_id, terminal, cashier, till.shift.id if till.shift else None), None
+
+
+def _unsecret(source: Payable) -> CardRef:
+    """What an Idempotency-Key is bound to. A code says only itself, and works once."""
+    return CardRef(f"code:{source.code}") if isinstance(source, PayCode) else unsecret(source)
 
 
 def _show_payment(payment: Payment) -> Answer:
@@ -390,7 +404,7 @@ class Desk:
     ) -> Ask:
         """The idempotency of a later verb: its key, and the MAC of what was said."""
         key = idempotency_key(request.headers.get(KEY_HEADER))
-        return Ask(principal.company, f"{verb}/{key}", self._mac(_canonical(body)))
+        return Ask(principal.company, f"{verb}/{key}", self._mac(canonical(body)))
 
 
 @post(

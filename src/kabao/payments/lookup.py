@@ -16,8 +16,9 @@ from kabao.base.db import HOT_SETTINGS, Conn, Database
 from kabao.base.errors import UNAVAILABLE
 from kabao.base.gather import Gather, Then
 from kabao.base.pipe import Pipe
-from kabao.cards.model import Resolved, Source
-from kabao.cards.ops import Cards
+from kabao.cards.model import Resolved
+from kabao.paycodes.model import Payable
+from kabao.paycodes.ops import PayCodes
 
 ANSWER_S = 4.0
 """How long a look-up may take before whoever waits is told `unavailable`."""
@@ -32,11 +33,11 @@ TRIES = 2
 class LookUp:
     """Sources in, cards out, as many at a time as have gathered."""
 
-    def __init__(self, db: Database, cards: Cards) -> None:
-        self._db, self._cards = db, cards
+    def __init__(self, db: Database, codes: PayCodes) -> None:
+        self._db, self._codes = db, codes
         self._conn: Conn | None = None
         self._pipe: Pipe | None = None
-        self._gather: Gather[Source, Resolved | None] = Gather(self._resolve, batch_max=BATCH_MAX)
+        self._gather: Gather[Payable, Resolved | None] = Gather(self._resolve, batch_max=BATCH_MAX)
 
     async def start(self) -> None:
         """Begin to gather."""
@@ -47,11 +48,11 @@ class LookUp:
         await self._gather.stop()
         await self._drop()
 
-    def put(self, source: Source, then: Then[Resolved | None]) -> None:
+    def put(self, source: Payable, then: Then[Resolved | None]) -> None:
         """Look a source up, and go on with what it is."""
         self._gather.put(source, then)
 
-    async def _resolve(self, sources: Sequence[Source]) -> list[Resolved | None]:
+    async def _resolve(self, sources: Sequence[Payable]) -> list[Resolved | None]:
         try:
             async with asyncio.timeout(ANSWER_S):
                 return await self._ask(sources)
@@ -59,11 +60,11 @@ class LookUp:
             await self._drop()
             raise UNAVAILABLE.error() from None
 
-    async def _ask(self, sources: Sequence[Source]) -> list[Resolved | None]:
+    async def _ask(self, sources: Sequence[Payable]) -> list[Resolved | None]:
         for _ in range(TRIES):
             try:
                 pipe = await self._connected()
-                return await self._cards.resolve(pipe, sources, pipe.flush)
+                return await self._codes.resolve(pipe, sources, pipe.flush)
             except (psycopg.OperationalError, psycopg.InterfaceError, OSError):
                 await self._drop()
         raise UNAVAILABLE.error()

@@ -75,6 +75,8 @@ class Decline(StrEnum):
     TOO_MANY_IN_SHORT_TIME = "too_many_in_short_time"
     SUDDEN_LARGE_AMOUNT = "sudden_large_amount"
     INSUFFICIENT_FUNDS = "insufficient_funds"
+    PAY_CODE_EXPIRED = "pay_code_expired"
+    PAY_CODE_USED = "pay_code_used"
     REVERSED_BEFORE = "reversed_before"
 
 
@@ -171,6 +173,21 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
     def refundable_fen(self) -> int:
         """What can still be given back."""
         return self.captured_fen - self.refunded_fen
+
+
+class Tie(msgspec.Struct, frozen=True, gc=False):
+    """What a series of pay codes is tied to: the newest of them that was shown, and where."""
+
+    series: str
+    number: int
+    store: str
+    terminal: str | None
+    reference: str | None
+    until_us: int
+    payment: str | None
+    """The last payment it was accepted for, unless that was undone."""
+    left_fen: int | None
+    """How much more it may pay here; None: nothing was accepted yet."""
 
 
 class Refund(msgspec.Struct, frozen=True, gc=False):

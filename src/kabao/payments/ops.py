@@ -15,13 +15,15 @@ from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, UNAVAILABLE
 from kabao.base.ids import Ids
 from kabao.cards.limits import balance_limit
-from kabao.cards.model import Programme, Proof, Resolved, Source
+from kabao.cards.model import Programme, Proof, Resolved
 from kabao.cards.ops import Cards
 from kabao.ledger.model import Command, CommandBase, Decision, OperationState, RootState
 from kabao.ledger.ops import Ledger
 from kabao.org.model import ACCEPTANCE_RULE, STORE_OUTSIDE_GROUP
 from kabao.org.ops import Org
-from kabao.payments import sql
+from kabao.paycodes.model import ByCode, Payable
+from kabao.paycodes.ops import PayCodes
+from kabao.payments import codes, sql
 from kabao.payments.after import (
     Capture,
     Expire,
@@ -105,7 +107,7 @@ class _Way:
         look_up: LookUp,
         ledger: Ledger,
         waiting: Waiting,
-        source: Source,
+        source: Payable,
         ask: Callable[[Resolved | None], Command[Any]],
     ) -> None:
         self._look_up, self._ledger, self._waiting = look_up, ledger, waiting
@@ -150,6 +152,7 @@ class Payments:
         db: Database,
         ledger: Ledger,
         cards: Cards,
+        paycodes: PayCodes,
         org: Org,
         policy: Policy,
         clock: Clock,
@@ -158,7 +161,7 @@ class Payments:
     ) -> None:
         self._db, self._ledger, self._cards, self._org = db, ledger, cards, org
         self._policy, self._clock, self._days, self._ids = policy, clock, days, ids
-        self._look_up = LookUp(db, cards)
+        self._look_up = LookUp(db, paycodes)
         self._waiting = Waiting()
         self._limits: dict[tuple[str, int, date], Limits] = {}
         self._terms_known: dict[tuple[str, str], Terms] = {}
@@ -177,7 +180,7 @@ class Payments:
     # Paying: future in, future out, so that the fast door needs no task.
 
     def pay(
-        self, request: Request, source: Source, covers: Callable[[str], bool]
+        self, request: Request, source: Payable, covers: Callable[[str], bool]
     ) -> asyncio.Future[Payment]:
         """Pay, or set aside with `capture=False`.
 
@@ -189,19 +192,22 @@ class Payments:
 
         def ask(found: Resolved | None) -> Command[Any]:
             card = _within(found, covers)
-            return command(request, card, self._terms(card, request.place))
+            terms = self._terms(card, request.place)
+            if isinstance(card, ByCode):
+                return codes.pay_command(request, card, terms)
+            return command(request, card, terms)
 
         return self._through(source, ask)
 
     def inquire(
-        self, company: str, source: Source, covers: Callable[[str], bool]
+        self, company: str, source: Payable, covers: Callable[[str], bool]
     ) -> asyncio.Future[Inquiry]:
         """Ask for a balance. Wrong PINs count; a right one is not kept."""
         ident = self._ids.new()
 
         def ask(found: Resolved | None) -> Command[Any]:
             card = _within(found, covers)
-            return Inquire(
+            plain = Inquire(
                 company=company,
                 operation=ident,
                 key="inquiry/" + ident,
@@ -210,11 +216,12 @@ class Payments:
                 limits=self.limits(card.programme) if card is not None else None,
                 status_of=ROOT_STATUS,
             )
+            return codes.inquire_command(plain, card) if isinstance(card, ByCode) else plain
 
         return self._through(source, ask)
 
     def _through(
-        self, source: Source, ask: Callable[[Resolved | None], Command[Any]]
+        self, source: Payable, ask: Callable[[Resolved | None], Command[Any]]
     ) -> asyncio.Future[Any]:
         way = _Way(self._look_up, self._ledger, self._waiting, source, ask)
         self._look_up.put(source, way.resolved)

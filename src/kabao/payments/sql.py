@@ -16,7 +16,7 @@ from kabao.base.db import (
     text_array,
     uuid_array,
 )
-from kabao.payments.model import Payment, Refund, Reversal
+from kabao.payments.model import Payment, Refund, Reversal, Tie
 
 _INSERT: LiteralString = """
 insert into payments.payment (id, company, root, card, last4, store, terminal, cashier, shift,
@@ -146,6 +146,57 @@ async def insert_reversals(conn: Statements, rows: Sequence[Reversal]) -> None:
             uuid_array([r.id for r in rows]),
             uuid_array([r.payment for r in rows]),
             number_array([r.amount_fen for r in rows]),
+        ],
+    )
+
+
+async def load_ties(conn: Conn, wanted: Sequence[str]) -> dict[str, Tie]:
+    """Ties by series. A payment that was voided or reversed left the code as it was."""
+    rows = await fetch_all(
+        conn,
+        Tie,
+        """
+        select t.series, t.number, t.store, t.terminal, t.reference,
+          (extract(epoch from t.until_at) * 1000000)::bigint as until_us,
+          case when p.undone then null else t.payment end as payment,
+          case when p.undone then null else t.left_fen end as left_fen
+        from payments.code_tie t
+        left join lateral (
+          select status in ('voided', 'reversed') as undone
+          from payments.payment where id = t.payment
+        ) p on true
+        where t.series = any(%s::uuid[])
+        """,
+        [list(set(wanted))],
+    )
+    return {tie.series: tie for tie in rows}
+
+
+async def store_ties(conn: Statements, rows: Sequence[Tie]) -> None:
+    """Keep ties; of several of one series the last one counts."""
+    last = list({tie.series: tie for tie in rows}.values())
+    await conn.execute(
+        """
+        insert into payments.code_tie (series, number, store, terminal, reference, until_at,
+          payment, left_fen)
+        select series, number, store, terminal, reference,
+          timestamptz 'epoch' + until_us * interval '1 microsecond', payment, left_fen
+        from unnest(%s::uuid[], %s::bigint[], %s::uuid[], %s::uuid[], %s::text[], %s::bigint[],
+          %s::uuid[], %s::bigint[])
+          as t (series, number, store, terminal, reference, until_us, payment, left_fen)
+        on conflict (series) do update set number = excluded.number, store = excluded.store,
+          terminal = excluded.terminal, reference = excluded.reference,
+          until_at = excluded.until_at, payment = excluded.payment, left_fen = excluded.left_fen
+        """,
+        [
+            uuid_array([t.series for t in last]),
+            number_array([t.number for t in last]),
+            uuid_array([t.store for t in last]),
+            uuid_array([t.terminal for t in last]),
+            quoted_array([t.reference for t in last]),
+            number_array([t.until_us for t in last]),
+            uuid_array([t.payment for t in last]),
+            number_array([t.left_fen for t in last]),
         ],
     )
 

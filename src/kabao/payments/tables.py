@@ -81,6 +81,24 @@ refund = sa.Table(
     schema=_SCHEMA,
 )
 
+code_tie = sa.Table(
+    "code_tie",
+    metadata,
+    sa.Column("series", Uuid, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("store", Uuid, nullable=False),
+    sa.Column("terminal", Uuid),
+    sa.Column("reference", sa.Text),
+    sa.Column("until_at", Instant, nullable=False),
+    sa.Column("payment", Uuid),
+    sa.Column("left_fen", Fen),
+    sa.CheckConstraint("(payment is null) = (left_fen is null)", name="paid_with"),
+    sa.CheckConstraint("left_fen >= 0", name="left"),
+    schema=_SCHEMA,
+    # A row for each card or device that ever paid by code, updated in its page (HOT).
+    postgresql_with={"fillfactor": "70"},
+)
+
 reversal = sa.Table(
     "reversal",
     metadata,

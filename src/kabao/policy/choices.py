@@ -100,6 +100,23 @@ class Suite(StrEnum):
     AES_256_GCM = "aes256"
 
 
+class PayCodePrefix(StrEnum):
+    """What a pay code of ours may begin with. Tills route by it: 10 to 15 are WeChat's,
+    25 to 30 Alipay's, 62 is UnionPay's.
+    """
+
+    P80 = "80"
+    P81 = "81"
+    P82 = "82"
+    P83 = "83"
+    P84 = "84"
+    P85 = "85"
+    P86 = "86"
+    P87 = "87"
+    P88 = "88"
+    P89 = "89"
+
+
 class Switch(StrEnum):
     """What can be stopped at once. Redemption has a switch of its own, and no other touches it."""
 

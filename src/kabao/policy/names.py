@@ -17,6 +17,7 @@ from kabao.policy.choices import (
     Interest,
     LotOrder,
     OverLimit,
+    PayCodePrefix,
     RefundOrder,
     ResaleOver,
     RiskAction,
@@ -138,6 +139,10 @@ TENDER_SETTLE_DAYS = _int("tender.settle_days")
 PAY_CODE_DIGITS = _int("pay_code.digits")
 PAY_CODE_TTL_SECONDS = _int("pay_code.ttl_seconds")
 PAY_CODE_SKEW_SECONDS = _int("pay_code.skew_seconds")
+PAY_CODE_TIE_SECONDS = _int("pay_code.tie_seconds")
+PAY_CODE_PREFIX = _text("pay_code.prefix", PayCodePrefix)
+PAY_CODE_DEVICE_PREFIX = _text("pay_code.device_prefix", PayCodePrefix)
+PAY_CODE_DEVICES_MAX_COUNT = _int("pay_code.devices_max_count")
 
 # risk – what is watched
 RISK_BURST_FROM_COUNT = _int("risk.burst.from_count")

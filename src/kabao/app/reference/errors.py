@@ -51,6 +51,14 @@ _DECLINES: Mapping[Decline, tuple[str, str]] = {
         "More than what is available",
         "pay part of it with the card (`accept_partial`) and the rest otherwise",
     ),
+    Decline.PAY_CODE_EXPIRED: (
+        "The pay code was shown too late, or there is a newer one",
+        "the customer shows a fresh code",
+    ),
+    Decline.PAY_CODE_USED: (
+        "The pay code was used, or is tied to another till or order",
+        "the customer shows a fresh code",
+    ),
     Decline.REVERSED_BEFORE: (
         "Its reversal came first, so the payment was refused",
         "nothing: it is what the till asked for",

@@ -1,0 +1,18 @@
+"""Pay codes, the devices that make them, and what a code is tied to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
+
+from kabao.base.migrations import initial
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    initial.run_sql(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())
