@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import process_time
 from typing import Any, NamedTuple
 
 import pytest
@@ -285,3 +286,49 @@ def test_what_goes_on_to_suspense_is_what_came_back() -> None:
     card.refund(20, 0, 0)
     card.suspend(10, 0, 1)
     assert [p for p, _ in card.left("fifo")] == [20, 30]
+
+
+@pytest.mark.parametrize("order", ["fifo", "lifo"])
+def test_a_card_with_a_long_history(order: Order) -> None:
+    """10,000 loads and as many payments and refunds: in time with their number."""
+    lots, transfers = long_history(10_000)
+    began = process_time()
+    found = derive(lots, transfers, order)
+    assert process_time() - began < 2, "half a minute, when every payment looks at every load"
+    assert not [piece for piece in found.spent + found.returned if piece.lot is None]
+    left = sum(each.principal_fen for each in found.left)
+    assert left == transfers[-1].principal_after_fen
+
+
+def long_history(count: int) -> tuple[list[StoredLot], list[Transfer]]:
+    """Loads of 100 fen, then payments of 90 over all of them, every third given back."""
+    root, ops = make.IDS.new(), [make.IDS.new() for _ in range(2 * count)]
+    lots, transfers = [], []
+    balance = 0
+
+    def move(op: str, debit: A, credit: A, fen: int, purpose: Purpose, related: str | None) -> None:
+        nonlocal balance
+        balance += fen if credit is A.PRINCIPAL else -fen
+        given = dict.fromkeys(Transfer.__struct_fields__) | {
+            "root": root,
+            "seq": len(transfers) + 1,
+            "op": op,
+            "related": related,
+            "debit": debit,
+            "credit": credit,
+            "house": STORE,
+            "amount_fen": fen,
+            "purpose": purpose,
+            "principal_after_fen": balance,
+        }
+        transfers.append(Transfer(**given))  # type: ignore[arg-type]  # the rest does not matter
+
+    for op in ops[:count]:
+        lot = Lot(100, 0, 100, AT.day, STORE, COMPANY, "cash")
+        move(op, A.CASH, A.PRINCIPAL, 100, Purpose.LOAD, None)
+        lots.append(StoredLot(root, len(transfers), op, lot))
+    for n, op in enumerate(ops[count:]):
+        move(op, A.PRINCIPAL, A.REDEEMED, 90, Purpose.PAYMENT, None)
+        if n % 3 == 0:
+            move(make.IDS.new(), A.REDEEMED, A.PRINCIPAL, 90, Purpose.REFUND, op)
+    return lots, transfers

@@ -7,7 +7,9 @@ netting by selling store, clawback and charge-back all read it from here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
+from itertools import chain
 from typing import Literal
 
 import msgspec
@@ -50,51 +52,71 @@ class Derived(msgspec.Struct, frozen=True):
 
 
 class _Pile:
-    """What is left of the lots in one sub-account, and where it went."""
+    """What is left of the lots in one sub-account, and where it went.
+
+    Every lot is put on and taken off a heap, so that a card with thousands of
+    loads is derived in little more than the time it takes to read it.
+    """
 
     def __init__(self, order: Order) -> None:
-        self._order = order
+        self._sign = -1 if order == "lifo" else 1
         self.left: dict[int, int] = {}
-        self._taken: dict[str, list[list[int | None]]] = {}
+        self._next: list[int] = []
+        self._taken: dict[str, list[tuple[int | None, int]]] = {}
         self._given: dict[str, list[tuple[int, int]]] = {}
 
     def add(self, lot: int, amount: int) -> None:
-        self.left[lot] = self.left.get(lot, 0) + amount
+        before = self.left.get(lot, 0)
+        self.left[lot] = before + amount
+        if not before:
+            heappush(self._next, self._sign * lot)
+
+    def _in_order(self) -> Iterator[int]:
+        """Lots with something left, as the policy orders them."""
+        while self._next:
+            lot = self._sign * self._next[0]
+            if self.left[lot]:
+                yield lot
+            if not self.left[lot]:
+                heappop(self._next)
 
     def take(self, t: Transfer, original: str, first: int | None) -> list[tuple[int | None, int]]:
         """Take from `first` if named, from what the same operation has just given
         back (a refund that goes on to suspense), then in the order of the policy.
         """
-        wanted = [(first, t.amount_fen)] if first is not None else []
-        wanted += self._given.pop(t.op, [])
-        wanted += [(lot, t.amount_fen) for lot in sorted(self.left, reverse=self._order == "lifo")]
+        named = [(first, t.amount_fen)] if first is not None else []
+        named += self._given.pop(t.op, [])
+        ordered = ((lot, t.amount_fen) for lot in self._in_order())
         pieces: list[tuple[int | None, int]] = []
         amount = t.amount_fen
-        for lot, most in wanted:
+        for lot, most in chain(named, ordered):
             part = min(amount, most, self.left.get(lot, 0))
             if part:
                 self.left[lot] -= part
                 pieces.append((lot, part))
                 amount -= part
+            if not amount:
+                break
         if amount:
             pieces.append((None, amount))
-        self._taken.setdefault(original, []).extend([lot, part] for lot, part in pieces)
+        self._taken.setdefault(original, []).extend(pieces)
         return pieces
 
     def give_back(self, t: Transfer) -> list[tuple[int | None, int]]:
         """Undo what the related operation took, the last taken first."""
         pieces: list[tuple[int | None, int]] = []
         amount = t.amount_fen
-        for entry in reversed(self._taken.get(t.related or "", [])):
-            lot, open_part = entry[0], entry[1] or 0
+        taken = self._taken.get(t.related or "", [])
+        while amount and taken:
+            lot, open_part = taken.pop()
             part = min(amount, open_part)
-            if part:
-                entry[1] = open_part - part
-                amount -= part
-                pieces.append((lot, part))
-                if lot is not None:
-                    self.add(lot, part)
-                    self._given.setdefault(t.op, []).append((lot, part))
+            if part < open_part:
+                taken.append((lot, open_part - part))
+            amount -= part
+            pieces.append((lot, part))
+            if lot is not None:
+                self.add(lot, part)
+                self._given.setdefault(t.op, []).append((lot, part))
         if amount:
             pieces.append((None, amount))
         return pieces
