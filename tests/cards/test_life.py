@@ -19,6 +19,7 @@ from kabao.cards.states import Reason
 from kabao.ledger.model import RootState
 from kabao.policy.choices import Scope, Switch, SwitchState
 from kabao.policy.model import Setting
+from tests.ledger.make import WAITS_FOR_A_LOCK, until
 
 from . import lives, make
 from .lives import BOUGHT, Living, bearer, holder, loaded, pay, refused, registered, shown
@@ -251,6 +252,28 @@ async def test_at_the_counter_plastic_is_replaced_at_once(world: Living) -> None
         )
     )
     assert await world.state(new) == "active"
+
+
+async def test_a_replacement_that_waits_for_numbers_holds_up_no_payment(world: Living) -> None:
+    """A bulk issue keeps the numbers of the programme while it stores its cards."""
+    of = await make.programme(world)
+    card = await make.card(world, of)
+    await loaded(world, card, 1_000)
+
+    async def replace() -> Issued:
+        claim, ident = shown(card.secrets), card.card.id
+        return await world.do(
+            lambda c: world.life.replace(c, ident, claim, Carrier.ELECTRONIC, None, world.by)
+        )
+
+    async with world.db.transaction() as bulk:
+        await world.cards.lock_numbers(bulk, of)
+        waits = asyncio.create_task(replace())
+        await until(world.db, WAITS_FOR_A_LOCK)
+        assert await world.ledger.post(pay(world, card, 100)) == {"paid": True}
+        assert not waits.done()
+    new = await waits
+    assert (await world.root(card)).card == new.card.id
 
 
 async def test_a_bearer_card_is_replaced_when_damaged_but_not_when_lost(world: Living) -> None:

@@ -201,7 +201,7 @@ class Batches(Issuing):
             assert batch is not None, "batches are never deleted"
             if batch.state is not BatchState.RUNNING or batch.issued != seen.issued:
                 return batch  # somebody else went on with it, or stopped it
-            locked = await sql_programmes.lock_ranges(conn, programme.id, programme.terms.prefixes)
+            locked = await self.lock_numbers(conn, programme)
             if not self._fits(locked, shares, rules):
                 return batch  # somebody else took the room meanwhile: share out again
             await sql_programmes.count_issued(conn, [(share.prefix, n) for share, n in shares])

@@ -103,7 +103,7 @@ NO_EFFECT = Effect()
 class Changes:
     """What all verbs of a card's life stand on.
 
-    Locks are taken in one order: roots by id, then number ranges or a batch of
+    Locks are taken in one order: number ranges, roots by id, a batch of
     plastic, then the chain of the ledger's shared writer, which `play` takes
     and keeps until the commit. So a transaction does one verb; whoever needs
     several first locks all their cards with `hold`.

@@ -194,10 +194,7 @@ class Issuing(Programmes):
         """
         programme, at = blank.programme, now(self._clock)
         rules = self.rules_of(programme, self.today(programme))
-        prefixes = programme.terms.prefixes
-        shares = self._shares(
-            await sql_programmes.lock_ranges(conn, programme.id, prefixes), rules, 1
-        )
+        shares = self._shares(await self.lock_numbers(conn, programme), rules, 1)
         drawn = self.draw(rules, shares, blank.root)
         await sql_programmes.count_issued(conn, [(share.prefix, n) for share, n in shares])
         key_version = self._vault.card_key_version
@@ -211,6 +208,13 @@ class Issuing(Programmes):
             key_version=key_version,
         )
         return Issued(card=_as_card(row), secrets=shown)
+
+    async def lock_numbers(self, conn: Conn, programme: Programme) -> list[NumberRange]:
+        """Keep others from drawing numbers of a programme until the transaction ends.
+
+        Whoever needs a root as well locks it after this.
+        """
+        return await sql_programmes.lock_ranges(conn, programme.id, programme.terms.prefixes)
 
     # --- in sets -----------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ class Renewals(Value):
         in_hand = carrier is Carrier.ELECTRONIC or by.at_counter
         verb = Verb.REPLACE if in_hand else Verb.REPLACE_BY_POST
         believed = await self.believe(conn, claim, ident, verb)
-        (held,) = await self.hold(conn, ident)
+        held = await self._hold_to_renew(conn, ident)
         step(held.state, verb, reason)
         if held.state is CardState.LOST:
             await self._check_wait(conn, held, carrier, by)
@@ -109,7 +109,7 @@ class Renewals(Value):
         if carrier is Carrier.PHYSICAL and not by.at_counter:
             raise COUNTER_ONLY.error(rule="CR-13", field="terminal")
         believed = await self.believe(conn, claim, ident, Verb.EXCHANGE)
-        (held,) = await self.hold(conn, ident)
+        held = await self._hold_to_renew(conn, ident)
         step(held.state, Verb.EXCHANGE)
         return await self._renew(
             conn,
@@ -169,7 +169,10 @@ class Renewals(Value):
         plastic = card.carrier is Carrier.PHYSICAL
         verb = Verb.TRANSFER if plastic else Verb.TRANSFER_ANEW
         believed = await self.believe(conn, claim, ident, verb)
-        (held,) = await self.hold(conn, ident)
+        if plastic:
+            (held,) = await self.hold(conn, ident)
+        else:
+            held = await self._hold_to_renew(conn, ident)
         self.require_running(Switch.STOP_TRANSFER, held.programme)
         if held.card.holder == to:
             raise INVALID.error("The card is theirs already.", field="to")
@@ -188,6 +191,17 @@ class Renewals(Value):
         pin = self._fresh_pin(held.rules)
         effect = Effect(edit={"holder": to}, party=to, event="card.transferred")
         return NewPin(await self._put_pin(conn, held, asked, pin, effect), pin)
+
+    async def _hold_to_renew(self, conn: Conn, ident: str) -> Held:
+        """Lock the numbers that a new carrier is drawn from, then the card's root.
+
+        A bulk issue keeps the numbers for as long as it stores a chunk; payments
+        with the card need not wait for that.
+        """
+        card = await self.card(conn, ident)
+        await self._cards.lock_numbers(conn, await self.programme_of(conn, card))
+        (held,) = await self.hold(conn, ident)
+        return held
 
     async def _renew(
         self,
