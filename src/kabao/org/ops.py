@@ -13,6 +13,7 @@ from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import INVALID, NOT_FOUND, Code, KabaoError
 from kabao.base.ids import Ids
+from kabao.base.news import News
 from kabao.org import sql
 from kabao.org.model import (
     ACCEPTANCE_RULE,
@@ -58,6 +59,8 @@ class Org:
         self._graph = GroupGraph((), ())
         self._revision = 0
         self._refreshing = asyncio.Lock()
+        self.look = News(self.catch_up).look
+        """Refresh because something is not known; a few times a second at most."""
 
     # --- the snapshot -------------------------------------------------------
 
@@ -154,7 +157,7 @@ class Org:
     async def find_store(self, ident: str) -> Store | None:
         """As `store`, but a store another process has just opened is found as well."""
         if ident not in self._stores:
-            await self.catch_up()
+            await self.look()
         return self._stores.get(ident)
 
     # --- companies ----------------------------------------------------------

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from kabao.base.clock import rfc3339
 from kabao.base.db import Database
-from kabao.base.errors import INVALID, NOT_FOUND, KabaoError
+from kabao.base.errors import INVALID, NOT_FOUND, UNAVAILABLE, KabaoError
 from kabao.base.ids import Ids, from_edge, to_edge
 from kabao.base.web.answers import Answer, answer
 from kabao.base.web.binding import KEYED
@@ -31,6 +31,7 @@ from kabao.base.web.fields import (
 from kabao.base.web.hot import HotCall, HotRoute
 from kabao.base.web.pages import Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
+from kabao.base.web.timely import timely
 from kabao.cards.claims import unsecret
 from kabao.cards.model import CardRef
 from kabao.merchants.ops import Merchants
@@ -228,6 +229,13 @@ def payment_view(p: Payment) -> PaymentView:
     )
 
 
+LOOK_S = 1.0
+"""How long a look at the database may take that is not needed as a rule."""
+
+_UNKNOWN = frozenset({UNKNOWN_STORE, NOT_FOUND})
+"""A store, a terminal or a cashier that the snapshots do not know."""
+
+
 class Door:
     """The hot routes of payments, with what they need."""
 
@@ -272,8 +280,24 @@ class Door:
         ]
 
     def _pay(self, call: HotCall[PayBody]) -> asyncio.Future[Any]:
+        place, refused = self._place(call.principal, call.data)
+        if refused is not None and refused.code in _UNKNOWN:
+            return asyncio.ensure_future(self._pay_after_a_look(call))
+        return self._pay_at(call, place, refused)
+
+    async def _pay_after_a_look(self, call: HotCall[PayBody]) -> Payment:
+        """A sibling process may have set up the store or the till just now."""
+        looks = asyncio.gather(self._org.look(), self._merchants.look())
+        await timely(looks, UNAVAILABLE, LOOK_S)
+        paid: Payment = await self._pay_at(call, *self._place(call.principal, call.data))
+        return paid
+
+    def _pay_at(
+        self, call: HotCall[PayBody], place: Place, refused: KabaoError | None
+    ) -> asyncio.Future[Any]:
+        if refused is not None and refused.code is UNKNOWN_STORE:
+            raise refused
         body = call.data
-        place, refused = self._place(call.principal, body)
         request = pay.Request(
             id=self._ids.new(),
             company=call.principal.company,
@@ -304,7 +328,7 @@ class Door:
             or not principal.may_see_store(store_id)
             or not principal.may_see_company(store.company)
         ):
-            raise UNKNOWN_STORE.error(field="store")
+            return Place(store_id), UNKNOWN_STORE.error(field="store")
         terminal = from_edge("ter", body.terminal, field="terminal") if body.terminal else None
         cashier = from_edge("csh", body.cashier, field="cashier") if body.cashier else None
         try:

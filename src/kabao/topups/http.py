@@ -121,8 +121,8 @@ async def create(
         raise INVALID.error("Name the card by its id or by its source.", field="source")
     key = idempotency_key(request.headers.get(KEY_HEADER))
     said = replace(data, source=unsecret(data.source)) if data.source else data
-    store = _store(org, principal, data.store)
-    till = merchants.till(
+    store = await _store(org, principal, data.store)
+    till = await merchants.find_till(
         store.id,
         from_edge("ter", data.terminal, field="terminal") if data.terminal else None,
         from_edge("csh", data.cashier, field="cashier") if data.cashier else None,
@@ -207,9 +207,9 @@ async def search(
     return page(found, limit, lambda t: topup_view(t, told=told[t.card]), lambda t: (t.id,))
 
 
-def _store(org: Org, principal: Principal, ident: str) -> Store:
+async def _store(org: Org, principal: Principal, ident: str) -> Store:
     """A store inside the key's scope. Raises `not_found`."""
-    store = org.store(from_edge("sto", ident, field="store"))
+    store = await org.find_store(from_edge("sto", ident, field="store"))
     if (
         store is None
         or not principal.may_see_store(store.id)

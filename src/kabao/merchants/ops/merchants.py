@@ -13,6 +13,7 @@ from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import Ids
+from kabao.base.news import News
 from kabao.ledger.ops import Ledger
 from kabao.merchants.model import (
     CASHIER_NOT_ACTIVE,
@@ -81,6 +82,8 @@ class Merchants:
         """Master keys of terminals."""
         self._snapshot = Snapshot()
         self._refreshing = asyncio.Lock()
+        self.look = News(self.catch_up).look
+        """Refresh because something is not known; a few times a second at most."""
 
     # --- the snapshot -------------------------------------------------------
 
@@ -100,8 +103,8 @@ class Merchants:
         """
         for known in (True, False):
             if not known:
-                await self._org.catch_up()
-                await self.catch_up()
+                await self._org.look()
+                await self.look()
             store = self._org.store_by_merchant_no(merchant_no)
             terminal = store and self.terminal_by_no(store.id, terminal_no)
             key = terminal and self._snapshot.key(terminal.id)
@@ -147,7 +150,7 @@ class Merchants:
         """As `till`, but what another process has just set up is found as well."""
         unknown_terminal = terminal is not None and self.terminal(terminal) is None
         if unknown_terminal or (cashier is not None and self.open_shift(cashier) is None):
-            await self.catch_up()
+            await self.look()
         return self.till(store, terminal, cashier)
 
     def _usable_terminal(self, store: str, ident: str) -> Terminal:
