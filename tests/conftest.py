@@ -8,6 +8,7 @@ database is a copy of that one.
 
 from __future__ import annotations
 
+import io
 import itertools
 import logging
 import os
@@ -22,6 +23,7 @@ from zoneinfo import ZoneInfo
 import hypothesis
 import psycopg
 import pytest
+import structlog
 
 from kabao.app.migrate import migrate
 from kabao.base import logs
@@ -143,3 +145,16 @@ def clock() -> FixedClock:
 @pytest.fixture
 def ids() -> SequentialIds:
     return SequentialIds()
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """Where the log goes during a test; afterwards everything is as before."""
+    root, config = logging.getLogger(), structlog.get_config()
+    before, level = root.handlers[:], root.level
+    made = io.StringIO()
+    logs.configure("info", made)
+    yield made
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.configure(**config)

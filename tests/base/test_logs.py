@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+import psycopg
 import pytest
-import structlog
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -178,19 +177,6 @@ def test_passwords_in_urls() -> None:
     )
 
 
-@pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    """Where the log goes during a test; afterwards everything is as before."""
-    root, config = logging.getLogger(), structlog.get_config()
-    before, level = root.handlers[:], root.level
-    made = io.StringIO()
-    logs.configure("info", made)
-    yield made
-    root.handlers[:] = before
-    root.setLevel(level)
-    structlog.configure(**config)
-
-
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
@@ -218,6 +204,23 @@ def test_tracebacks_are_masked(stream: io.StringIO) -> None:
     assert "6222021234567890123" not in stream.getvalue()
     assert "123456" not in stream.getvalue()
     assert "ValueError" in lines(stream)[0]["exception"]
+
+
+def test_what_a_database_says_is_not_repeated(stream: io.StringIO, server_url: str) -> None:
+    """It quotes the values it complains about, names and addresses among them."""
+    name = "Zhuge Liang"
+    with psycopg.connect(server_url) as conn:
+        conn.execute("create temp table guest (name text constraint nobody check (name = ''))")
+        try:
+            conn.execute("insert into guest values (%s)", [name])
+        except psycopg.Error:
+            logs.get("cards").exception("failed")
+            logging.getLogger("some.library").warning("failed", exc_info=True)
+    for line in lines(stream):
+        assert "CheckViolation: sqlstate 23514, constraint nobody" in line["exception"]
+        assert "test_logs.py" in line["exception"]
+    assert len(lines(stream)) == 2
+    assert name not in stream.getvalue()
 
 
 def test_the_level_is_kept(stream: io.StringIO) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -213,6 +214,21 @@ async def test_a_bad_item_fails_alone(db: Database, clock: FixedClock, poison: s
     assert (now.principal_fen, now.seq) == (660, 35)
     assert await count(db, TRANSFERS) == 34
     assert await count(db, "select count(*) from public.note") == 1
+
+
+async def test_no_row_gets_into_the_log(
+    db: Database, clock: FixedClock, stream: io.StringIO
+) -> None:
+    """PostgreSQL quotes the row that it refuses."""
+    async with db.transaction() as conn:
+        await conn.execute("create table public.note (n int primary key check (n <> 271828))")
+    async with running(db, clock, lanes=1) as ledger:
+        (root,) = await open_roots(db, fen=100, ledger=ledger)
+        found = await outcomes([ledger.post(writing(root, violate, 271828))])
+        assert statuses(found) == {INTERNAL.name: 1}
+    assert "ledger.item_failed" in stream.getvalue()
+    assert "note_n_check" in stream.getvalue()
+    assert "271828" not in stream.getvalue()
 
 
 async def test_a_batch_of_nothing_but_bad_items(db: Database, clock: FixedClock) -> None:

@@ -8,6 +8,7 @@ One JSON object a line. Whatever is logged, by us or by a library, passes
     ID numbers     18 characters of a resident identity card: nothing stays
     API keys       `kb_…`, bearer tokens, passwords in URLs: nothing stays
     fields         named like a secret (`pin`, `authorization`, …): nothing stays
+    database       what an error says: only its code and constraint stay
 
 Masking rather errs on the side of too much. What carries no secret and looks
 like digits (our ids, fields ending in `_us`, `_ns` or `_fen`) is left alone.
@@ -18,10 +19,13 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO, cast
 
+import psycopg
 import structlog
+from structlog.typing import ExcInfo
 
 MASK = "[masked]"
 LEVELS = ("debug", "info", "warning", "error")
@@ -77,7 +81,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                structlog.processors.ExceptionRenderer(_exception),
                 mask_event,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
@@ -105,6 +109,33 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
 def get(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of a slice: `log.info("issued", cards=1000)`."""
     return structlog.stdlib.get_logger(f"kabao.{name}")
+
+
+def describe(exc: BaseException) -> str:
+    """A traceback for the log: frames without variables, causes included.
+
+    The text of a database error stays out, because PostgreSQL quotes the
+    values it complains about.
+    """
+    lines: list[str] = []
+    link: BaseException | None = exc
+    while link is not None and len(lines) < 400:
+        lines += [line.rstrip() for line in traceback.format_tb(link.__traceback__)]
+        lines.append(f"{type(link).__name__}: {_message(link)}")
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        if link is not None:
+            lines.append("caused by")
+    return "\n".join(lines)
+
+
+def _message(exc: BaseException) -> str:
+    if isinstance(exc, psycopg.Error):
+        return f"sqlstate {exc.sqlstate}, constraint {exc.diag.constraint_name}"
+    return str(exc)[:500]
+
+
+def _exception(exc_info: ExcInfo) -> str:
+    return describe(exc_info[1])
 
 
 def _mask(name: str, value: Any) -> Any:

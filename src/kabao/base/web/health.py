@@ -12,9 +12,9 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from kabao.base.errors import UNAVAILABLE
+from kabao.base.logs import describe
 from kabao.base.web.binding import PUBLIC
 from kabao.base.web.metrics import CONTENT_TYPE, Figures
-from kabao.base.web.problems import describe
 
 Check: TypeAlias = Callable[[], Awaitable[None]]
 """Returns if all is well and raises if not; asked at every `/readyz`."""

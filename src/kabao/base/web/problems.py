@@ -7,7 +7,6 @@ inside shows: a defect is answered with its request id, and the log has the rest
 from __future__ import annotations
 
 import logging
-import traceback
 from typing import Any
 
 import msgspec
@@ -33,6 +32,7 @@ from kabao.base.errors import (
     KabaoError,
     Kind,
 )
+from kabao.base.logs import describe
 from kabao.base.web.answers import Answer, as_response
 
 _log = logging.getLogger("kabao.web")
@@ -141,26 +141,3 @@ def handle(request: Request[Any, Any, Any], exc: Exception) -> Response[Any]:
 def request_id_of(scope: Any) -> str:
     """The id the edge gave to this request."""
     return str(scope["state"]["request_id"])
-
-
-def describe(exc: BaseException) -> str:
-    """A traceback for the log: frames without variables, causes included.
-
-    The text of a database error stays out, because PostgreSQL quotes the
-    values it complains about.
-    """
-    lines: list[str] = []
-    link: BaseException | None = exc
-    while link is not None and len(lines) < 400:
-        lines += [line.rstrip() for line in traceback.format_tb(link.__traceback__)]
-        lines.append(f"{type(link).__name__}: {_message(link)}")
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
-        if link is not None:
-            lines.append("caused by")
-    return "\n".join(lines)
-
-
-def _message(exc: BaseException) -> str:
-    if isinstance(exc, psycopg.Error):
-        return f"sqlstate {exc.sqlstate}, constraint {exc.diag.constraint_name}"
-    return str(exc)[:500]

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from kabao.base.errors import MALFORMED, KabaoError
-from kabao.base.web.problems import describe
+from kabao.base.logs import describe
 
 _log = logging.getLogger("kabao.web")
 
