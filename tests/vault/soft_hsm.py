@@ -1,8 +1,9 @@
 """A small HSM in software: a process that holds keys and computes with them over a Unix socket.
 
-It shares no code with `kabao.vault`, not even how a data key is wrapped (AES key wrap with padding,
-RFC 5649, where the key file uses GCM): the port is all that the two sides have in common. Run as
-`python soft_hsm.py SOCKET`; it says `ready` and ends when its standard input does.
+It shares no code with `kabao.vault`, neither SM2 (Tongsuo's here) nor how a data key is wrapped
+(AES key wrap with padding, RFC 5649, where the key file uses GCM): the port is all that the two
+sides have in common. Run as `python soft_hsm.py SOCKET`; it says `ready` and ends when its standard
+input does.
 
 A request is a length of four bytes and a MessagePack list `[verb, …]`; so is the answer,
 `["ok", value]` or `[why]`.
@@ -17,6 +18,7 @@ from typing import Any
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.keywrap import (
@@ -24,14 +26,17 @@ from cryptography.hazmat.primitives.keywrap import (
     aes_key_unwrap_with_padding,
     aes_key_wrap_with_padding,
 )
+from tongsuopy.crypto import hashes as tongsuo
+from tongsuopy.crypto.asymciphers import ec
 
-SIZES = {"sm4": 16, "aes256": 32, "hmac-sm3": 32}
+SIZES = {"sm4": 16, "aes256": 32, "hmac-sm3": 32, "sm2": 32}
 HELD = {
     "kek": ["sm4", "aes256"],
     "card_value": ["sm4"],
     "blind_index": ["hmac-sm3"],
     "mac": ["hmac-sm3"],
     "pin": ["hmac-sm3"],
+    "signature": ["sm2"],
 }
 
 
@@ -110,6 +115,18 @@ class Hsm:
         cmac = CMAC(algorithms.SM4(own))
         cmac.update(message)
         return cmac.finalize()
+
+    def _pair(self, version: int) -> ec.EllipticCurvePrivateKey:
+        number = int.from_bytes(self._key("signature", version, "sm2"), "big") >> 1
+        return ec.derive_private_key(number, ec.SM2())
+
+    def sign(self, version: int, message: bytes) -> bytes:
+        r, s = decode_dss_signature(self._pair(version).sign(message, ec.ECDSA(tongsuo.SM3())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+    def public_key(self, version: int) -> bytes:
+        point = self._pair(version).public_key().public_numbers()
+        return point.x.to_bytes(32, "big") + point.y.to_bytes(32, "big")
 
     def add(self, kind: str) -> int:
         version = 1 + max(v for k, v, _ in self._keys if k == kind)

@@ -22,7 +22,7 @@ from kabao.vault.model import (
     Suite,
     unpack,
 )
-from kabao.vault.ops import Vault
+from kabao.vault.ops import Vault, verify_signature
 from kabao.vault.ports import KeyStore
 
 from . import make
@@ -76,6 +76,12 @@ class HsmKeys:
 
     def card_mac(self, version: int, card: bytes, message: bytes) -> bytes:
         return bytes(self.call("card_mac", version, card, message))
+
+    def sign(self, version: int, message: bytes) -> bytes:
+        return bytes(self.call("sign", version, message))
+
+    def public_key(self, version: int) -> bytes:
+        return bytes(self.call("public_key", version))
 
     def add(self, kind: KeyKind) -> int:
         return int(self.call("add", kind))
@@ -157,9 +163,10 @@ def test_no_key_leaves_the_hsm(store: HsmKeys) -> None:
         for (ident, plain), one in zip(records, sealed, strict=True):
             assert vault.decrypt("t.t", "c", ident, vault.rewrap(one)) == plain
     vault.pin_mac("123456", b"saltsalt")
+    vault.sign(b"text")
     vault.card_value(CARD, 1, "6212", digits=6)
     keys = store.call("autopsy")
-    assert len(keys) == 10, "three KEKs of two kinds, three hashes, one master"
+    assert len(keys) == 11, "three KEKs of two kinds, three hashes, one master, one signer"
     assert not [key for key in keys if any(key in answer for answer in store.received)]
 
 
@@ -184,3 +191,12 @@ def test_an_hsm_that_is_gone_is_unavailable(store: HsmKeys, hsm: tuple[str, Any]
         with pytest.raises(KabaoError) as refused:
             call()
         assert refused.value.code is UNAVAILABLE
+
+
+def test_the_hsm_signs(hsm: tuple[str, "subprocess.Popen[str]"]) -> None:
+    store = HsmKeys(hsm[0])
+    vault = Vault(store, make.clock())
+    signed = vault.sign(b"a head")
+    assert verify_signature(vault.public_key(), b"a head", signed.value)
+    assert not verify_signature(vault.public_key(), b"another", signed.value)
+    store.close()

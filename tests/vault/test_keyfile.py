@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from kabao.base.errors import KabaoError
-from kabao.vault.model import KEY_IN_USE, KEY_UNKNOWN, KEYS_UNUSABLE, Algorithm, KeyKind, Suite
+from kabao.vault import sm2
+from kabao.vault.model import (
+    KEY_IN_USE,
+    KEY_UNKNOWN,
+    KEYS_UNUSABLE,
+    VERSIONED,
+    Algorithm,
+    KeyKind,
+    Suite,
+)
 from kabao.vault.ops import FileKeys
 
 from . import make
@@ -36,15 +45,42 @@ def test_fresh_keys_are_for_the_owner_alone(tmp_path: Path) -> None:
         (KeyKind.MAC, 1, Algorithm.HMAC_SM3),
         (KeyKind.PIN, 1, Algorithm.HMAC_SM3),
         (KeyKind.CARD_VALUE, 1, Algorithm.SM4),
+        (KeyKind.SIGNATURE, 1, Algorithm.SM2),
     }
     secrets = [key["secret"] for key in json.loads(path.read_text())["keys"]]
-    assert len(set(secrets)) == 6
+    assert len(set(secrets)) == 7
 
 
 def test_keyed_hashes_are_born_with_the_suite(tmp_path: Path) -> None:
     store = make.keys(tmp_path, suite=Suite.AES_256_GCM)
-    hashes = {i.algorithm for i in store.infos() if i.kind not in (KeyKind.KEK, KeyKind.CARD_VALUE)}
+    hashes = {i.algorithm for i in store.infos() if i.kind not in VERSIONED}
     assert hashes == {Algorithm.HMAC_SHA256}
+
+
+def test_a_file_of_an_earlier_version_is_completed(tmp_path: Path) -> None:
+    make.keys(tmp_path)
+    path = tmp_path / "keys.json"
+    file = json.loads(path.read_text())
+    older = [key for key in file["keys"] if key["kind"] != "signature"]
+    path.write_text(json.dumps(file | {"keys": older}))
+    assert "it has no signature key" in refusal(path), "only whoever may make keys adds one"
+    completed = make.keys(tmp_path)
+    assert {i.kind for i in completed.infos()} == set(KeyKind)
+    assert json.loads(path.read_text())["keys"][:-1] == older
+
+
+def test_a_signing_key_has_its_range(tmp_path: Path) -> None:
+    make.keys(tmp_path)
+    path = tmp_path / "keys.json"
+    file = json.loads(path.read_text())
+    (key,) = [key for key in file["keys"] if key["kind"] == "signature"]
+    for secret in ("00" * 32, f"{sm2.N - 1:064x}"):
+        key["secret"] = secret
+        path.write_text(json.dumps(file))
+        assert "out of range" in refusal(path)
+    key["secret"] = f"{sm2.N - 2:064x}"
+    path.write_text(json.dumps(file))
+    assert FileKeys(path, make.clock()).sign(1, b"text")
 
 
 def test_a_missing_file_is_not_made_unless_told(tmp_path: Path) -> None:
@@ -80,7 +116,7 @@ def secret(key: dict[str, Any], value: str | None) -> None:
         (lambda f: f.pop("keys"), "missing required field `keys`"),
         (lambda f: f.update(more=1), "unknown field `more`"),
         (lambda f: f["keys"].clear(), "it has no kek key"),
-        (lambda f: f["keys"].pop(), "it has no card_value key"),
+        (lambda f: f["keys"].pop(), "it has no signature key"),
         (lambda f: f["keys"].append(f["keys"][0]), "stands in it twice"),
         (lambda f: secret(f["keys"][0], "00" * 15), "has 15 bytes and needs"),
         (lambda f: secret(f["keys"][0], "00" * 33), "has 33 bytes and needs"),
@@ -156,6 +192,7 @@ STARTER = """
 import sys, pathlib
 from kabao.base.clock import RealClock
 from kabao.vault.model import KeyKind
+from kabao.vault import sm2
 from kabao.vault.ops import FileKeys
 store = FileKeys(pathlib.Path(sys.argv[1]), RealClock(), create_if_missing=True)
 mine = [i.check_value for i in store.infos() if i.version == 1]

@@ -395,7 +395,7 @@ async def test_a_database_is_refused_with_other_keys(
     make.keys(tmp_path).retire(KeyKind.KEK, 1)
     await check(make.vault(tmp_path))
     async with tables.read() as conn:
-        assert await fetch_value(conn, "select count(*) from vault.key_check") == 8
+        assert await fetch_value(conn, "select count(*) from vault.key_check") == 9
 
 
 async def test_the_database_guards_the_version(tables: Database) -> None:

@@ -248,7 +248,7 @@ def test_nothing_secret_is_in_a_repr_or_an_error(folder: Path) -> None:
     sealed = vault.encrypt("t.t", "c", CARD, SECRET.encode())
     text = (folder / "keys.json").read_text()
     hexes = [part for part in text.split('"') if len(part) in (32, 64) and part.isalnum()]
-    assert len(hexes) == 6, "two KEKs, three hashes, one master"
+    assert len(hexes) == 7, "two KEKs, three hashes, one master, one signer"
     shown = [repr(vault), repr(vault.store), repr(vault.keys), str(vault.__dict__)]
     shown += [repr(value) for value in vars(vault.store).values()]
     ring = vars(vault.store)["_ring"]

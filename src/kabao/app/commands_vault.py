@@ -29,6 +29,7 @@ vault = typer.Typer(help="Keys: what there is, rotation, retirement.", no_args_i
 CardKey = Annotated[
     bool, typer.Option("--card-key", help="The master key of card values, not the KEK.")
 ]
+Signature = Annotated[bool, typer.Option("--signature", help="The key that signs evidence.")]
 T = TypeVar("T")
 
 
@@ -57,7 +58,9 @@ def status(*, as_json: Json = False) -> None:
 
 
 @vault.command(epilog=example("kabao vault rotate", "kabao vault rotate --card-key"))
-def rotate(*, card_key: CardKey = False, as_json: Json = False) -> None:
+def rotate(
+    *, card_key: CardKey = False, signature: Signature = False, as_json: Json = False
+) -> None:
     """Add a key version and bring every sealed value under it, while payments go on.
 
     Broken off, it is finished by the next run, which then adds no further
@@ -66,6 +69,10 @@ def rotate(*, card_key: CardKey = False, as_json: Json = False) -> None:
     if card_key:
         made = _rotating(_rotate_card_key)
         answer(made, f"New cards get values of card value key {made.version}.", as_json=as_json)
+        return
+    if signature:
+        made = _rotating(_rotate_signature)
+        answer(made, f"Evidence is signed with key {made.version} now.", as_json=as_json)
         return
     done = _rotating(lambda rotation, kabao: _rotate(rotation, kabao, as_json=as_json))
     how = "Added" if done.added else "Finished the rotation to"
@@ -131,6 +138,12 @@ async def _rotate_card_key(rotation: Rotation, kabao: Kabao) -> Key:
     version = await rotation.rotate_card_key()
     await _note(kabao, "vault:rotate", f"{KeyKind.CARD_VALUE} {version}")
     return Key(KeyKind.CARD_VALUE, version)
+
+
+async def _rotate_signature(rotation: Rotation, kabao: Kabao) -> Key:
+    version = await rotation.rotate_signature()
+    await _note(kabao, "vault:rotate", f"{KeyKind.SIGNATURE} {version}")
+    return Key(KeyKind.SIGNATURE, version)
 
 
 async def _note(kabao: Kabao, verb: str, subject: str) -> None:

@@ -10,6 +10,7 @@ Words
     blind index  keyed hash of a normalised value: finds a row without opening it.
     card value   decimal verification value under the card's own SM4 key, which a master key
                  (with versions) and the card's id give. It is on the track, with its version.
+    signature    SM2 over SM3: anybody can check it with the public key, only the vault makes it.
     key store    who holds the keys: a file, or an HSM behind the same port. It computes with
                  keys and never hands one out.
 

@@ -65,8 +65,8 @@ class KeyedHash:
                 self._keyed = hmac.HMAC(key, hashes.SM3())
             case Algorithm.HMAC_SHA256:
                 self._keyed = hmac.HMAC(key, hashes.SHA256())
-            case Algorithm.SM4 | Algorithm.AES_256:
-                raise AssertionError("a cipher's key does not hash")
+            case Algorithm.SM4 | Algorithm.AES_256 | Algorithm.SM2:
+                raise AssertionError("this key does not hash")
             case _:
                 assert_never(algorithm)
 

@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 
 from kabao.base.clock import Clock, now, to_us
+from kabao.vault import sm2
 from kabao.vault.ciphers import Aead, CardMaster, KeyedHash
 from kabao.vault.model import (
     ALGORITHMS,
@@ -38,12 +39,14 @@ from kabao.vault.model import (
     SEALED_BROKEN,
     TAG_BYTES,
     VERSIONED,
+    YOUNG,
     Algorithm,
     KeyInfo,
     KeyKind,
     Suite,
     head,
 )
+from kabao.vault.signatures import Signer
 
 FORMAT = "kabao-keys-1"
 _NONCE_BYTES = 12
@@ -90,7 +93,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 class _Ring:
     """The keys of one version of the file, ready to use."""
 
-    __slots__ = ("hashes", "infos", "keks", "masters", "stamp")
+    __slots__ = ("hashes", "infos", "keks", "masters", "signers", "stamp")
 
     def __init__(self, entries: Sequence[_Entry], stamp: tuple[int, ...]) -> None:
         self.stamp = stamp
@@ -106,6 +109,9 @@ class _Ring:
             entry.version: CardMaster(entry.key())
             for entry in alive
             if entry.kind is KeyKind.CARD_VALUE
+        }
+        self.signers = {
+            entry.version: Signer(entry.key()) for entry in alive if entry.kind is KeyKind.SIGNATURE
         }
         self.hashes = {
             entry.kind: KeyedHash(entry.algorithm, entry.key())
@@ -133,6 +139,7 @@ class FileKeys:
         self._path, self._clock = path, clock
         if create_if_missing:
             self._create(suite)
+            self._add_young()
         self._ring = self._read()
 
     def __repr__(self) -> str:
@@ -173,6 +180,14 @@ class FileKeys:
             raise KEY_UNKNOWN.error(f"There is no card value key of version {version}.")
         return master.mac(card, message)
 
+    def sign(self, version: int, message: bytes) -> bytes:
+        """SM2 by OpenSSL where it can, else in Python (`sm2` says what that is worth)."""
+        return self._signer(version).sign(message)
+
+    def public_key(self, version: int) -> bytes:
+        """The public part of a signing key."""
+        return self._signer(version).public
+
     def add(self, kind: KeyKind) -> int:
         """The next version, in the file and here."""
         assert kind in VERSIONED, "this kind has one version"
@@ -201,6 +216,12 @@ class FileKeys:
             raise KEY_UNKNOWN.error(f"There is no {suite} key-encryption key of version {version}.")
         return kek
 
+    def _signer(self, version: int) -> Signer:
+        signer = self._ring.signers.get(version)
+        if signer is None:
+            raise KEY_UNKNOWN.error(f"There is no signing key of version {version}.")
+        return signer
+
     def _create(self, suite: Suite) -> None:
         with self._problems():
             if self._path.exists():
@@ -220,9 +241,20 @@ class FileKeys:
     def _fresh(self, kind: KeyKind, version: int, algorithms: Sequence[Algorithm]) -> list[_Entry]:
         at = now(self._clock)
         return [
-            _Entry(kind, version, algorithm, at, secrets.token_hex(KEY_BYTES[algorithm]))
+            _Entry(kind, version, algorithm, at, _new_secret(algorithm).hex())
             for algorithm in algorithms
         ]
+
+    def _add_young(self) -> None:
+        """Complete a file that an earlier version made."""
+        entries, _ = self._load(complete=False)
+        if {entry.kind for entry in entries} >= YOUNG:
+            return
+        with self._lock():
+            entries, _ = self._load(complete=False)
+            for kind in sorted(YOUNG - {entry.kind for entry in entries}):
+                entries += self._fresh(kind, 1, sorted(ALGORITHMS[kind]))
+            self._write(entries)
 
     def _stamp(self) -> tuple[int, ...]:
         with self._problems():
@@ -232,7 +264,7 @@ class FileKeys:
         entries, stamp = self._load()
         return _Ring(entries, stamp)
 
-    def _load(self) -> tuple[list[_Entry], tuple[int, ...]]:
+    def _load(self, *, complete: bool = True) -> tuple[list[_Entry], tuple[int, ...]]:
         with self._problems(), self._path.open("rb") as opened:
             state = os.fstat(opened.fileno())
             if state.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -248,11 +280,11 @@ class FileKeys:
         except (msgspec.DecodeError, UnicodeDecodeError) as bad:
             # msgspec names the place, never the value.
             raise self._unusable(f"it is not a key file: {bad}") from None
-        self._check(file)
+        self._check(file, frozenset(KeyKind) if complete else frozenset(KeyKind) - YOUNG)
         return file.keys, _stamp_of(state)
 
-    def _check(self, file: _File) -> None:
-        """Every key well-formed, named once, and none missing."""
+    def _check(self, file: _File, needed: frozenset[KeyKind]) -> None:
+        """Every key well-formed, named once, and none missing that is needed."""
         if file.format != FORMAT:
             raise self._unusable(f"its format is not {FORMAT}")
         seen: set[tuple[KeyKind, int, Algorithm]] = set()
@@ -264,7 +296,7 @@ class FileKeys:
             seen.add(name)
         for kind in KeyKind:
             alive = [entry for entry in file.keys if entry.kind is kind and entry.secret]
-            if not alive:
+            if not alive and kind in needed:
                 raise self._unusable(f"it has no {kind} key")
             if kind not in VERSIONED and len(alive) > 1:
                 raise self._unusable(f"it has more than one {kind} key")
@@ -284,11 +316,13 @@ class FileKeys:
             return
         size = KEY_BYTES[entry.algorithm]
         try:
-            length = len(bytes.fromhex(entry.secret))
+            secret = bytes.fromhex(entry.secret)
         except ValueError:
             raise self._unusable(f"the secret of {_name(entry)} is not hex") from None
-        if length != size:
-            raise self._unusable(f"{_name(entry)} has {length} bytes and needs {size}")
+        if len(secret) != size:
+            raise self._unusable(f"{_name(entry)} has {len(secret)} bytes and needs {size}")
+        if entry.algorithm is Algorithm.SM2 and not sm2.is_private(secret):
+            raise self._unusable(f"{_name(entry)} is out of range")
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[list[_Entry]]:
@@ -339,6 +373,12 @@ class FileKeys:
 
     def _unusable(self, why: str) -> Exception:
         return KEYS_UNUSABLE.error(f"Key file {self._path}: {why}.")
+
+
+def _new_secret(algorithm: Algorithm) -> bytes:
+    if algorithm is Algorithm.SM2:
+        return sm2.new_private()
+    return secrets.token_bytes(KEY_BYTES[algorithm])
 
 
 def _name(entry: _Entry) -> str:

@@ -29,6 +29,9 @@ ROTATION_RUNNING = code(
     "vault_rotation_running", Kind.CONFLICT, "Another rotation or retirement is at work."
 )
 
+SIGNATURE_BYTES = PUBLIC_BYTES = 64
+"""Of SM2: r and s; x and y. Big-endian, 32 bytes each."""
+
 RELOAD_S = 30
 """How old a process lets its list of keys grow before it looks again."""
 
@@ -54,6 +57,7 @@ class Algorithm(StrEnum):
     AES_256 = "aes256"
     HMAC_SM3 = "hmac-sm3"
     HMAC_SHA256 = "hmac-sha256"
+    SM2 = "sm2"
 
 
 KEY_BYTES = {
@@ -61,6 +65,7 @@ KEY_BYTES = {
     Algorithm.AES_256: 32,
     Algorithm.HMAC_SM3: 32,
     Algorithm.HMAC_SHA256: 32,
+    Algorithm.SM2: 32,
 }
 
 CIPHER_OF = {Suite.SM4_GCM: Algorithm.SM4, Suite.AES_256_GCM: Algorithm.AES_256}
@@ -82,10 +87,14 @@ class KeyKind(StrEnum):
     MAC = "mac"
     PIN = "pin"
     CARD_VALUE = "card_value"
+    SIGNATURE = "signature"
 
 
-VERSIONED = frozenset({KeyKind.KEK, KeyKind.CARD_VALUE})
+VERSIONED = frozenset({KeyKind.KEK, KeyKind.CARD_VALUE, KeyKind.SIGNATURE})
 """Kinds that rotate. The others are keyed hashes: a new key would need the values again."""
+
+YOUNG = frozenset({KeyKind.SIGNATURE})
+"""Kinds that key files of earlier versions lack; they are added where they are missing."""
 
 ALGORITHMS = {
     KeyKind.KEK: frozenset({Algorithm.SM4, Algorithm.AES_256}),
@@ -93,6 +102,7 @@ ALGORITHMS = {
     KeyKind.MAC: frozenset({Algorithm.HMAC_SM3, Algorithm.HMAC_SHA256}),
     KeyKind.PIN: frozenset({Algorithm.HMAC_SM3, Algorithm.HMAC_SHA256}),
     KeyKind.CARD_VALUE: frozenset({Algorithm.SM4}),
+    KeyKind.SIGNATURE: frozenset({Algorithm.SM2}),
 }
 
 MAX_VERSION = 0xFFFF
@@ -100,6 +110,13 @@ MAC_BYTES = 32
 PIN_MAC_BYTES = 16
 MIN_SALT_BYTES = 8
 MAX_DIGITS = 12
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """An SM2 signature, and the version of the key that made it."""
+
+    key: int
+    value: bytes
 
 
 class KeyInfo(msgspec.Struct, frozen=True):

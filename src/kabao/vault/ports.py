@@ -8,7 +8,8 @@ Every operation computes with a key and none returns one, so a PKCS#11 module ca
     unwrap     C_Decrypt with the same
     macs       C_Sign with CKM_SHA256_HMAC, or the vendor's HMAC-SM3
     card_mac   C_DeriveKey by SM4 encryption of the card's 16 bytes, then SM4-CMAC
-    add        C_GenerateKey
+    sign       C_Sign with the vendor's SM2 over SM3, under the default id
+    add        C_GenerateKey, C_GenerateKeyPair
     retire     C_DestroyObject, keeping the label
 
 Data keys do leave the store, as they must: they encrypt in the process. Keys of the other kinds
@@ -56,6 +57,14 @@ class KeyStore(Protocol):
 
         That key is the SM4 encryption of `card` (16 bytes) under the master key of the version.
         """
+        ...
+
+    def sign(self, version: int, message: bytes) -> bytes:
+        """An SM2 signature under the default id (GB/T 32918.2): r and s, 64 bytes."""
+        ...
+
+    def public_key(self, version: int) -> bytes:
+        """The public part of a signing key: x and y, 64 bytes."""
         ...
 
     def add(self, kind: KeyKind) -> int:

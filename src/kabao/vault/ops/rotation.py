@@ -115,8 +115,18 @@ class Rotation:
 
         New cards get values of it; the values of older versions stay good until retired.
         """
+        return await self._next(KeyKind.CARD_VALUE)
+
+    async def rotate_signature(self) -> int:
+        """Add a signing key version and say its number.
+
+        What older versions signed stays good: a signature is checked with the public key alone.
+        """
+        return await self._next(KeyKind.SIGNATURE)
+
+    async def _next(self, kind: KeyKind) -> int:
         async with self._alone():
-            version = self._vault.store.add(KeyKind.CARD_VALUE)
+            version = self._vault.store.add(kind)
             self._vault.reload()
             async with self._db.transaction() as conn:
                 await self._vault.check(conn)

@@ -26,6 +26,7 @@ from kabao.vault.model import (
     WRONG_KEYS,
     KeyInfo,
     KeyKind,
+    Signature,
     Suite,
     TerminalCipher,
     decimalise,
@@ -94,6 +95,7 @@ class Vault:
             raise KEYS_UNUSABLE.error(f"KEK version {kek} has no key for {self._suite}.")
         self._kek = kek
         self._card_key = max(i.version for i in alive if i.kind is KeyKind.CARD_VALUE)
+        self._signature = max(i.version for i in alive if i.kind is KeyKind.SIGNATURE)
         self._infos, self._seen_us = infos, self._clock.now_us()
 
     async def check(self, conn: Conn) -> None:
@@ -230,6 +232,20 @@ class Vault:
     def check_value(cipher: TerminalCipher, key: bytes) -> bytes:
         """4 bytes by which two sides see that they have the same key of 16 bytes (MF-04)."""
         return terminal_block(cipher, key)[:4]
+
+    # --- signatures ----------------------------------------------------------------------------
+
+    def sign(self, message: bytes) -> Signature:
+        """Sign with the newest signing key (SM2 over SM3, GB/T 32918.2).
+
+        Anybody with the public key can check it: `verify_signature`.
+        """
+        self._look_again()
+        return Signature(self._signature, self._keys.sign(self._signature, message))
+
+    def public_key(self, version: int | None = None) -> bytes:
+        """64 bytes, x and y: of the newest signing key, or of that version."""
+        return self._keys.public_key(self._signature if version is None else version)
 
     # --- card values ---------------------------------------------------------------------------
 
