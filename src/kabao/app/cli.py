@@ -29,6 +29,7 @@ MODULES = (
     "cards",
     "day",
     "policy",
+    "receipt",
     "vault",
 )
 """`commands_NAME.py` beside this file; `register(app)` adds its commands. What is

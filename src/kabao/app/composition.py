@@ -39,6 +39,12 @@ from kabao.cards.ops.life import Life
 from kabao.cards.ops.stock import Stock
 from kabao.customers.http import ROUTES as CUSTOMER_ROUTES
 from kabao.customers.ops import Customers
+from kabao.evidence.http import ROUTES as EVIDENCE_ROUTES
+from kabao.evidence.http import Desk as ReceiptDesk
+from kabao.evidence.http_slips import ROUTES as SLIP_ROUTES
+from kabao.evidence.jobs import register as register_evidence_jobs
+from kabao.evidence.ops import Books, Evidence
+from kabao.evidence.ports import Diary as EvidenceDiary
 from kabao.ledger.http import ROUTES as LEDGER_ROUTES
 from kabao.ledger.lots import Order
 from kabao.ledger.ops import Ledger
@@ -87,6 +93,7 @@ ROUTES: list[Any] = [
     *CARD_ROUTES,
     *CARD_LIFE_ROUTES,
     *CUSTOMER_ROUTES,
+    *EVIDENCE_ROUTES,
     *LEDGER_ROUTES,
     *MERCHANT_ROUTES,
     *ORG_ROUTES,
@@ -96,6 +103,7 @@ ROUTES: list[Any] = [
     *PROOF_ROUTES,
     *STORE_CODE_ROUTES,
     *TENDER_ROUTES,
+    *SLIP_ROUTES,
     *TOPUP_ROUTES,
 ]
 """The cold routes of every slice."""
@@ -168,6 +176,8 @@ class Kabao:
             days,
             ids,
         )
+        books = Books(self.ledger, self.payments, self.topups, self.org)
+        self.evidence = Evidence(db, self.vault, books, self.payments, clock)
         self.once = Once(db, clock, self._mac, self.vault, self._secret_hours)
         register_executors(self)
         self._tasks: list[asyncio.Task[None]] = []
@@ -219,6 +229,7 @@ class Kabao:
             "db": self.db,
             "diary": self.diary,
             "desk": Desk(self.db, self.payments, self.org, self.merchants, self._mac),
+            "evidence": self.evidence,
             "ids": self.ids,
             "ledger": self.ledger,
             "lot_order": self._lot_order,
@@ -230,6 +241,7 @@ class Kabao:
             "policy": self.policy,
             "proofs": self.proofs,
             "sales_desk": SalesDesk(self.db, self.tenders, self.org, self.merchants, self.clock),
+            "receipts": ReceiptDesk(self.db, self.evidence, self.org),
             "stock": self.stock,
             "topups": self.topups,
             "vault": self.vault,
@@ -239,7 +251,15 @@ class Kabao:
     def _fits(
         self,
     ) -> tuple[
-        Programmes, Companies, Approvals, PolicyDiary, Carriers, Places, LotOrders, LedgerDiary
+        Programmes,
+        Companies,
+        Approvals,
+        PolicyDiary,
+        Carriers,
+        Places,
+        LotOrders,
+        LedgerDiary,
+        EvidenceDiary,
     ]:
         """Never called. It lets mypy see that what is handed down fits what is asked for."""
         return (
@@ -250,6 +270,7 @@ class Kabao:
             self.cards,
             self.org,
             self._lot_order,
+            self.diary,
             self.diary,
         )
 
@@ -307,6 +328,7 @@ class Kabao:
         register_card_jobs(jobs, self.db, self.life)
         register_issue_jobs(jobs, self.db, self.cards)
         register_tender_jobs(jobs, self.tenders)
+        register_evidence_jobs(jobs, self.evidence)
 
 
 @contextlib.asynccontextmanager

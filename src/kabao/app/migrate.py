@@ -42,6 +42,7 @@ TABLES = (
     "kabao.topups.tables",
     "kabao.payments.tables",
     "kabao.tenders.tables",
+    "kabao.evidence.tables",
 )
 """The modules whose tables make up the schema, from the bottom up."""
 

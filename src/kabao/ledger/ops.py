@@ -297,6 +297,14 @@ class Ledger:
             conn, shift, _OF_STORES, since, self._days.of(to_us(since))
         )
 
+    async def about(
+        self, conn: Conn, roots: Collection[str], operations: Collection[str], since: date
+    ) -> list[Transfer]:
+        """What was moved on roots by operations, and by what completed or undid those,
+        from a business day on; each root's in its order.
+        """
+        return await sql_reading.about(conn, roots, operations, since)
+
     async def carriers(self, conn: Conn, roots: Collection[str]) -> dict[str, str]:
         """The card that carries each root now."""
         return await sql_reading.carriers(conn, roots)

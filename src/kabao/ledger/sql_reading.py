@@ -114,6 +114,24 @@ async def shift_sums(
     )
 
 
+async def about(
+    conn: Conn, roots: Iterable[str], operations: Iterable[str], since: date
+) -> list[Transfer]:
+    """Transfers on these roots that are, complete or undo one of these operations."""
+    return await fetch_all(
+        conn,
+        Transfer,
+        _TRANSFER
+        + "where root = any(%(roots)s::uuid[]) and business_date >= %(since)s"
+        + " and (op = any(%(ops)s::uuid[]) or related = any(%(ops)s::uuid[])) order by root, seq",
+        {
+            "roots": uuid_array(sorted(set(roots))),
+            "ops": uuid_array(sorted(set(operations))),
+            "since": since,
+        },
+    )
+
+
 async def carriers(conn: Conn, roots: Iterable[str]) -> dict[str, str]:
     """The card that carries each root now."""
     cursor = await conn.execute(

@@ -370,6 +370,14 @@ class Payments:
             raise NOT_FOUND.error("There is no such payment.")
         return found
 
+    async def many(self, conn: Conn, wanted: Sequence[str]) -> dict[str, Payment]:
+        """Payments by id; unknown ones are absent."""
+        return await sql.load(conn, wanted)
+
+    async def payment_of(self, conn: Conn, ident: str) -> str | None:
+        """The payment that a refund or a reversal was for; None for anything else."""
+        return await sql.payment_of(conn, ident)
+
     async def refunds(self, conn: Conn, ident: str) -> list[Refund]:
         """A payment's refunds, oldest first."""
         return await sql.refunds_of(conn, ident)

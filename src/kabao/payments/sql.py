@@ -11,6 +11,7 @@ from kabao.base.db import (
     Conn,
     Statements,
     fetch_all,
+    fetch_value,
     number_array,
     quoted_array,
     text_array,
@@ -219,6 +220,17 @@ async def load(conn: Conn, wanted: Sequence[str]) -> dict[str, Payment]:
         conn, Payment, _SELECT + "where id = any(%s::uuid[])", [list(set(wanted))]
     )
     return {payment.id: payment for payment in rows}
+
+
+async def payment_of(conn: Conn, ident: str) -> str | None:
+    """The payment of a refund or a reversal."""
+    found: str | None = await fetch_value(
+        conn,
+        "select payment from payments.refund where id = %(id)s"
+        " union all select payment from payments.reversal where id = %(id)s",
+        {"id": ident},
+    )
+    return found
 
 
 async def search(

@@ -47,6 +47,19 @@ sms = sa.Table(
 
 sa.Index("ix_sms_waiting", sms.c.id, postgresql_where=sms.c.taken_at.is_(None))
 
+page_token = sa.Table(
+    "page_token",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("company", Uuid, nullable=False),
+    sa.Column("mac", BYTEA, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+    sa.Column("spent_at", Instant),
+    sa.CheckConstraint("length(mac) = 32", name="mac_length"),
+    schema=_SCHEMA,
+)
+
 counter = sa.Table(
     "counter",
     metadata,

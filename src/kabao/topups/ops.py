@@ -229,6 +229,10 @@ class TopUps:
             raise NOT_FOUND.error("There is no such top-up.")
         return found
 
+    async def many(self, conn: Conn, wanted: Sequence[str]) -> dict[str, TopUp]:
+        """Top-ups by id; unknown ones are absent."""
+        return await sql.load(conn, wanted)
+
     async def search(
         self,
         conn: Conn,

@@ -53,6 +53,7 @@ VERBS: dict[str, str] = {
     "invoices:read": "see invoices",
     "invoices:write": "issue and cancel invoices",
     "receipts:read": "see receipts and their proofs",
+    "receipts:print": "print slips, and see their verification codes",
     # places
     "org:read": "see companies, stores and brand links",
     "org:write": "add, change and close companies, stores and brand links",
@@ -130,6 +131,7 @@ _TILL = frozenset(
         "topups:write",
         "redemptions:write",
         "receipts:read",
+        "receipts:print",
     }
 )
 

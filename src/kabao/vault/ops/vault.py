@@ -233,6 +233,12 @@ class Vault:
         """4 bytes by which two sides see that they have the same key of 16 bytes (MF-04)."""
         return terminal_block(cipher, key)[:4]
 
+    @property
+    def signature_version(self) -> int:
+        """The key that `sign` signs with now."""
+        self._look_again()
+        return self._signature
+
     # --- signatures ----------------------------------------------------------------------------
 
     def sign(self, message: bytes) -> Signature:
@@ -240,7 +246,6 @@ class Vault:
 
         Anybody with the public key can check it: `verify_signature`.
         """
-        self._look_again()
         return Signature(self._signature, self._keys.sign(self._signature, message))
 
     def public_key(self, version: int | None = None) -> bytes:

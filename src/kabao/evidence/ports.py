@@ -1,0 +1,18 @@
+"""What evidence needs of slices beside and above it, handed in by `app`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from kabao.base.db import Conn
+from kabao.base.web.principal import Principal
+
+
+class Diary(Protocol):
+    """The operator audit log."""
+
+    async def note(
+        self, conn: Conn, by: Principal, verb: str, subject: str, reason: str = ""
+    ) -> None:
+        """Write down who did what, last in the transaction that does it."""
+        ...
