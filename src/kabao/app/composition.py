@@ -70,8 +70,9 @@ from kabao.policy.ops import Policy
 from kabao.policy.ports import Approvals, Companies, Programmes
 from kabao.policy.ports import Diary as PolicyDiary
 from kabao.proofs.http import ROUTES as PROOF_ROUTES
+from kabao.proofs.http_pages import ROUTES as PAGE_ROUTES
 from kabao.proofs.jobs import register as register_proof_jobs
-from kabao.proofs.ops import Proofs, SmsTable
+from kabao.proofs.ops import PageTokens, Proofs, SmsTable
 from kabao.tenders.http import ROUTES as TENDER_ROUTES
 from kabao.tenders.http import SalesDesk
 from kabao.tenders.jobs import register as register_tender_jobs
@@ -97,6 +98,7 @@ ROUTES: list[Any] = [
     *LEDGER_ROUTES,
     *MERCHANT_ROUTES,
     *ORG_ROUTES,
+    *PAGE_ROUTES,
     *PAY_CODE_ROUTES,
     *PAYMENT_ROUTES,
     *POLICY_ROUTES,
@@ -128,6 +130,7 @@ class Kabao:
         self.access = Access(db, self.vault, self.policy, self.org, ids, clock, days)
         sms = SmsTable(self.vault, ids, clock)
         self.proofs = Proofs(db, self.vault, self.policy, ids, clock, days, sms)
+        self.page_tokens = PageTokens(self.vault, self.policy, ids, clock, days)
         self.merchants = Merchants(
             db, self.vault, self.policy, self.org, self.ledger, ids, clock, days
         )
@@ -237,6 +240,7 @@ class Kabao:
             "once": self.once,
             "org": self.org,
             "paycodes": self.paycodes,
+            "page_tokens": self.page_tokens,
             "payments": self.payments,
             "policy": self.policy,
             "proofs": self.proofs,

@@ -112,6 +112,7 @@ PIN_WEAK = _texts("pin.weak")
 PROOF_CODE_DIGITS = _int("proof.code_digits")
 PROOF_TTL_SECONDS = _int("proof.ttl_seconds")
 PROOF_TRIES_COUNT = _int("proof.tries_count")
+PROOF_PAGE_TOKEN_SECONDS = _int("proof.page_token_seconds")
 PROOF_RESEND_SECONDS = _int("proof.resend_seconds")
 PROOF_SENDS_PER_HOUR_COUNT = _int("proof.sends_per_hour_count")
 

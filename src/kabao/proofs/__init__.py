@@ -6,9 +6,10 @@ Words
   subject   on what it permits it: one id, never personal data
   try       one attempt to say the code; counted before it is judged
   proof     a code that was said rightly; spent once, in the transaction it permits
+  token     of a payment page: bound to amount, order and session, spent once
   counter   hits of one name by one subject within a window
 
-Tables: code, sms, counter.
+Tables: code, sms, page_token, counter.
 
 Invariants
   of a purpose and subject one code lives at a time; a new one ends the old

@@ -25,6 +25,12 @@ PROOF_REFUSED = code(
     "proof_refused", Kind.REFUSED, "The code was not proved for this, is too old, or is spent."
 )
 
+PAGE_TOKEN_REFUSED = code(
+    "page_token_refused",
+    Kind.REFUSED,
+    "The page's token is wrong, too old, used before, or of another page.",
+)
+
 REWRAP_TARGETS = (
     RewrapTarget("proofs", "sms", "id", "phone"),
     RewrapTarget("proofs", "sms", "id", "text"),
@@ -90,6 +96,16 @@ class Proof(msgspec.Struct, frozen=True):
     purpose: str
     subject: str
     expires_at: datetime
+
+
+class PageOf(msgspec.Struct, frozen=True):
+    """What a payment page's token is bound to."""
+
+    company: str
+    amount_fen: int
+    currency: str
+    order: str
+    session: str
 
 
 class Sms(msgspec.Struct, frozen=True):

@@ -72,6 +72,43 @@ async def purge_codes(conn: Conn, before: datetime, limit: int) -> int:
     return done.rowcount
 
 
+# --- tokens of payment pages ------------------------------------------------
+
+
+async def insert_page_token(
+    conn: Conn, ident: str, company: str, mac: bytes, at: datetime, expires_at: datetime
+) -> None:
+    """A new token."""
+    await conn.execute(
+        "insert into proofs.page_token (id, company, mac, created_at, expires_at)"
+        " values (%s, %s, %s, %s, %s)",
+        [ident, company, mac, at, expires_at],
+    )
+
+
+async def spend_page_token(conn: Conn, ident: str, company: str, mac: bytes, at: datetime) -> bool:
+    """Spend a token; False when there is none to spend. Of two at once the second sees it spent."""
+    return bool(
+        await fetch_value(
+            conn,
+            "update proofs.page_token set spent_at = %(at)s"
+            " where id = %(id)s and company = %(company)s and mac = %(mac)s"
+            " and spent_at is null and expires_at > %(at)s returning 1",
+            {"id": ident, "company": company, "mac": mac, "at": at},
+        )
+    )
+
+
+async def purge_page_tokens(conn: Conn, before: datetime, limit: int) -> int:
+    """Forget tokens that ended before a moment."""
+    done = await conn.execute(
+        "delete from proofs.page_token where id in (select id from proofs.page_token"
+        " where expires_at < %s order by expires_at limit %s for update skip locked)",
+        [before, limit],
+    )
+    return done.rowcount
+
+
 # --- text messages ----------------------------------------------------------
 
 

@@ -124,10 +124,11 @@ class Proofs:
             raise PROOF_REFUSED.error(rule=self.limits().tries_row, field="proof")
 
     async def purge(self, conn: Conn) -> int:
-        """Forget codes and texts of yesterday, and counters whose window is over; for a job."""
+        """Forget codes, texts and tokens of yesterday, and counters of past windows; for a job."""
         at = now(self._clock)
         purged = await sql.purge_codes(conn, at - KEPT, PURGE_BATCH)
         purged += await sql.purge_sms(conn, at - KEPT, PURGE_BATCH)
+        purged += await sql.purge_page_tokens(conn, at - KEPT, PURGE_BATCH)
         return purged + await sql.purge_counters(conn, at, PURGE_BATCH)
 
     async def _count_send(
