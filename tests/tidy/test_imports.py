@@ -32,6 +32,7 @@ WIRED = ("http", "jobs", "approvals", "tables")
 APP_SEES = {
     "kabao.payments.pay": "the command itself, which a benchmark posts without HTTP",
     "kabao.payments.adjust": "adjustments, wired like the verbs of `ops`",
+    "kabao.payments.returns": "returns, wired like the verbs of `ops`",
 }
 
 HTTP_SEES = {

@@ -41,10 +41,13 @@ from kabao.customers.http import ROUTES as CUSTOMER_ROUTES
 from kabao.customers.ops import Customers
 from kabao.evidence.http import ROUTES as EVIDENCE_ROUTES
 from kabao.evidence.http import Desk as ReceiptDesk
+from kabao.evidence.http_returns import ROUTES as RETURN_ROUTES
+from kabao.evidence.http_returns import Counter as ReturnCounter
 from kabao.evidence.http_slips import ROUTES as SLIP_ROUTES
 from kabao.evidence.jobs import register as register_evidence_jobs
 from kabao.evidence.ops import Books, Evidence
 from kabao.evidence.ports import Diary as EvidenceDiary
+from kabao.evidence.ports import Returning
 from kabao.ledger.http import ROUTES as LEDGER_ROUTES
 from kabao.ledger.lots import Order
 from kabao.ledger.ops import Ledger
@@ -64,6 +67,7 @@ from kabao.payments.http_codes import Wallet
 from kabao.payments.http_store_codes import ROUTES as STORE_CODE_ROUTES
 from kabao.payments.ops import Payments
 from kabao.payments.parts import Parts
+from kabao.payments.returns import Returns
 from kabao.policy import names
 from kabao.policy.http import ROUTES as POLICY_ROUTES
 from kabao.policy.ops import Policy
@@ -105,6 +109,7 @@ ROUTES: list[Any] = [
     *PROOF_ROUTES,
     *STORE_CODE_ROUTES,
     *TENDER_ROUTES,
+    *RETURN_ROUTES,
     *SLIP_ROUTES,
     *TOPUP_ROUTES,
 ]
@@ -179,6 +184,7 @@ class Kabao:
             days,
             ids,
         )
+        self.returns = Returns(self.ledger, self.cards, self.life, self.payments, ids)
         books = Books(self.ledger, self.payments, self.topups, self.org)
         self.evidence = Evidence(db, self.vault, books, self.payments, clock)
         self.once = Once(db, clock, self._mac, self.vault, self._secret_hours)
@@ -246,6 +252,10 @@ class Kabao:
             "proofs": self.proofs,
             "sales_desk": SalesDesk(self.db, self.tenders, self.org, self.merchants, self.clock),
             "receipts": ReceiptDesk(self.db, self.evidence, self.org),
+            "return_counter": ReturnCounter(
+                self.policy, self.proofs, self.merchants, self.clock, self.days
+            ),
+            "returns": self.returns,
             "stock": self.stock,
             "topups": self.topups,
             "vault": self.vault,
@@ -264,6 +274,7 @@ class Kabao:
         LotOrders,
         LedgerDiary,
         EvidenceDiary,
+        Returning,
     ]:
         """Never called. It lets mypy see that what is handed down fits what is asked for."""
         return (
@@ -276,6 +287,7 @@ class Kabao:
             self._lot_order,
             self.diary,
             self.diary,
+            self.returns,
         )
 
     # Life

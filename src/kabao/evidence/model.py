@@ -28,6 +28,22 @@ BOOKS_DIFFER = code(
 UNPROVEN = code("receipt_unproven", ErrorKind.INVALID, "The receipt is not proven.")
 
 
+RETURNS_STOPPED = code(
+    "returns_not_allowed", ErrorKind.REFUSED, "Goods are not taken back without their card."
+)
+NOT_RETURNABLE = code(
+    "receipt_not_returnable", ErrorKind.REFUSED, "Only what was paid can be given back."
+)
+CODE_WRONG = code(
+    "verification_code_wrong", ErrorKind.REFUSED, "That is not the code on this slip."
+)
+TOO_MANY_TRIES = code(
+    "verification_tried_too_often",
+    ErrorKind.TOO_MANY,
+    "The code of this slip was tried too often; wait.",
+)
+
+
 class Kind(StrEnum):
     """What a receipt is about."""
 
@@ -42,6 +58,9 @@ class Kind(StrEnum):
     TOPUP = "topup"
     TOPUP_VOID = "topup_void"
 
+
+RETURNABLE = frozenset({Kind.PAYMENT, Kind.CAPTURE})
+"""Receipts on which goods are taken back."""
 
 Destination = Literal["card", "new_card", "suspense"]
 

@@ -6,6 +6,18 @@ from typing import Protocol
 
 from kabao.base.db import Conn
 from kabao.base.web.principal import Principal
+from kabao.cards.claims import By
+from kabao.payments.model import Payment, Returned
+
+
+class Returning(Protocol):
+    """Refunds to a new card."""
+
+    async def give_back(
+        self, conn: Conn, payment: Payment, amount_fen: int | None, by: By
+    ) -> Returned:
+        """Refund part or all of a payment to a new card of its programme."""
+        ...
 
 
 class Diary(Protocol):

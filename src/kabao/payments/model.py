@@ -9,6 +9,7 @@ from typing import NewType
 import msgspec
 
 from kabao.base.errors import Kind, code
+from kabao.cards.model import Card, Secrets
 from kabao.policy.choices import RefundOrder, RiskAction, SpendOrder, VoidWindow
 
 PaymentId = NewType("PaymentId", str)
@@ -212,6 +213,18 @@ class Reversal(msgspec.Struct, frozen=True, gc=False):
     """None: the original never came, and will be refused if it does."""
     amount_fen: int
     created_us: int
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """A refund that went to a new card, whose secrets are known only now."""
+
+    payment: Payment
+    refund: Refund
+    card: Card
+    secrets: Secrets
+
+    def __repr__(self) -> str:
+        return f"<Returned {self.refund.id}>"
 
 
 class Inquiry(msgspec.Struct, frozen=True, gc=False):

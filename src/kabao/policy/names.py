@@ -116,6 +116,12 @@ PROOF_PAGE_TOKEN_SECONDS = _int("proof.page_token_seconds")
 PROOF_RESEND_SECONDS = _int("proof.resend_seconds")
 PROOF_SENDS_PER_HOUR_COUNT = _int("proof.sends_per_hour_count")
 
+# receipt – slips, and what they are good for
+RECEIPT_CODE_TRIES_COUNT = _int("receipt.code_tries_count")
+RECEIPT_CODE_WINDOW_MINUTES = _int("receipt.code_window_minutes")
+RECEIPT_RETURN_ALLOWED = _flag("receipt.return_allowed")
+RECEIPT_RETURN_NEEDS_SUPERVISOR = _flag("receipt.return_needs_supervisor")
+
 # terminal, cashier – tills and the people at them
 TERMINAL_KEY_WITHIN_HOURS = _int("terminal.key.within_hours")
 
