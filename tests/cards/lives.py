@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import pytest
 
+from kabao.access.ops.log import AuditLog
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KabaoError
 from kabao.cards.claims import By, ByHolder, ByPossession, ByPurchase
@@ -34,6 +35,7 @@ from kabao.ledger.model import (
 from kabao.merchants.model import NewTerminal, Terminal
 from kabao.merchants.ops import Merchants
 from kabao.org.model import NewStore, Store
+from kabao.proofs.ops import Proofs, SmsTable
 
 from . import make
 
@@ -102,6 +104,16 @@ async def living(db: Database, folder: Path) -> AsyncIterator[Living]:
         base.policy,
         base.org,
         base.ledger,
+        AuditLog(db, base.vault, base.clock),
+        Proofs(
+            db,
+            base.vault,
+            base.policy,
+            base.ids,
+            base.clock,
+            base.days,
+            SmsTable(base.vault, base.ids, base.clock),
+        ),
         base.ids,
         base.clock,
         base.days,

@@ -24,6 +24,7 @@ from kabao.merchants.ops import Merchants
 from kabao.org.model import NewCompany, NewStore, Store
 from kabao.org.ops import Org
 from kabao.policy.ops import Policy
+from kabao.proofs.ops import Proofs, SmsTable
 from kabao.vault.ops import FileKeys, Vault
 
 START = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -42,9 +43,20 @@ class House:
         self.org = Org(db, ids, self.clock, days)
         self.policy = Policy.load(self.clock)
         self.access = Access(db, self.vault, self.policy, self.org, ids, self.clock, days)
+        sms = SmsTable(self.vault, ids, self.clock)
+        self.proofs = Proofs(db, self.vault, self.policy, ids, self.clock, days, sms)
         self.ledger = Ledger(db, self.clock, days)
         self.merchants = Merchants(
-            db, self.vault, self.policy, self.org, self.ledger, ids, self.clock, days
+            db,
+            self.vault,
+            self.policy,
+            self.org,
+            self.ledger,
+            self.access.log,
+            self.proofs,
+            ids,
+            self.clock,
+            days,
         )
 
 
@@ -104,6 +116,7 @@ async def client(
             "db": house.db,
             "once": once,
             "org": house.org,
+            "proofs": house.proofs,
             "merchants": house.merchants,
         },
         checks={},

@@ -137,7 +137,16 @@ class Kabao:
         self.proofs = Proofs(db, self.vault, self.policy, ids, clock, days, sms)
         self.page_tokens = PageTokens(self.vault, self.policy, ids, clock, days)
         self.merchants = Merchants(
-            db, self.vault, self.policy, self.org, self.ledger, ids, clock, days
+            db,
+            self.vault,
+            self.policy,
+            self.org,
+            self.ledger,
+            self.access.log,
+            self.proofs,
+            ids,
+            clock,
+            days,
         )
         self.diary = Diary(self.access.log)
         self.customers = Customers(

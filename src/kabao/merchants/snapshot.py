@@ -13,6 +13,7 @@ from kabao.merchants.model import (
     Shift,
     Terminal,
     TerminalKeyState,
+    TerminalState,
     term_on,
 )
 
@@ -59,8 +60,7 @@ class Snapshot:
     ) -> None:
         """Take over changes. Keys and shifts come in the order of their revisions."""
         for terminal in terminals:
-            self.terminals[terminal.id] = terminal
-            self._terminal_of[terminal.store, terminal.terminal_no] = terminal
+            self._take_terminal(terminal)
         for key in keys:
             if key.state is TerminalKeyState.ACTIVE:
                 self._key_of[key.terminal] = key
@@ -76,3 +76,15 @@ class Snapshot:
         for term in terms:
             self._terms.setdefault(term.store, {})[term.effective_from] = term
         self.revision = revision
+
+    def _take_terminal(self, terminal: Terminal) -> None:
+        """A number is found for whoever has it now; a retired terminal's may have gone on."""
+        before = self.terminals.get(terminal.id)
+        if before is not None and before.terminal_no != terminal.terminal_no:
+            self._terminal_of.pop((before.store, before.terminal_no), None)
+        self.terminals[terminal.id] = terminal
+        place = (terminal.store, terminal.terminal_no)
+        holder = self._terminal_of.get(place)
+        retired = terminal.state is TerminalState.RETIRED
+        if not retired or holder is None or holder.id == terminal.id:
+            self._terminal_of[place] = terminal

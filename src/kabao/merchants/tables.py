@@ -26,7 +26,6 @@ terminal = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False, index=True),
-    sa.UniqueConstraint("store", "terminal_no"),
     sa.CheckConstraint("length(model) between 1 and 60", name="model_length"),
     sa.CheckConstraint(
         "(certification_scheme is null) = (certification_no is null)"
@@ -35,6 +34,15 @@ terminal = sa.Table(
     ),
     sa.CheckConstraint("state in ('active', 'blocked', 'retired')", name="state"),
     schema=_SCHEMA,
+)
+
+# A retired terminal's number may have gone on to its successor.
+sa.Index(
+    "uq_terminal_number",
+    terminal.c.store,
+    terminal.c.terminal_no,
+    unique=True,
+    postgresql_where=sa.text("state <> 'retired'"),
 )
 
 cashier = sa.Table(
@@ -52,6 +60,39 @@ cashier = sa.Table(
     sa.CheckConstraint("length(code) between 1 and 16", name="code_length"),
     sa.CheckConstraint("role in ('cashier', 'supervisor')", name="role"),
     sa.CheckConstraint("state in ('active', 'left')", name="state"),
+    schema=_SCHEMA,
+)
+
+cashier_pin = sa.Table(
+    "cashier_pin",
+    metadata,
+    sa.Column("cashier", Uuid, sa.ForeignKey("merchants.cashier.id"), primary_key=True),
+    sa.Column("salt", BYTEA, nullable=False),
+    sa.Column("mac", BYTEA, nullable=False),
+    sa.Column("tries", sa.SmallInteger, nullable=False),
+    sa.Column("locked_until", Instant),
+    sa.Column("set_at", Instant, nullable=False),
+    sa.CheckConstraint("tries >= 0", name="tries"),
+    schema=_SCHEMA,
+)
+
+override = sa.Table(
+    "override",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("verb", sa.Text, nullable=False),
+    sa.Column("store", Uuid, nullable=False),
+    sa.Column("cashier", Uuid, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("amount_fen", Fen, nullable=False),
+    sa.Column("supervisor", Uuid, sa.ForeignKey("merchants.cashier.id"), nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("used_by", sa.Text),
+    sa.CheckConstraint("verb in ('typed_card', 'refund', 'void')", name="verb"),
+    sa.CheckConstraint("length(subject) between 1 and 64", name="subject_length"),
+    sa.CheckConstraint("amount_fen >= 0", name="amount"),
+    sa.CheckConstraint("supervisor <> cashier", name="two_persons"),
     schema=_SCHEMA,
 )
 

@@ -34,6 +34,7 @@ from kabao.base.web.principal import Principal, requires
 from kabao.base.web.timely import timely
 from kabao.cards.claims import unsecret
 from kabao.cards.model import CardRef
+from kabao.merchants.model import OverrideAsk, OverrideVerb
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.paycodes.model import Payable, PayCode
@@ -95,6 +96,12 @@ class AtTill(RequestBody, frozen=True):
     cashier: EdgeId | None = None
 
 
+class Undo(AtTill, frozen=True):
+    """What a cashier may need a supervisor for."""
+
+    override: EdgeId | None = None
+
+
 class CaptureBody(AtTill, frozen=True):
     """How much of a hold to take; nothing given: all of it."""
 
@@ -102,11 +109,11 @@ class CaptureBody(AtTill, frozen=True):
     final: bool = True
 
 
-class VoidBody(AtTill, frozen=True):
+class VoidBody(Undo, frozen=True):
     """By whom it is voided."""
 
 
-class RefundBody(AtTill, frozen=True):
+class RefundBody(Undo, frozen=True):
     """How much to give back; nothing given: all that is left."""
 
     amount: Amount | None = None
@@ -410,6 +417,25 @@ class Desk:
             payment.channel,
         )
 
+    async def allow(
+        self, payment: Payment, verb: OverrideVerb, till: Undo, amount_fen: int, key: str
+    ) -> None:
+        """A cashier may need a supervisor; a program that acts by itself has its key.
+
+        Raises `override_needed`, `override_not_valid`.
+        """
+        if till.cashier is None:
+            return
+        ask = OverrideAsk(
+            verb=verb,
+            store=payment.store,
+            cashier=from_edge("csh", till.cashier, field="cashier"),
+            subject=to_edge("pay", payment.id),
+            amount_fen=amount_fen,
+        )
+        override = from_edge("ovr", till.override, field="override") if till.override else None
+        await self._merchants.overrides.require(ask, override, key=key, made_us=payment.created_us)
+
     def place_of(self, payment: Payment) -> Place:
         """The till of a payment whose shift is still open; else the store alone."""
         shift = self._merchants.open_shift(payment.cashier) if payment.cashier else None
@@ -474,6 +500,8 @@ async def void(
     ask = desk.ask(request, principal, "void", found.id, data)
     shift = merchants.open_shift(found.cashier) if found.cashier else None
     place = await desk.place(found, data)
+    amount_fen = found.captured_fen + found.held_fen
+    await desk.allow(found, OverrideVerb.VOID, data, amount_fen, ask.key)
     return payment_view(await desk.payments.void(ask, found, shift.id if shift else None, place))
 
 
@@ -495,6 +523,8 @@ async def refund(
     found = await desk.find(principal, payment)
     ask = desk.ask(request, principal, "refund", found.id, data)
     place = await desk.place(found, data)
+    amount_fen = found.refundable_fen if data.amount is None else data.amount
+    await desk.allow(found, OverrideVerb.REFUND, data, amount_fen, ask.key)
     return refund_view(await desk.payments.refund(ask, found, data.amount, place))
 
 

@@ -124,6 +124,10 @@ RECEIPT_RETURN_NEEDS_SUPERVISOR = _flag("receipt.return_needs_supervisor")
 
 # terminal, cashier – tills and the people at them
 TERMINAL_KEY_WITHIN_HOURS = _int("terminal.key.within_hours")
+TILL_OVERRIDE_VERBS = _texts("till.override.verbs")
+TILL_OVERRIDE_REFUND_FROM_FEN = _int("till.override.refund_from_fen")
+TILL_OVERRIDE_VOID_AFTER_MINUTES = _int("till.override.void_after_minutes")
+TILL_OVERRIDE_VALID_SECONDS = _int("till.override.valid_seconds")
 
 # pay, hold, tender, pay_code – the till
 PAY_SINGLE_MAX_FEN = _int("pay.single_max_fen")

@@ -61,6 +61,7 @@ VERBS: dict[str, str] = {
     "merchants:read": "see terminals, cashiers, shifts and fee plans",
     "merchants:write": "add, change and retire terminals, cashiers and fee plans",
     "terminal-keys:write": "enter one of the two components of a terminal's master key",
+    "overrides:write": "have a supervisor allow something at a till",
     "shifts:write": "open and close shifts",
     # after the sale
     "settlements:read": "see settlements",
@@ -119,6 +120,7 @@ def _both(*resources: str) -> frozenset[str]:
 
 _TILL = frozenset(
     {
+        "overrides:write",
         "programmes:read",
         "org:read",
         "merchants:read",

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from kabao.merchants.http import cashiers, fees, keys, shifts, terminals, totals
+from kabao.merchants.http import (
+    cashiers,
+    fees,
+    keys,
+    overrides,
+    shifts,
+    swaps,
+    terminals,
+    totals,
+)
 
 ROUTES = [
     *terminals.ROUTES,
     *keys.ROUTES,
+    *swaps.ROUTES,
     *cashiers.ROUTES,
+    *overrides.ROUTES,
     *shifts.ROUTES,
     *totals.ROUTES,
     *fees.ROUTES,

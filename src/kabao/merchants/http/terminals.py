@@ -72,7 +72,8 @@ class TerminalView(msgspec.Struct, frozen=True):
     created_at: str
 
 
-def _view(terminal: Terminal) -> TerminalView:
+def terminal_view(terminal: Terminal) -> TerminalView:
+    """A terminal for the outside."""
     return TerminalView(
         id=to_edge(TERMINAL, terminal.id),
         store=to_edge(STORE, terminal.store),
@@ -102,7 +103,7 @@ async def create_terminal(
             terminal_no=data.terminal_no,
             certification=_certification(data.certification),
         )
-        return _view(await merchants.add_terminal(conn, new))
+        return terminal_view(await merchants.add_terminal(conn, new))
 
     return await once_and_refresh(once, request, principal, data, work, merchants)
 
@@ -125,7 +126,7 @@ async def list_terminals(
             after=after(cursor),
             limit=limit + 1,
         )
-    return page(rows, limit, _view, lambda terminal: (terminal.id,))
+    return page(rows, limit, terminal_view, lambda terminal: (terminal.id,))
 
 
 @get("/v1/terminals/{terminal:str}", guards=[requires("merchants:read")])
@@ -134,7 +135,7 @@ async def get_terminal(
 ) -> TerminalView:
     """Get a terminal."""
     async with db.read() as conn:
-        return _view(await visible_terminal(conn, principal, org, merchants, terminal))
+        return terminal_view(await visible_terminal(conn, principal, org, merchants, terminal))
 
 
 @post("/v1/terminals/{terminal:str}/block", guards=[requires("merchants:write")], status_code=200)
@@ -150,7 +151,9 @@ async def block_terminal(
 
     async def work(conn: Conn) -> TerminalView:
         found = await visible_terminal(conn, principal, org, merchants, terminal)
-        return _view(await merchants.set_terminal_state(conn, found.id, TerminalState.BLOCKED))
+        return terminal_view(
+            await merchants.set_terminal_state(conn, found.id, TerminalState.BLOCKED)
+        )
 
     return await once_and_refresh(once, request, principal, None, work, merchants)
 
@@ -168,7 +171,9 @@ async def unblock_terminal(
 
     async def work(conn: Conn) -> TerminalView:
         found = await visible_terminal(conn, principal, org, merchants, terminal)
-        return _view(await merchants.set_terminal_state(conn, found.id, TerminalState.ACTIVE))
+        return terminal_view(
+            await merchants.set_terminal_state(conn, found.id, TerminalState.ACTIVE)
+        )
 
     return await once_and_refresh(once, request, principal, None, work, merchants)
 
@@ -186,7 +191,9 @@ async def retire_terminal(
 
     async def work(conn: Conn) -> TerminalView:
         found = await visible_terminal(conn, principal, org, merchants, terminal)
-        return _view(await merchants.set_terminal_state(conn, found.id, TerminalState.RETIRED))
+        return terminal_view(
+            await merchants.set_terminal_state(conn, found.id, TerminalState.RETIRED)
+        )
 
     return await once_and_refresh(once, request, principal, None, work, merchants)
 

@@ -9,6 +9,7 @@ from datetime import date
 
 from msgspec.structs import replace
 
+from kabao.access.ops.log import AuditLog
 from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
@@ -41,14 +42,17 @@ from kabao.merchants.model import (
 )
 from kabao.merchants.ops.fees import Fees
 from kabao.merchants.ops.keys import TerminalKeys
+from kabao.merchants.ops.overrides import Overrides
 from kabao.merchants.ops.shifts import Shifts
 from kabao.merchants.ops.stores import open_store
+from kabao.merchants.ops.swaps import Swaps
 from kabao.merchants.snapshot import Snapshot
 from kabao.merchants.sql import fees as fees_sql
 from kabao.merchants.sql import keys as keys_sql
 from kabao.merchants.sql import tills as sql
 from kabao.org.ops import Org
 from kabao.policy.ops import Policy
+from kabao.proofs.ops import Proofs
 from kabao.vault.ops import Vault
 
 
@@ -68,6 +72,8 @@ class Merchants:
         policy: Policy,
         org: Org,
         ledger: Ledger,
+        log: AuditLog,
+        proofs: Proofs,
         ids: Ids,
         clock: Clock,
         days: BusinessDays,
@@ -80,6 +86,10 @@ class Merchants:
         """Shifts, from opening to closing."""
         self.keys = TerminalKeys(vault, policy, ids, clock, days)
         """Master keys of terminals."""
+        self.swaps = Swaps(proofs, self.keys, clock)
+        """Other hardware for a dead till."""
+        self.overrides = Overrides(db, vault, policy, org, log, ids, clock, days)
+        """What a supervisor allows."""
         self._snapshot = Snapshot()
         self._refreshing = asyncio.Lock()
         self.look = News(self.catch_up).look

@@ -85,10 +85,10 @@ async def insert_terminal(conn: Conn, terminal: Terminal) -> None:
 
 
 async def update_terminal(conn: Conn, terminal: Terminal) -> None:
-    """The terminal's state as it now is."""
+    """The terminal's number and state as they now are."""
     await conn.execute(
-        "update merchants.terminal set state = %s, revision = %s where id = %s",
-        [terminal.state, terminal.revision, terminal.id],
+        "update merchants.terminal set terminal_no = %s, state = %s, revision = %s where id = %s",
+        [terminal.terminal_no, terminal.state, terminal.revision, terminal.id],
     )
 
 

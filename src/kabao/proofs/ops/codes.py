@@ -76,8 +76,26 @@ class Proofs:
         """
         check_purpose(purpose, subject)
         check_phone(phone)
-        limits, at = self.limits(), now(self._clock)
-        await self._count_send(conn, purpose, subject, phone, limits)
+        limits = self.limits()
+        await self._count_phone(conn, phone, limits)
+        sent, digits = await self._draw(conn, purpose, subject, limits)
+        await self._sms.send(conn, Sms(purpose, phone, sms_text(digits, limits.ttl_s)))
+        return sent
+
+    async def draw(self, conn: Conn, purpose: str, subject: str) -> tuple[Sent, str]:
+        """A fresh code to be shown once to the caller, who hands it on otherwise than by SMS.
+
+        Raises `too_many_codes` with its row.
+        """
+        check_purpose(purpose, subject)
+        return await self._draw(conn, purpose, subject, self.limits())
+
+    async def _draw(
+        self, conn: Conn, purpose: str, subject: str, limits: CodeLimits
+    ) -> tuple[Sent, str]:
+        """A fresh code and its digits; it ends the one before."""
+        await self._count_subject(conn, purpose, subject, limits)
+        at = now(self._clock)
         await sql.end_codes(conn, purpose, subject)
         digits = f"{secrets.randbelow(10**limits.digits):0{limits.digits}d}"
         ident = self._ids.new()
@@ -86,8 +104,7 @@ class Proofs:
         await sql.insert_code(
             conn, Code(ident, purpose, subject, mac, limits.tries, at, expires_at)
         )
-        await self._sms.send(conn, Sms(purpose, phone, sms_text(digits, limits.ttl_s)))
-        return Sent(ident, expires_at, limits.tries)
+        return Sent(ident, expires_at, limits.tries), digits
 
     async def check(self, ident: str, digits: str) -> Proof:
         """Judge a code in a transaction of its own. Of two who are right one wins.
@@ -131,24 +148,30 @@ class Proofs:
         purged += await sql.purge_page_tokens(conn, at - KEPT, PURGE_BATCH)
         return purged + await sql.purge_counters(conn, at, PURGE_BATCH)
 
-    async def _count_send(
-        self, conn: Conn, purpose: str, subject: str, phone: str, limits: CodeLimits
-    ) -> None:
-        """Refuse what is too much for a phone or a subject (ATK-9).
-
-        The last counter's row also makes sends for one subject wait for each
-        other, so that two of them cannot leave two living codes.
-        """
+    async def _count_phone(self, conn: Conn, phone: str, limits: CodeLimits) -> None:
+        """Refuse what is too much for a phone (ATK-9)."""
         index = self._vault.blind_index("phone", phone_key(phone)).hex()
         resend = timedelta(seconds=limits.resend_s)
         asked = (
             ("code.resend", index, resend, 1, limits.resend_row),
             ("code.phone", index, HOUR, limits.sends_per_hour, limits.sends_row),
-            ("code.subject", f"{purpose}:{subject}", HOUR, limits.sends_per_hour, limits.sends_row),
         )
         for name, key, window, limit, row in asked:
             if not (await self.counters.hit(conn, name, key, window, limit)).allowed:
                 raise TOO_MANY_CODES.error(rule=row)
+
+    async def _count_subject(
+        self, conn: Conn, purpose: str, subject: str, limits: CodeLimits
+    ) -> None:
+        """Refuse what is too much for a subject.
+
+        The counter's row also makes codes for one subject wait for each other,
+        so that two of them cannot leave two living ones.
+        """
+        key = f"{purpose}:{subject}"
+        hit = await self.counters.hit(conn, "code.subject", key, HOUR, limits.sends_per_hour)
+        if not hit.allowed:
+            raise TOO_MANY_CODES.error(rule=limits.sends_row)
 
     def _mac(self, ident: str, purpose: str, subject: str, digits: str) -> bytes:
         """The id makes equal digits look different; purpose and subject bind them."""

@@ -1,0 +1,201 @@
+"""Cashiers' PINs, and what a supervisor's lets a cashier do."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from hmac import compare_digest
+
+from kabao.access.model import Deed, Origin
+from kabao.access.ops.log import NOBODY, AuditLog
+from kabao.base.clock import US_PER_S, BusinessDays, Clock, now
+from kabao.base.db import Conn, Database
+from kabao.base.errors import NOT_FOUND
+from kabao.base.ids import Ids, to_edge
+from kabao.base.web.principal import Principal
+from kabao.merchants.model import (
+    CASHIER_NOT_ACTIVE,
+    OVERRIDE_NEEDED,
+    OVERRIDE_NOT_VALID,
+    OVERRIDE_REFUSED,
+    Cashier,
+    CashierPin,
+    CashierRole,
+    Override,
+    OverrideAsk,
+    OverrideRules,
+)
+from kabao.merchants.sql import overrides as sql
+from kabao.merchants.sql import tills
+from kabao.org.ops import Org
+from kabao.policy import names
+from kabao.policy.model import Rules
+from kabao.policy.ops import Policy
+from kabao.vault.ops import Vault
+
+_NO_SALT = _NO_MAC = bytes(16)
+
+
+class Overrides:
+    """What a supervisor allows at a till, the same for every door.
+
+    A try must count even when what it was for is refused, and an override must
+    be used up before money moves: `grant` and `require` have transactions of
+    their own and take connections of the pool. Never call them inside one.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        vault: Vault,
+        policy: Policy,
+        org: Org,
+        log: AuditLog,
+        ids: Ids,
+        clock: Clock,
+        days: BusinessDays,
+    ) -> None:
+        self._db, self._vault, self._policy, self._org = db, vault, policy, org
+        self._log, self._ids, self._clock, self._days = log, ids, clock, days
+
+    def rules(self) -> OverrideRules:
+        """What holds today."""
+        rules = self._rules()
+        return OverrideRules(
+            verbs=frozenset(rules.texts(names.TILL_OVERRIDE_VERBS)),
+            refund_from_fen=rules.int(names.TILL_OVERRIDE_REFUND_FROM_FEN),
+            void_after_us=rules.int(names.TILL_OVERRIDE_VOID_AFTER_MINUTES) * 60 * US_PER_S,
+            valid_s=rules.int(names.TILL_OVERRIDE_VALID_SECONDS),
+            verbs_row=rules.row(names.TILL_OVERRIDE_VERBS),
+            refund_row=rules.row(names.TILL_OVERRIDE_REFUND_FROM_FEN),
+            void_row=rules.row(names.TILL_OVERRIDE_VOID_AFTER_MINUTES),
+        )
+
+    async def draw_pin(self, conn: Conn, cashier_id: str) -> str:
+        """A new PIN for a cashier, to be shown once. Raises `not_found`, `cashier_not_active`."""
+        cashier = await tills.cashier(conn, cashier_id)
+        if cashier is None:
+            raise NOT_FOUND.error("There is no such cashier.")
+        if not cashier.is_active:
+            raise CASHIER_NOT_ACTIVE.error()
+        digits = self._rules().int(names.PIN_LENGTH_DIGITS)
+        pin, salt = f"{secrets.randbelow(10**digits):0{digits}d}", secrets.token_bytes(16)
+        mac = self._vault.pin_mac(pin, salt)
+        await sql.put_pin(conn, CashierPin(cashier_id, salt, mac, 0, None, now(self._clock)))
+        return pin
+
+    async def grant(
+        self,
+        ask: OverrideAsk,
+        supervisor: str,
+        pin: str,
+        *,
+        by: Principal | None = None,
+        origin: Origin = NOBODY,
+    ) -> Override:
+        """A supervisor of the store, another person than the cashier, allows what is asked.
+
+        Both are written into the audit log. `by` is the key it came with; None
+        at the POS door, where the terminal is known by its own.
+
+        Raises:
+            KabaoError: `override_refused`, the same for an unknown supervisor,
+                a cashier who is none, a wrong PIN and a locked one.
+        """
+        async with self._db.transaction() as conn:
+            allowed = await self._judge(conn, ask, supervisor, pin)
+            if allowed is not None:
+                await sql.insert_override(conn, allowed)
+                await self._note(conn, allowed, by, origin)
+        if allowed is None:
+            raise OVERRIDE_REFUSED.error(rule=self._rules().row(names.PIN_TRIES_COUNT))
+        return allowed
+
+    async def require(
+        self, ask: OverrideAsk, override: str | None, *, key: str, made_us: int | None = None
+    ) -> None:
+        """Let a cashier go on where policy wants a supervisor only with an override, used up here.
+
+        Args:
+            ask: what is about to happen.
+            override: the id of the override that came with the request, if one did.
+            key: names the request: its repetition may use the same override.
+            made_us: when the payment was made that is to be undone.
+
+        Raises:
+            KabaoError: `override_needed` with its row, `override_not_valid`.
+        """
+        rules, now_us = self.rules(), self._clock.now_us()
+        row = rules.refusal(ask.verb, ask.amount_fen, now_us - (made_us or now_us))
+        if row is None:
+            return
+        if override is None:
+            raise OVERRIDE_NEEDED.error(rule=row, field="override")
+        async with self._db.transaction() as conn:
+            if not await sql.use(conn, override, ask, key, now(self._clock)):
+                raise OVERRIDE_NOT_VALID.error(rule=row, field="override")
+
+    async def _judge(
+        self, conn: Conn, ask: OverrideAsk, supervisor: str, pin: str
+    ) -> Override | None:
+        """The override, or None; a wrong PIN is counted either way."""
+        rules, at = self._rules(), now(self._clock)
+        person = await tills.cashier(conn, supervisor)
+        kept = await sql.lock_pin(conn, supervisor)
+        salt, mac = (kept.salt, kept.mac) if kept else (_NO_SALT, _NO_MAC)
+        right = compare_digest(self._vault.pin_mac(pin, salt), mac)
+        if kept is None or kept.locked(at):
+            return None
+        if not right:
+            tries, until = kept.tries + 1, None
+            if tries >= rules.int(names.PIN_TRIES_COUNT):
+                tries, until = 0, at + timedelta(minutes=rules.int(names.PIN_LOCK_MINUTES))
+            await sql.count_tries(conn, supervisor, tries, until)
+            return None
+        await sql.count_tries(conn, supervisor, 0, None)
+        if person is None or not _may_allow(person, ask):
+            return None
+        expires_at = at + timedelta(seconds=rules.int(names.TILL_OVERRIDE_VALID_SECONDS))
+        return Override(
+            id=self._ids.new(),
+            verb=ask.verb,
+            store=ask.store,
+            cashier=ask.cashier,
+            subject=ask.subject,
+            amount_fen=ask.amount_fen,
+            supervisor=supervisor,
+            created_at=at,
+            expires_at=expires_at,
+        )
+
+    async def _note(
+        self, conn: Conn, allowed: Override, by: Principal | None, origin: Origin
+    ) -> None:
+        store = self._org.store(allowed.store)
+        cashier, supervisor = to_edge("csh", allowed.cashier), to_edge("csh", allowed.supervisor)
+        deed = Deed(
+            verb=f"override:{allowed.verb}",
+            subject=allowed.subject,
+            reason=f"asked by {cashier}, allowed by {supervisor}",
+            company=store.company if store else None,
+        )
+        if by is not None:
+            await self._log.write(conn, by, deed, origin)
+        else:
+            await self._log.append(
+                conn, deed, actor=None, via=None, company=deed.company, origin=origin
+            )
+
+    def _rules(self) -> Rules:
+        on = self._days.of(self._clock.now_us())
+        return self._policy.rules(jurisdiction="national", on=on)
+
+
+def _may_allow(person: Cashier, ask: OverrideAsk) -> bool:
+    """A supervisor who works in the store, and is not the one who asks."""
+    return (
+        person.role is CashierRole.SUPERVISOR
+        and person.is_active
+        and person.store == ask.store
+        and person.id != ask.cashier
+    )
