@@ -34,11 +34,14 @@ async def code_for(w: World, dead: dict[str, Any]) -> dict[str, Any]:
 
 
 async def swap(
-    w: World, spare: dict[str, Any], dead: dict[str, Any], code: dict[str, Any], **more: Any
+    w: World,
+    spare: dict[str, Any],
+    dead: dict[str, Any],
+    code: dict[str, Any],
+    key: str | None = None,
 ) -> httpx.Response:
     body = {"terminal": dead["id"], "code_id": code["id"], "code": code["code"]}
-    key = more.pop("key", None)
-    return await w.merchant.post(f"{path_of(spare)}/take-over", body | more, key)
+    return await w.merchant.post(f"{path_of(spare)}/take-over", body, key)
 
 
 @pytest.mark.row("P-20")
@@ -86,7 +89,7 @@ async def test_the_code_is_tried_a_few_times_and_used_once(w: World) -> None:
     code = await code_for(w, dead)
     wrong = f"{(int(code['code']) + 1) % 10**6:06d}"
     for _ in range(code["tries"]):
-        refused = await swap(w, spare, dead, code, code=wrong)
+        refused = await swap(w, spare, dead, code | {"code": wrong})
         assert (refused.status_code, refused.json()["code"]) == (422, "code_refused")
     assert (await swap(w, spare, dead, code)).json()["code"] == "code_refused"
     code = await code_for(w, dead)

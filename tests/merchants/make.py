@@ -17,6 +17,7 @@ from kabao.base.web.application import Web
 from kabao.base.web.metrics import Figures, Traffic
 from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal
+from kabao.customers.ops import Customers
 from kabao.ledger.ops import Ledger
 from kabao.merchants import http
 from kabao.merchants.model import Cashier, NewCashier, NewTerminal, Terminal
@@ -43,6 +44,7 @@ class House:
         self.org = Org(db, ids, self.clock, days)
         self.policy = Policy.load(self.clock)
         self.access = Access(db, self.vault, self.policy, self.org, ids, self.clock, days)
+        self.customers = Customers(self.vault, self.policy, self.org, ids, self.clock, days)
         sms = SmsTable(self.vault, ids, self.clock)
         self.proofs = Proofs(db, self.vault, self.policy, ids, self.clock, days, sms)
         self.ledger = Ledger(db, self.clock, days)
@@ -113,6 +115,7 @@ async def client(
         provided={
             "access": house.access,
             "clock": house.clock,
+            "customers": house.customers,
             "db": house.db,
             "once": once,
             "org": house.org,

@@ -97,6 +97,7 @@ async def test_a_cashier_from_hire_to_leave_is_shown_masked(world: World) -> Non
         "role": "cashier",
         "state": "active",
         "created_at": AT,
+        "customer": None,
     }
     path = f"/v1/cashiers/{cashier['id']}"
     assert (await world.company.get(path)).json() == cashier

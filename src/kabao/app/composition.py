@@ -32,10 +32,13 @@ from kabao.base.web.once import Once
 from kabao.cards.http import ROUTES as CARD_ROUTES
 from kabao.cards.http_life import ROUTES_LIFE as CARD_LIFE_ROUTES
 from kabao.cards.http_life import Counter
+from kabao.cards.http_watch import ROUTES_WATCH
 from kabao.cards.jobs import register as register_card_jobs
+from kabao.cards.jobs import register_watch
 from kabao.cards.jobs_issue import register as register_issue_jobs
 from kabao.cards.ops import Cards
 from kabao.cards.ops.life import Life
+from kabao.cards.ops.own_cards import OwnCards
 from kabao.cards.ops.stock import Stock
 from kabao.customers.http import ROUTES as CUSTOMER_ROUTES
 from kabao.customers.ops import Customers
@@ -97,6 +100,7 @@ ROUTES: list[Any] = [
     *ADJUSTMENT_ROUTES,
     *CARD_ROUTES,
     *CARD_LIFE_ROUTES,
+    *ROUTES_WATCH,
     *CUSTOMER_ROUTES,
     *EVIDENCE_ROUTES,
     *LEDGER_ROUTES,
@@ -175,6 +179,7 @@ class Kabao:
             clock,
         )
         self.paycodes = PayCodes(db, self.cards, self.vault, ids, clock)
+        self.own_cards = OwnCards(db, self.ledger, self.merchants, ids, clock, days)
         self.payments = Payments(
             db, self.ledger, self.cards, self.paycodes, self.org, self.policy, clock, days, ids
         )
@@ -256,6 +261,7 @@ class Kabao:
             "org": self.org,
             "paycodes": self.paycodes,
             "page_tokens": self.page_tokens,
+            "own_cards": self.own_cards,
             "payments": self.payments,
             "policy": self.policy,
             "proofs": self.proofs,
@@ -351,6 +357,7 @@ class Kabao:
         register_access_jobs(jobs, self.db, self.access)
         register_proof_jobs(jobs, self.db, self.proofs)
         register_card_jobs(jobs, self.db, self.life)
+        register_watch(jobs, self.own_cards)
         register_issue_jobs(jobs, self.db, self.cards)
         register_tender_jobs(jobs, self.tenders)
         register_evidence_jobs(jobs, self.evidence)

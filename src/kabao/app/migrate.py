@@ -38,6 +38,7 @@ TABLES = (
     "kabao.customers.tables",
     "kabao.cards.tables",
     "kabao.cards.tables_stock",
+    "kabao.cards.tables_watch",
     "kabao.paycodes.tables",
     "kabao.topups.tables",
     "kabao.payments.tables",

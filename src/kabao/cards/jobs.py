@@ -8,8 +8,10 @@ from datetime import timedelta
 from kabao.base.db import Conn, Database
 from kabao.base.jobs import Jobs
 from kabao.cards.ops.life import DUE_AT_ONCE, Life
+from kabao.cards.ops.own_cards import OwnCards
 
 EVERY = timedelta(seconds=30)
+WATCH_EVERY = timedelta(seconds=60)
 
 
 def register(jobs: Jobs, db: Database, life: Life) -> None:
@@ -18,6 +20,11 @@ def register(jobs: Jobs, db: Database, life: Life) -> None:
     """
     jobs.tick("cards.expire", EVERY, _until_done(db, life.expire_due))
     jobs.tick("cards.lapse_losses", EVERY, _until_done(db, life.lapse_due))
+
+
+def register_watch(jobs: Jobs, own_cards: OwnCards) -> None:
+    """The tick that looks at what cashiers do to own cards."""
+    jobs.tick("cards.watch_own_cards", WATCH_EVERY, own_cards.watch)
 
 
 def _until_done(

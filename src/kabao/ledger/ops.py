@@ -24,10 +24,11 @@ from kabao.ledger.model import (
     NewRoot,
     Operation,
     OperationState,
+    Purpose,
     Root,
     Transfer,
 )
-from kabao.ledger.sql_reading import ClosedDay, ShiftSum
+from kabao.ledger.sql_reading import ClosedDay, DoneBy, ShiftSum
 from kabao.ledger.store import borrow_chain, decide, store
 
 R = TypeVar("R")
@@ -304,6 +305,12 @@ class Ledger:
         from a business day on; each root's in its order.
         """
         return await sql_reading.about(conn, roots, operations, since)
+
+    async def done_by(
+        self, conn: Conn, roots: Collection[str], purposes: Collection[Purpose], from_day: date
+    ) -> list[DoneBy]:
+        """What cashiers credited to these roots for these purposes, from a business day on."""
+        return await sql_reading.done_by(conn, roots, purposes, from_day)
 
     async def carriers(self, conn: Conn, roots: Collection[str]) -> dict[str, str]:
         """The card that carries each root now."""

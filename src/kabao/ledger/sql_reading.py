@@ -132,6 +132,36 @@ async def about(
     )
 
 
+class DoneBy(msgspec.Struct, frozen=True):
+    """What a cashier's operation brought a root."""
+
+    root: str
+    op: str
+    purpose: int
+    cashier: str
+    amount_fen: int
+    recorded_us: int
+
+
+async def done_by(
+    conn: Conn, roots: Iterable[str], purposes: Iterable[int], from_day: date
+) -> list[DoneBy]:
+    """What cashiers credited to these roots for these purposes, from a business day on."""
+    return await fetch_all(
+        conn,
+        DoneBy,
+        """
+        select root, op, purpose, cashier, sum(amount_fen)::bigint as amount_fen,
+          (extract(epoch from min(recorded_at)) * 1000000)::bigint as recorded_us
+        from ledger.transfer
+        where root = any(%(roots)s::uuid[]) and business_date >= %(day)s
+          and cashier is not null and purpose = any(%(purposes)s::int[]) and debit >= 10
+        group by root, op, purpose, cashier order by recorded_us
+        """,
+        {"roots": list(roots), "purposes": [int(p) for p in purposes], "day": from_day},
+    )
+
+
 async def carriers(conn: Conn, roots: Iterable[str]) -> dict[str, str]:
     """The card that carries each root now."""
     cursor = await conn.execute(

@@ -53,6 +53,7 @@ cashier = sa.Table(
     sa.Column("code", sa.Text, nullable=False),
     sa.Column("name", BYTEA, nullable=False),
     sa.Column("role", sa.Text, nullable=False),
+    sa.Column("customer", Uuid),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False, index=True),

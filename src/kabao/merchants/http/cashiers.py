@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from kabao.base.clock import rfc3339, to_us
 from kabao.base.db import Conn, Database
+from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import from_edge, to_edge
 from kabao.base.web.fields import LINE, EdgeId, RequestBody, ShortText
 from kabao.base.web.once import Once
@@ -26,7 +27,10 @@ from kabao.merchants.http.scope import (
 )
 from kabao.merchants.model import Cashier, CashierRole, CashierState, NewCashier, masked_name
 from kabao.merchants.ops import Merchants
+from kabao.merchants.ports import People
 from kabao.org.ops import Org
+
+CUSTOMER = "cus"
 
 CashierCode = Annotated[
     str, Meta(min_length=1, max_length=16, pattern=LINE, description="Letters, digits, _ and -.")
@@ -48,6 +52,12 @@ class ChangeCashier(RequestBody, frozen=True):
     role: CashierRole
 
 
+class LinkCashier(RequestBody, frozen=True):
+    """The customer who is the same person; null when that is not known."""
+
+    customer: EdgeId | None
+
+
 class CashierView(msgspec.Struct, frozen=True):
     """A person at the tills of one store; the name is masked."""
 
@@ -58,6 +68,7 @@ class CashierView(msgspec.Struct, frozen=True):
     role: CashierRole
     state: CashierState
     created_at: str
+    customer: str | None
 
 
 def _view(cashier: Cashier, name: str) -> CashierView:
@@ -69,6 +80,7 @@ def _view(cashier: Cashier, name: str) -> CashierView:
         role=cashier.role,
         state=cashier.state,
         created_at=rfc3339(to_us(cashier.created_at)),
+        customer=None if cashier.customer is None else to_edge(CUSTOMER, cashier.customer),
     )
 
 
@@ -155,6 +167,32 @@ async def change_cashier(
     return view
 
 
+@post("/v1/cashiers/{cashier:str}/link", guards=[requires("merchants:write")], status_code=200)
+async def link_cashier(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    data: LinkCashier,
+    once: Once,
+    org: Org,
+    customers: People,
+    merchants: Merchants,
+    cashier: str,
+) -> Response[CashierView]:
+    """Say which customer a cashier is: what such a cashier does to own cards is flagged."""
+
+    async def work(conn: Conn) -> CashierView:
+        found = await _visible(conn, principal, org, merchants, cashier)
+        customer = None
+        if data.customer is not None:
+            customer = from_edge(CUSTOMER, data.customer, field="customer")
+            if not principal.may_see_company(await customers.company_of(conn, customer)):
+                raise NOT_FOUND.error("There is no such customer.", field="customer")
+        changed = await merchants.link_cashier(conn, found.id, customer)
+        return await _named(conn, merchants, changed)
+
+    return await once_and_refresh(once, request, principal, data, work, merchants)
+
+
 @post("/v1/cashiers/{cashier:str}/dismiss", guards=[requires("merchants:write")], status_code=200)
 async def dismiss_cashier(
     request: Request[Any, Any, Any],
@@ -181,4 +219,4 @@ async def _visible(
     return cashier
 
 
-ROUTES = [create_cashier, list_cashiers, get_cashier, change_cashier, dismiss_cashier]
+ROUTES = [create_cashier, list_cashiers, get_cashier, change_cashier, link_cashier, dismiss_cashier]

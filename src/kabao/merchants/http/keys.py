@@ -16,7 +16,15 @@ from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import from_edge, to_edge
 from kabao.base.web.fields import EdgeId, RequestBody
 from kabao.base.web.once import Once
-from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, Limit, Page, page, position
+from kabao.base.web.pages import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    NumberPosition,
+    Page,
+    page,
+    position,
+)
 from kabao.base.web.principal import Principal, requires
 from kabao.merchants.http.scope import TERMINAL, once_and_refresh, visible_terminal
 from kabao.merchants.model import TerminalKeyEntry, TerminalKeyState
@@ -184,7 +192,7 @@ async def list_terminal_keys(
     cursor: Cursor | None = None,
 ) -> Page[TerminalKeyView]:
     """A terminal's master keys, newest first, without their material."""
-    before = position(cursor, tuple[int])
+    before = position(cursor, tuple[NumberPosition])
     async with db.read() as conn:
         found = await visible_terminal(conn, principal, org, merchants, terminal)
         rows = await merchants.keys.list_of(

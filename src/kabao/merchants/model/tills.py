@@ -114,6 +114,8 @@ class Cashier(msgspec.Struct, frozen=True):
     state: CashierState
     created_at: datetime
     revision: int
+    customer: str | None = None
+    """The holder or buyer who is the same person, where that is known."""
 
     @property
     def is_active(self) -> bool:

@@ -134,6 +134,14 @@ class Merchants:
         """A cashier, as of the last refresh."""
         return self._snapshot.cashiers.get(ident)
 
+    def linked_cashiers(self) -> dict[str, list[str]]:
+        """Cashiers by the customer they are, those who have left included."""
+        linked: dict[str, list[str]] = {}
+        for cashier in self._snapshot.cashiers.values():
+            if cashier.customer is not None:
+                linked.setdefault(cashier.customer, []).append(cashier.id)
+        return linked
+
     def open_shift(self, cashier: str) -> Shift | None:
         """The shift a cashier has under way, as of the last refresh."""
         return self._snapshot.open_shift(cashier)
@@ -319,6 +327,14 @@ class Merchants:
         if not cashier.is_active:
             raise CASHIER_NOT_ACTIVE.error()
         cashier = replace(cashier, role=role, revision=revision)
+        await sql.update_cashier(conn, cashier)
+        return cashier
+
+    async def link_cashier(self, conn: Conn, ident: str, customer: str | None) -> Cashier:
+        """Say which customer a cashier is, or that it is not known. Raises `not_found`."""
+        revision = await sql.next_revision(conn)
+        cashier = await self.get_cashier(conn, ident)
+        cashier = replace(cashier, customer=customer, revision=revision)
         await sql.update_cashier(conn, cashier)
         return cashier
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -89,6 +90,10 @@ class Shifts:
         )
         await sql.insert_shift(conn, shift)
         return shift
+
+    async def cashiers_at(self, conn: Conn, terminal: str, at: datetime) -> list[str]:
+        """Who had a shift at a terminal at a moment: usually one."""
+        return await sql.cashiers_at(conn, terminal, at)
 
     async def end(
         self, conn: Conn, ident: str, cash_declared_fen: int | None = None

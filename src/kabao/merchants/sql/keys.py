@@ -54,7 +54,7 @@ async def keys_of(
         conn,
         dict,
         _ENTRY + " where terminal = %(terminal)s"
-        " and (%(before)s::int is null or version < %(before)s) order by version desc"
+        " and (%(before)s::bigint is null or version < %(before)s) order by version desc"
         " limit %(limit)s",
         {"terminal": terminal, "before": before, "limit": limit},
     )

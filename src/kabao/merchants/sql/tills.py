@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from msgspec import convert
@@ -151,10 +152,11 @@ async def insert_cashier(conn: Conn, cashier: Cashier, sealed_name: bytes) -> No
 
 
 async def update_cashier(conn: Conn, cashier: Cashier) -> None:
-    """The cashier's role and state as they now are."""
+    """The cashier's role, customer and state as they now are."""
     await conn.execute(
-        "update merchants.cashier set role = %s, state = %s, revision = %s where id = %s",
-        [cashier.role, cashier.state, cashier.revision, cashier.id],
+        "update merchants.cashier set role = %s, customer = %s, state = %s, revision = %s"
+        " where id = %s",
+        [cashier.role, cashier.customer, cashier.state, cashier.revision, cashier.id],
     )
 
 
@@ -208,6 +210,16 @@ async def open_shift_of(conn: Conn, cashier: str) -> Shift | None:
         [cashier],
     )
     return convert(row, Shift | None)
+
+
+async def cashiers_at(conn: Conn, terminal: str, at: datetime) -> list[str]:
+    """Who had a shift at a terminal at a moment."""
+    rows = await conn.execute(
+        "select cashier from merchants.shift where terminal = %(terminal)s"
+        " and opened_at <= %(at)s and (closed_at is null or closed_at >= %(at)s)",
+        {"terminal": terminal, "at": at},
+    )
+    return [row[0] for row in await rows.fetchall()]
 
 
 async def insert_shift(conn: Conn, shift: Shift) -> None:
