@@ -1,4 +1,4 @@
-"""Own cards of cashiers."""
+"""Supervisors and swaps."""
 
 from __future__ import annotations
 

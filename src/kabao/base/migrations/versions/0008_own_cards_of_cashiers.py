@@ -1,4 +1,4 @@
-"""Supervisors and swaps."""
+"""Own cards of cashiers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from alembic import op
 
 from kabao.base.migrations import initial
 
-revision = "0006"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
