@@ -256,6 +256,41 @@ async def test_keys_are_rotated_while_the_platform_runs(w: World, console: Conso
     assert {row["subject"] for row in log} == {"kek 2", "card_value 2"}
 
 
+@pytest.mark.row("P-22")
+async def test_cards_get_new_keys_while_payments_go_on(w: World, console: Console) -> None:
+    await at(w, START)
+    programme = await w.programme()
+    card = await w.card(programme, 100_000)
+    track = {"type": "track", "track2": card["track2"]}
+    code = {"type": "barcode", "data": card["barcode"]}
+    assert (await console.json("vault", "status"))["card_key_due"] is False
+    rotating = asyncio.create_task(console.json("vault", "rotate", "--card-key"))
+    paid = 0
+    while not rotating.done() or paid < 20:
+        for source in (track, code):
+            assert (await w.pay(card, 1, source=source))["status"] == "captured"
+            paid += 1
+    assert (await rotating)["version"] == 2
+    w.kabao.vault.reload()
+    young = await w.card(programme, 1_000)
+    for each in (card, young):
+        swiped = {"type": "track", "track2": each["track2"]}
+        assert (await w.pay(each, 1, source=swiped))["status"] == "captured"
+    async with w.kabao.db.read() as conn:
+        rows = await conn.execute("select key_version from cards.card order by id")
+        assert [row[0] for row in await rows.fetchall()] == [1, 2]
+
+
+async def test_the_cards_master_key_falls_due(w: World, console: Console) -> None:
+    await at(w, START + timedelta(days=364))
+    assert (await console.json("vault", "status"))["card_key_due"] is False
+    await at(w, START + timedelta(days=366))
+    assert (await console.json("vault", "status"))["card_key_due"] is True
+    assert "Due: kabao vault rotate --card-key" in (await console("vault", "status")).stdout
+    await console.json("vault", "rotate", "--card-key")
+    assert (await console.json("vault", "status"))["card_key_due"] is False
+
+
 async def test_every_sealed_column_is_known_to_the_rotation(w: World) -> None:
     """Fill every column that is sealed, and look where sealed values then are."""
     await w.card(await w.programme(), 1_000)

@@ -22,6 +22,8 @@ from kabao.app.commands_base import (
 from kabao.app.composition import Kabao
 from kabao.app.sealed import CARD_KEYS, SEALED
 from kabao.base.clock import rfc3339
+from kabao.cards.model import last_day
+from kabao.policy import names
 from kabao.vault.model import KeyInfo, KeyKind, Progress, Rotated, Status
 from kabao.vault.ops import Rotation
 
@@ -31,6 +33,12 @@ CardKey = Annotated[
 ]
 Signature = Annotated[bool, typer.Option("--signature", help="The key that signs evidence.")]
 T = TypeVar("T")
+
+
+class VaultStatus(Status, frozen=True):
+    """The keys, and whether the cards' master key is older than policy lets it be."""
+
+    card_key_due: bool
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -53,7 +61,7 @@ def group() -> None:
 @vault.command(epilog=example("kabao vault status", "kabao vault status --json"))
 def status(*, as_json: Json = False) -> None:
     """Show the keys, never their material, and how many sealed values are under which."""
-    told = _rotating(lambda rotation, _: rotation.status())
+    told = _rotating(_status)
     answer(told, _text(told), as_json=as_json)
 
 
@@ -151,9 +159,24 @@ async def _note(kabao: Kabao, verb: str, subject: str) -> None:
         await kabao.diary.on_console(conn, Deed(verb=verb, subject=subject), console_user())
 
 
-def _text(told: Status) -> str:
+async def _status(rotation: Rotation, kabao: Kabao) -> VaultStatus:
+    told = await rotation.status()
+    return VaultStatus(**msgspec.structs.asdict(told), card_key_due=_card_key_due(kabao, told))
+
+
+def _card_key_due(kabao: Kabao, told: Status) -> bool:
+    """Whether new cards should get values of a new master key by now (P-22)."""
+    today = kabao.days.of(kabao.clock.now_us())
+    rules = kabao.policy.rules(jurisdiction="national", on=today)
+    made_us = max(k.created_at_us for k in told.keys if k.kind is KeyKind.CARD_VALUE)
+    until = last_day(kabao.days.of(made_us), rules.int(names.CARD_KEY_ROTATION_MONTHS))
+    return until is not None and today > until
+
+
+def _text(told: VaultStatus) -> str:
     lines = [
         f"New values: {told.suite}, KEK {told.kek}. New cards: card value key {told.card_key}.",
+        *(["Due: kabao vault rotate --card-key"] if told.card_key_due else []),
         "",
         *(_key_line(key) for key in told.keys),
     ]

@@ -14,7 +14,7 @@ Words
   batch        a bulk issue, made in chunks; one transaction each, resumable
 
 Tables: programme, programme_version, number_range, revision, card, credential,
-batch, batch_chunk; those of stock stand in `tables_stock`.
+batch, batch_chunk; those of stock stand in `tables_stock`, flags in `tables_watch`.
 
 Invariants
   a number is drawn by CSPRNG from a range of its programme and is unique for ever
