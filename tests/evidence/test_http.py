@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kabao.app.cli import app
+from kabao.audit.ops import audit
 from kabao.evidence.model import op_of
 from kabao.evidence.ops import check
 from tests.app.world import World, made, world
@@ -268,3 +269,44 @@ async def test_books_that_were_changed_afterwards_are_found(w: World) -> None:
     refused = await w.merchant.get(f"/v1/receipts/{paid['id']}")
     assert refused.status_code == 409
     assert refused.json()["code"] == "receipt_differs_from_books"
+
+
+@pytest.mark.row("P-11")
+async def test_the_auditor_finds_what_was_done_to_the_log(w: World) -> None:
+    card = await w.card(await w.programme(), 10_000)
+    for n in range(4):
+        for _ in range(3):
+            await w.pay(card, 100 + n)
+        await w.kabao.evidence.sign()
+
+    async def found(*tampering: str) -> list[str]:
+        """What the auditor says, on a log that is mended again."""
+        async with await psycopg.AsyncConnection.connect(w.kabao.db.url, autocommit=True) as root:
+            for table in ("tree", "leaf"):
+                await root.execute(f"create table kept_{table} as table evidence.{table}")
+            for statement in tampering:
+                await root.execute(statement)
+            report = await audit(w.kabao.db.url)
+            for table in ("tree", "leaf"):
+                await root.execute(f"truncate evidence.{table}")
+                await root.execute(f"insert into evidence.{table} table kept_{table}")
+                await root.execute(f"drop table kept_{table}")
+        return [breach for line in report.lines for breach in line.breaches]
+
+    assert await found() == []
+    assert await found(
+        "update evidence.leaf set digest = sha256('x') where tree = 2 and place = 1"
+    ) == ["tree 2 of receipts: its leaves do not give its root"]
+    (gone,) = await found("delete from evidence.leaf where tree = 3 and place = 2")
+    assert gone == "tree 3 of receipts: has 2 leaves and says 3"
+    assert "tree 4 of receipts: follows number 2" in await found(
+        "delete from evidence.tree where no = 3", "delete from evidence.leaf where tree = 3"
+    )
+    changed = await found(
+        "update evidence.tree set signed_at = signed_at + interval '1 s' where no = 1"
+    )
+    assert changed == ["tree 2 of receipts: does not name the head before it"]
+    (strange,) = await found(
+        "update evidence.leaf set op = gen_random_uuid() where tree = 1 and place = 0"
+    )
+    assert strange.endswith("a receipt of an operation that moved nothing for it")
