@@ -8,6 +8,7 @@ else (docs/decisions/0002). uuid columns load as 32 hex characters, see `ids`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, LiteralString, Protocol, TypeVar
@@ -288,9 +289,16 @@ def number_array(values: Sequence[int | None]) -> NumberArray:
     head = struct.pack(">5i", 1, int(nulls > 0), 20, len(values), 1)
     if nulls:
         body = [_NULL_NUMBER if v is None else _pack_number(8, v) for v in values]
-    else:
-        body = [_pack_number(8, v) for v in values]
-    return NumberArray(head + b"".join(body))
+        return NumberArray(head + b"".join(body))
+    lengths_and_values: list[Any] = [8] * (2 * len(values))
+    lengths_and_values[1::2] = values
+    return NumberArray(head + _packer(len(values))(*lengths_and_values))
+
+
+@functools.lru_cache(maxsize=1024)
+def _packer(count: int) -> Callable[..., bytes]:
+    """Packs that many numbers with their lengths in one call."""
+    return struct.Struct(">" + "iq" * count).pack
 
 
 def text_array(values: Sequence[object]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from operator import attrgetter
 from typing import Any, LiteralString, cast
 
 from psycopg import sql as compose
@@ -149,6 +150,7 @@ async def known_operations(
     return {(row[0], row[1]): Operation(*row) for row in await cursor.fetchall()}
 
 
+_mutable = attrgetter(*MUTABLE)
 _SHAPE: dict[str, Callable[[Sequence[Any]], object]] = {
     "card": uuid_array,
     "valid_until": text_array,
@@ -162,8 +164,10 @@ async def store_roots(conn: Statements, roots: Sequence[Root]) -> None:
         [
             uuid_array([r.id for r in roots]),
             *(
-                _SHAPE.get(name, number_array)([getattr(r, name) for r in roots])
-                for name in MUTABLE
+                _SHAPE.get(name, number_array)(column)
+                for name, column in zip(
+                    MUTABLE, zip(*map(_mutable, roots), strict=True), strict=True
+                )
             ),
         ],
     )

@@ -140,7 +140,7 @@ class Parts:
                     found = None  # not changing: it was replaced, and is nobody's any more
             before = found
             card = _within(found, covers)
-            terms = self._payments._terms(card, request.place)  # noqa: SLF001 -- of the same slice
+            terms = self._payments._terms(card, request.place)
             asked = command(request, card, _endless(terms))
             payment = (await self._ledger.post_in(conn, [asked]))[0]
             if not isinstance(payment, Stale):

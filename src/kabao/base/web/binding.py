@@ -262,10 +262,7 @@ class _Call:
         self, request: Request[Any, Any, Any], reader: Reader[Any], given: dict[str, Any]
     ) -> None:
         body = await request.body()
-        if not body and self._route.optional_body:
-            data = self._no_body
-        else:
-            data = reader.read(body)
+        data = self._no_body if not body and self._route.optional_body else reader.read(body)
         if "data" in self._wants:
             given["data"] = data
 
