@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from kabao.app.settings import Settings
+from kabao.app.supervise import Platform
 from kabao.base.errors import KabaoError
 from kabao.base.process import Fleet, Role, listen
 
@@ -134,3 +135,14 @@ def test_an_address_that_is_not_ours() -> None:
         listen("no.such.host.invalid", 8080, setting="KABAO_HTTP_PORT")
     with pytest.raises(KabaoError):
         listen("203.0.113.7", 8080, setting="KABAO_HTTP_PORT")
+
+
+def test_what_servers_left_before_a_crash_is_cleared(tmp_path: Path, database_url: str) -> None:
+    """Its process id may be another's now, and its figures would be reported for ever."""
+    with listening() as taken:
+        port = taken.getsockname()[1]
+    settings = Settings(data=tmp_path, database_url=database_url, http_port=port)
+    settings.figures.mkdir()
+    (settings.figures / "7.json").write_text('{"pid":1,"families":[]}')
+    with Platform(settings, servers=1, server_entry="tests.app.toy:run"):
+        assert not list(settings.figures.iterdir())

@@ -51,7 +51,7 @@ def calm_collector() -> None:
 def build_web(kabao: Kabao, *, process: str = "0") -> Web:
     """The HTTP side of a composed platform."""
     traffic = Traffic()
-    folder = kabao.settings.data / "figures"
+    folder = kabao.settings.figures
     folder.mkdir(parents=True, exist_ok=True)
 
     async def database() -> None:

@@ -81,6 +81,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Where the key-encryption keys are."""
         return self.keys or self.data / "keys.json"
 
+    @property
+    def figures(self) -> Path:
+        """Where servers leave their figures for each other."""
+        return self.data / "figures"
+
     def to_json(self) -> bytes:
         """For a child process, which must not read the environment again."""
         return msgspec.json.encode(self, enc_hook=str)

@@ -119,6 +119,8 @@ class Platform:
         ]
         if not roles:
             return
+        if self._counts["server"]:
+            self._clear_figures()
         self._fleet = Fleet(
             roles,
             module="kabao.app.child",
@@ -127,6 +129,11 @@ class Platform:
         )
         self._fleet.start()
         self._ends.callback(self._fleet.stop)
+
+    def _clear_figures(self) -> None:
+        """Remove what servers left that are gone: their ids may be somebody else's now."""
+        for left in self.settings.figures.glob("*"):
+            left.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Stop everything cleanly, the database last."""
