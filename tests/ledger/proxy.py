@@ -20,6 +20,9 @@ class Proxy:
         self.mute_after: Callable[[bytes], bool] = lambda _: False
         """Told everything the client sends; from the first True on, answers are held back."""
         self.url = ""
+        self.refuse = False
+        """Whether whoever connects is turned away."""
+        self.accepted = 0
 
     async def __aenter__(self) -> Proxy:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -56,6 +59,10 @@ class Proxy:
         self._writers.clear()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuse:
+            writer.transport.abort()
+            return
+        self.accepted += 1
         there = await asyncio.open_connection(self._target.hostname, self._target.port)
         self._writers += [writer, there[1]]
         for coroutine in (self._up(reader, there[1]), self._down(there[0], writer)):

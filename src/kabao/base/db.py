@@ -16,6 +16,7 @@ from typing import Any, LiteralString, Protocol, TypeVar
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.adapt import Buffer, Dumper, Loader
+from psycopg.errors import IdleInTransactionSessionTimeout
 from psycopg.pq import Format
 from psycopg.rows import TupleRow, kwargs_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -69,6 +70,16 @@ while a table was empty would scan it for ever; here only the index is wanted.
 
 POOL_TIMEOUT_S = 4.0
 """How long a caller waits for a connection before it is told `unavailable`."""
+
+RECONNECT_S = 1.0
+"""How often the pool tries to connect while the database is away. Left to itself it
+would wait twice as long each time, and go on waiting when the database is back.
+"""
+
+IDLE_S = 10.0
+"""How long a transaction may do nothing before the server ends it: it may hold a
+card's root, and who holds one for longer has lost its way.
+"""
 
 
 class _HexUuidLoader(Loader):
@@ -140,19 +151,29 @@ async def configure(conn: Conn) -> None:
 class Database:
     """The pool of connections; one per process, opened by `app`."""
 
-    def __init__(self, url: str, *, max_size: int = 12) -> None:
+    def __init__(self, url: str, *, max_size: int = 12, idle_s: float = IDLE_S) -> None:
         self.url = url
+        self._idle_s = idle_s
         self._pool: AsyncConnectionPool[Conn] = AsyncConnectionPool(
             url,
             min_size=1,
             max_size=max_size,
             open=False,
-            configure=configure,
+            configure=self._configure,
             timeout=POOL_TIMEOUT_S,
+            reconnect_timeout=RECONNECT_S,
+            reconnect_failed=_try_again,
             max_waiting=500,
             check=AsyncConnectionPool.check_connection,
             kwargs={"connect_timeout": 4, "application_name": "kabao"},
         )
+
+    async def _configure(self, conn: Conn) -> None:
+        await conn.execute(
+            "select set_config('idle_in_transaction_session_timeout', %s, false)",
+            [f"{self._idle_s:.3f}s"],
+        )
+        await configure(conn)
 
     async def open(self) -> None:
         """Connect. Raises `unavailable` when there is nobody to connect to."""
@@ -179,7 +200,7 @@ class Database:
                 yield conn
                 committing = True
                 await conn.commit()
-        except (PoolTimeout, psycopg.OperationalError) as gone:
+        except _GONE as gone:
             raise _lost(gone, committing=committing) from gone
 
     @contextlib.asynccontextmanager
@@ -193,7 +214,7 @@ class Database:
                 finally:
                     if not conn.closed:
                         await conn.set_autocommit(False)
-        except (PoolTimeout, psycopg.OperationalError) as gone:
+        except _GONE as gone:
             raise _lost(gone, committing=False) from gone
 
     async def connect(self) -> Conn:
@@ -203,6 +224,15 @@ class Database:
         )
         await configure(conn)
         return conn
+
+
+_GONE = (PoolTimeout, psycopg.OperationalError, IdleInTransactionSessionTimeout)
+"""How it shows that a connection is lost."""
+
+
+async def _try_again(pool: AsyncConnectionPool[Conn]) -> None:
+    """Begin to connect anew, while somebody waits or before anybody asks."""
+    await pool.check()
 
 
 def _lost(gone: Exception, *, committing: bool) -> Exception:
