@@ -129,7 +129,7 @@ def test_a_worker_starts_with_its_database_and_stops(folder: Path) -> None:
 def test_serve_survives_kills_and_leaves_nothing_behind(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    given = environment(DATA=str(folder), HTTP_PORT=str(port))
+    given = environment(DATA=str(folder), HTTP_PORT=str(port), POS_PORT=str(_free_port()))
     with subprocess.Popen([KABAO, "serve", "--json"], env=given, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         told = json.loads(parent.stdout.readline())
@@ -143,6 +143,11 @@ def test_serve_survives_kills_and_leaves_nothing_behind(folder: Path) -> None:
         parent.kill()
         parent.wait()
         wait_until(lambda: not alive(worker) and not _ready(port))
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def _ready(port: int) -> bool:
@@ -166,7 +171,13 @@ def test_a_platform_serves_survives_and_stops(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     changes = []
-    settings = load({"KABAO_DATA": str(folder), "KABAO_HTTP_PORT": str(port)})
+    settings = load(
+        {
+            "KABAO_DATA": str(folder),
+            "KABAO_HTTP_PORT": str(port),
+            "KABAO_POS_PORT": str(_free_port()),
+        }
+    )
     platform = Platform(
         settings,
         servers=2,
@@ -197,7 +208,13 @@ def test_a_platform_serves_survives_and_stops(folder: Path) -> None:
 def test_a_child_that_refuses_takes_everything_down(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    settings = load({"KABAO_DATA": str(folder), "KABAO_HTTP_PORT": str(port)})
+    settings = load(
+        {
+            "KABAO_DATA": str(folder),
+            "KABAO_HTTP_PORT": str(port),
+            "KABAO_POS_PORT": str(_free_port()),
+        }
+    )
     platform = Platform(settings, servers=1, server_entry="tests.app.toy:refuse")
     with pytest.raises(KabaoError, match="will not"):
         platform.__enter__()

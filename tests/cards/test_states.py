@@ -23,6 +23,7 @@ from kabao.ledger.model import RootState
 GRID = """
 verb            in_stock blocked  inactive posted      active      frozen      lost        lost_frozen expired  replaced closed
 activate        active   .        active   active      .           .           .           .           .        .        .
+unsell          .        .        .        .           in_stock    .           .           .           .        .        .
 block           blocked  .        .        .           .           .           .           .           .        .        .
 unblock         .        in_stock .        .           .           .           .           .           .        .        .
 freeze          .        .        .        lost_frozen frozen      frozen      lost_frozen lost_frozen frozen   .        .

@@ -47,7 +47,7 @@ class Site:
         self.home = Path(tempfile.mkdtemp(prefix="kabao-site-", dir="/tmp"))
         self.home.chmod(0o755)
         self.data, self.log = self.home / "data", self.home / "log"
-        self.port = _free_port()
+        self.port, self.pos_port = _free_port(), _free_port()
         self.journal = Journal()
         self._serve: subprocess.Popen[bytes] | None = None
         try:
@@ -60,7 +60,11 @@ class Site:
     def _environment(self) -> dict[str, str]:
         outside = os.environ  # noqa: TID251 -- the program under test needs PATH and the like
         environment = {k: v for k, v in outside.items() if not k.startswith("KABAO_")}
-        return environment | {"KABAO_DATA": str(self.data), "KABAO_HTTP_PORT": str(self.port)}
+        return environment | {
+            "KABAO_DATA": str(self.data),
+            "KABAO_HTTP_PORT": str(self.port),
+            "KABAO_POS_PORT": str(self.pos_port),
+        }
 
     def _start(self) -> None:
         with self.log.open("ab") as log:

@@ -22,6 +22,8 @@ SHOWN_BESIDES = {
     "kabao.cards.claims": "pure: who asks, and what a source says without its secrets (ATK-3)",
     "kabao.cards.limits": "pure: what whoever credits a card must share (CR-12, R-01)",
     "kabao.payments.parts": "payments as tenders of one sale, in the caller's transaction",
+    "kabao.cards.states": "pure: the closed states and reasons of a card's life",
+    "kabao.payments.pay": "the request of a payment, which every door fills in",
     "kabao.ledger.lots": "the types of a derivation, which `Ledger.lots` answers with",
 }
 """Modules outside the door that others may import, and why."""
@@ -30,7 +32,6 @@ WIRED = ("http", "jobs", "approvals", "tables")
 """What `app` alone takes from slices besides: their doors to the outside."""
 
 APP_SEES = {
-    "kabao.payments.pay": "the command itself, which a benchmark posts without HTTP",
     "kabao.payments.adjust": "adjustments, wired like the verbs of `ops`",
     "kabao.payments.returns": "returns, wired like the verbs of `ops`",
 }

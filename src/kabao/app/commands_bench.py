@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     )
 
 
-PARTS = ("engine", "http", "latency", "hot")
+PARTS = ("engine", "http", "pos", "latency", "hot")
 
 
 def bench(

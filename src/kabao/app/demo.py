@@ -16,6 +16,7 @@ from datetime import date
 import uvloop
 
 from kabao.app.demo_door import DemoDoor, DemoFile, describe
+from kabao.app.demo_pos import injected
 from kabao.app.report import DayReport, day_report
 from kabao.app.settings import Settings
 from kabao.app.simulate_judge import judge
@@ -71,6 +72,7 @@ def demo(
             "The demo trades over plain HTTP: leave KABAO_TLS_CERT out.", field="KABAO_TLS_CERT"
         )
     listen(settings.http_host, settings.http_port, setting="KABAO_HTTP_PORT").close()
+    listen(settings.http_host, settings.pos_port, setting="KABAO_POS_PORT").close()
     stage = Stage(settings, servers=SERVERS)
     with stage.database(replace=(settings.data / JOURNAL).is_file()):
         with Quiet() if quiet else Bars() as show:
@@ -100,7 +102,16 @@ async def _play(stage: Stage, seed: int, show: Show) -> tuple[DayReport, DemoFil
         show.begin("Audit")
         verdict = await asyncio.to_thread(judge, stage.url, journal, day)
         report = day_report(done, campaign.chain, campaign.tally, seconds, verdict)
-        file = describe(address(stage), stage.url, campaign.keys, campaign.chain, stage.pids())
+        masters = await injected(stage.settings, campaign.chain)
+        file = describe(
+            address(stage),
+            f"{stage.settings.http_host}:{stage.settings.pos_port}",
+            stage.url,
+            campaign.keys,
+            campaign.chain,
+            masters,
+            stage.pids(),
+        )
     return report, file
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -26,12 +26,15 @@ class DemoPids(msgspec.Struct, frozen=True):
 
 
 class DemoTerminal(msgspec.Struct, frozen=True):
-    """A terminal; `tmk` is null until the POS host is built."""
+    """A terminal, with the master key it signs in with over ISO 8583, in hex."""
 
     id: str
     terminal_no: str
     merchant_no: str
-    tmk: str | None = None
+    tmk: str
+
+    def __repr__(self) -> str:
+        return f"DemoTerminal({self.id})"
 
 
 class DemoCard(msgspec.Struct, frozen=True):
@@ -50,7 +53,7 @@ class DemoFile(msgspec.Struct, frozen=True):
     """The file, as design.md fixes it."""
 
     http: str
-    pos: str | None
+    pos: str
     database_url: str
     keys: dict[str, str]
     pids: DemoPids
@@ -63,18 +66,26 @@ class DemoFile(msgspec.Struct, frozen=True):
         return f"DemoFile({self.http})"
 
 
-def describe(http: str, database_url: str, keys: Keys, chain: Chain, pids: Pids) -> DemoFile:
-    """What the file says of a built chain."""
+def describe(
+    http: str,
+    pos: str,
+    database_url: str,
+    keys: Keys,
+    chain: Chain,
+    masters: Mapping[str, str],
+    pids: Pids,
+) -> DemoFile:
+    """What the file says of a built chain; `masters`: master keys by terminal."""
     return DemoFile(
         http=http,
-        pos=None,
+        pos=pos,
         database_url=database_url,
         keys=msgspec.structs.asdict(keys),
         pids=_pids(pids),
         programmes={kind.value: chain.programmes[kind] for kind in Class},
         stores=[shop.id for shop in chain.shops],
         terminals=[
-            DemoTerminal(till.terminal, till.terminal_no, shop.merchant_no)
+            DemoTerminal(till.terminal, till.terminal_no, shop.merchant_no, masters[till.terminal])
             for shop in chain.shops
             for till in shop.tills
         ],

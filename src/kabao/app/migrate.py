@@ -44,6 +44,7 @@ TABLES = (
     "kabao.payments.tables",
     "kabao.tenders.tables",
     "kabao.evidence.tables",
+    "kabao.edges.iso8583.tables",
 )
 """The modules whose tables make up the schema, from the bottom up."""
 

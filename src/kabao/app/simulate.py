@@ -121,6 +121,7 @@ def simulate(
         data=place,
         http_host="127.0.0.1",
         http_port=_free_port(),
+        pos_port=_free_port(),
         tls_cert=None,
         tls_key=None,
         tls_client_ca=None,

@@ -157,9 +157,11 @@ class Platform:
         """Take the ports first: one that is in use is found before anything starts."""
         if self._counts["server"] == 0:
             return {}
-        taken = listen(self.settings.http_host, self.settings.http_port, setting="KABAO_HTTP_PORT")
-        self._ends.callback(taken.close)
-        return {"http": taken}
+        host, taken = self.settings.http_host, {}
+        for name, port in (("http", self.settings.http_port), ("pos", self.settings.pos_port)):
+            taken[name] = listen(host, port, setting=f"KABAO_{name.upper()}_PORT")
+            self._ends.callback(taken[name].close)
+        return taken
 
 
 def wait_for_signal(announce: Callable[[], None] = _nothing) -> str:

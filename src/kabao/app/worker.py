@@ -7,6 +7,7 @@ import contextlib
 import signal
 
 from kabao.app.composition import composed
+from kabao.app.pos import add_pos_jobs
 from kabao.app.settings import Settings
 from kabao.base.jobs import Jobs
 from kabao.base.process import Child
@@ -21,6 +22,7 @@ async def _work(settings: Settings, child: Child) -> None:
     async with composed(settings) as kabao:
         jobs = Jobs(kabao.db)
         kabao.add_jobs(jobs)
+        add_pos_jobs(kabao, jobs)
         work = asyncio.create_task(jobs.run(child.ready))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
         with contextlib.suppress(asyncio.CancelledError):

@@ -170,6 +170,16 @@ async def list_cards(
     )
 
 
+async def series(conn: Conn, batch: str, first: int, last: int) -> list[Card]:
+    """The cards of a batch from one serial to another, in order."""
+    return await rows(
+        conn,
+        Card,
+        _CARD + " where batch = %s and serial between %s and %s order by serial",
+        [batch, first, last],
+    )
+
+
 async def sealed_number(conn: Conn, card: str) -> bytes | None:
     """A card's number, sealed."""
     found = await fetch_value(conn, "select number_sealed from cards.card where id = %s", [card])

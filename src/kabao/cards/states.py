@@ -56,6 +56,8 @@ class Verb(StrEnum):
     """What can happen to a card."""
 
     ACTIVATE = "activate"
+    UNSELL = "unsell"
+    """A sale at a till is undone: the card goes back into the stock it came from."""
     BLOCK = "block"
     UNBLOCK = "unblock"
     FREEZE = "freeze"
@@ -151,6 +153,7 @@ TABLE: Mapping[tuple[CardState, Verb], Step] = {
     (_S.POSTED, _V.REPLACE): Step(_S.REPLACED, _R.ACTIVE, (*_LOSS, *_IN_HAND)),
     (_S.POSTED, _V.REPLACE_BY_POST): Step(_S.REPLACED, _R.INACTIVE, (*_LOSS, *_IN_HAND)),
     # In use.
+    (_S.ACTIVE, _V.UNSELL): Step(_S.IN_STOCK, _R.INACTIVE, (_W.RETURNED,)),
     (_S.ACTIVE, _V.FREEZE): Step(_S.FROZEN, _R.FROZEN, _FREEZE),
     (_S.ACTIVE, _V.REPORT_LOSS): Step(_S.LOST, _R.LOST, _LOSS),
     (_S.ACTIVE, _V.REPLACE): Step(_S.REPLACED, _R.ACTIVE, _IN_HAND),

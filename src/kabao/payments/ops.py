@@ -382,6 +382,10 @@ class Payments:
         """A payment's refunds, oldest first."""
         return await sql.refunds_of(conn, ident)
 
+    async def between(self, conn: Conn, first: str, last: str) -> list[Payment]:
+        """Payments by a span of ids: slips name them by the front of an id."""
+        return await sql.between(conn, first, last)
+
     async def search(
         self,
         conn: Conn,

@@ -233,6 +233,13 @@ async def payment_of(conn: Conn, ident: str) -> str | None:
     return found
 
 
+async def between(conn: Conn, first: str, last: str) -> list[Payment]:
+    """Payments whose ids lie in a span."""
+    return await fetch_all(
+        conn, Payment, _SELECT + " where id between %s and %s order by id", [first, last]
+    )
+
+
 async def search(
     conn: Conn,
     stores: Sequence[str] | None,

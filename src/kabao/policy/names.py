@@ -129,6 +129,12 @@ TILL_OVERRIDE_REFUND_FROM_FEN = _int("till.override.refund_from_fen")
 TILL_OVERRIDE_VOID_AFTER_MINUTES = _int("till.override.void_after_minutes")
 TILL_OVERRIDE_VALID_SECONDS = _int("till.override.valid_seconds")
 
+# pos – the host that tills speak ISO 8583 with
+POS_GUESS_MAX_COUNT = _int("pos.guess.max_count")
+POS_GUESS_WINDOW_MINUTES = _int("pos.guess.window_minutes")
+POS_ACTIVATE_MAX_COUNT = _int("pos.activate.max_count")
+POS_TLS_WAIVED_MERCHANTS = _texts("pos.tls.waived_merchants")
+
 # pay, hold, tender, pay_code – the till
 PAY_SINGLE_MAX_FEN = _int("pay.single_max_fen")
 PAY_DAY_MAX_COUNT = _int("pay.day_max_count")

@@ -89,10 +89,20 @@ class TopUps:
         `topup_stopped`, `store_outside_group`, and what posting raises.
         """
         async with self._db.read() as conn:
-            card = self._known((await self._cards.resolve(conn, [new.source]))[0], new)
-            buyer = await self._buyer(conn, new.payer, card)
+            command = await self._command(conn, new)
+        outcome: TopUp | Refused = await asyncio.shield(self._ledger.post(command))
+        return _accepted(outcome)
+
+    async def load_in(self, conn: Conn, loads: Sequence[NewTopUp]) -> list[TopUp]:
+        """Load several cards in the caller's transaction, all or none. Raises as `load`."""
+        commands = [await self._command(conn, new) for new in loads]
+        return [_accepted(outcome) for outcome in await self._ledger.post_in(conn, commands)]
+
+    async def _command(self, conn: Conn, new: NewTopUp) -> Load:
+        card = self._known((await self._cards.resolve(conn, [new.source]))[0], new)
+        buyer = await self._buyer(conn, new.payer, card)
         ident = self._ids.new()
-        command = Load(
+        return Load(
             company=new.company,
             operation=ident,
             key=new.key,
@@ -102,10 +112,6 @@ class TopUps:
             loading=None if card is None else self._loading(ident, new, card, buyer),
             insert=sql.insert_topups,
         )
-        outcome: TopUp | Refused = await asyncio.shield(self._ledger.post(command))
-        if isinstance(outcome, Refused):
-            raise REFUSALS[outcome.code].error()
-        return outcome
 
     def _known(self, card: Resolved | None, new: NewTopUp) -> Resolved | None:
         """The card, if there is one. One named by id needs no secret, because a
@@ -167,21 +173,60 @@ class TopUps:
         return None
 
     async def void(
-        self, company: str, key: str, mac: bytes, topup: TopUp, supervisor: str | None
+        self,
+        company: str,
+        key: str,
+        mac: bytes,
+        topup: TopUp,
+        supervisor: str | None,
+        *,
+        unheard: bool = False,
     ) -> TopUp:
-        """Undo a top-up whole.
+        """Undo a top-up whole. `unheard`: a till reverses it that never got an answer;
+        neither a supervisor nor a window stands against that.
 
         Raises `topup_already_voided`, `topup_void_too_late`, `supervisor_needed`,
         `topup_already_spent`.
         """
+        async with self._db.read() as conn:
+            command = await self._undoing(conn, company, key, mac, topup, supervisor)
+        command = msgspec.structs.replace(command, unheard=unheard)
+        voided: TopUp = await asyncio.shield(self._ledger.post(command))
+        return voided
+
+    async def void_in(
+        self,
+        conn: Conn,
+        company: str,
+        key: str,
+        mac: bytes,
+        topup: TopUp,
+        supervisor: str | None,
+        *,
+        unheard: bool = False,
+    ) -> TopUp:
+        """As `void`, in the caller's transaction."""
+        command = await self._undoing(conn, company, key, mac, topup, supervisor)
+        command = msgspec.structs.replace(command, unheard=unheard)
+        voided: TopUp = (await self._ledger.post_in(conn, [command]))[0]
+        return voided
+
+    async def _undoing(
+        self,
+        conn: Conn,
+        company: str,
+        key: str,
+        mac: bytes,
+        topup: TopUp,
+        supervisor: str | None,
+    ) -> Void:
         if supervisor is not None:
             self._check_supervisor(topup, supervisor)
-        async with self._db.read() as conn:
-            root = await self._ledger.root(conn, topup.root)
+        root = await self._ledger.root(conn, topup.root)
         assert root is not None, "a top-up without a root"
         shift = self._merchants.open_shift(topup.cashier) if topup.cashier else None
         rules = self._cards.rules(root.programme, self._days.of(self._clock.now_us()))
-        command = Void(
+        return Void(
             company=company,
             operation=self._ids.new(),
             key=key,
@@ -202,8 +247,6 @@ class TopUps:
             rules=rules,
             update=sql.update_topups,
         )
-        voided: TopUp = await asyncio.shield(self._ledger.post(command))
-        return voided
 
     def _check_supervisor(self, topup: TopUp, supervisor: str) -> None:
         """A supervisor of the same store. Raises `supervisor_needed`."""
@@ -280,3 +323,10 @@ def _draft(ident: str, new: NewTopUp, card: Resolved) -> TopUp:
         created_us=0,
         day=0,
     )
+
+
+def _accepted(outcome: TopUp | Refused) -> TopUp:
+    """What was loaded. Raises what was refused and still left a trace."""
+    if isinstance(outcome, Refused):
+        raise REFUSALS[outcome.code].error()
+    return outcome

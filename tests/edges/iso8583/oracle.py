@@ -26,7 +26,7 @@ def spec_of(dialect: Dialect) -> dict[str, dict[str, Any]]:
 
 
 def _field(field: Field, dialect: Dialect) -> dict[str, Any]:
-    encoding = {Kind.ASCII: "ascii", Kind.TEXT: "ascii"}.get(field.kind, "b")
+    encoding = {Kind.ASCII: "ascii", Kind.TEXT: "latin-1"}.get(field.kind, "b")
     made: dict[str, Any] = {
         "data_enc": encoding,
         "len_enc": "bcd",

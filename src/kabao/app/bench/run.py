@@ -15,8 +15,9 @@ from collections.abc import Callable
 import msgspec
 import uvloop
 
-from kabao.app.bench import engine
+from kabao.app.bench import engine, load, load_pos
 from kabao.app.bench.load import Measured, Orders
+from kabao.app.bench.load_pos import PosOrders
 from kabao.app.bench.plan import ROWS_PER_PAYMENT, Figure, Plan, Run, figure
 from kabao.app.bench.reference import Reference
 from kabao.app.bench.seed import World, seed
@@ -27,6 +28,7 @@ from kabao.app.supervise import Platform
 from kabao.base.db import fetch_value
 
 CONNECTIONS = 256
+POS_IN_FLIGHT = 16
 REFERENCE_S = 5.0
 
 Told = Callable[[str, int, int], None]
@@ -46,7 +48,7 @@ class Outcome(msgspec.Struct, frozen=True):
 def run(plan: Plan, told: Told) -> Outcome:
     """Measure everything the plan asks for, on a data folder of its own."""
     shutil.rmtree(plan.data, ignore_errors=True)
-    settings = Settings(data=plan.data, http_port=_free_port())
+    settings = Settings(data=plan.data, http_port=_free_port(), pos_port=_free_port())
     with Platform(settings) as platform:
         assert platform.postgres is not None
         assert platform.settings.database_url is not None
@@ -62,6 +64,9 @@ def run(plan: Plan, told: Told) -> Outcome:
     if {"http", "latency", "hot"} & set(plan.only):
         with Platform(settings, servers=1) as platform:
             figures += _http(settings, plan, world, reference, told)
+    if "pos" in plan.only:
+        with Platform(settings, servers=1) as platform:
+            figures.append(_pos(settings, plan, world, reference, told))
     shutil.rmtree(plan.data, ignore_errors=True)
     return Outcome(
         f"{machine.system()} {machine.machine()}, Python {machine.python_version()}",
@@ -147,10 +152,32 @@ def _http(
     return figures
 
 
-def _load(orders: Orders) -> Measured:
+def _pos(settings: Settings, plan: Plan, world: World, reference: Reference, told: Told) -> Figure:
+    def orders(seconds: float) -> PosOrders:
+        return PosOrders(
+            settings.http_host,
+            settings.pos_port,
+            world.masters,
+            [(p.number, p.pin) for p in world.payers],
+            seconds,
+            POS_IN_FLIGHT,
+        )
+
+    _load(orders(1.0))
+    runs = []
+    for n in range(plan.rounds):
+        base = reference.measure(REFERENCE_S)
+        runs.append(_run(_load(orders(plan.seconds)), base))
+        told("pos", n + 1, plan.rounds)
+    what = "ISO 8583 purchase end to end with MAC, 16 connections x 16 in flight"
+    return figure("pos", what, plan.cards, runs, 3.0, 8.0)
+
+
+def _load(orders: Orders | PosOrders) -> Measured:
     """Measure from another process, as a client would."""
-    done = subprocess.run(
-        [sys.executable, "-m", "kabao.app.bench.load"],
+    module = load if isinstance(orders, Orders) else load_pos
+    done = subprocess.run(  # noqa: S603 - ourselves
+        [sys.executable, "-m", module.__name__],
         input=msgspec.json.encode(orders),
         stdout=subprocess.PIPE,
         check=True,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 
 import msgspec
 
 from kabao.access.model.people import founding
 from kabao.access.model.verbs import Role
+from kabao.app.bench.load_pos import Master
 from kabao.app.composition import Kabao
 from kabao.cards.claims import By
 from kabao.cards.model import CardClass, Carrier, NewBatch, NewProgramme, Terms
 from kabao.ledger.model import Account, Act, Decision, Dimensions, Lot, Moment, Move, Purpose, Root
 from kabao.merchants.model import NewTerminal
 from kabao.org.model import IssuerType, Jurisdiction, NewCompany, NewStore
+from kabao.vault.model import TerminalCipher
 
 STORES = 50
+POS_TILLS = 16
 FACE_FEN = 90_000
 LOADS_AT_ONCE = 2_000
 
@@ -41,6 +45,8 @@ class World(msgspec.Struct):
     tills: list[tuple[str, str]]
     """Store and terminal."""
     payers: list[Payer]
+    masters: list[Master]
+    """The tills that speak ISO 8583."""
 
 
 async def seed(kabao: Kabao, cards: int, told: Told) -> World:
@@ -61,7 +67,8 @@ async def seed(kabao: Kabao, cards: int, told: Told) -> World:
     await kabao.merchants.refresh()
     payers = await _cards(kabao, company.id, cards, told)
     await _load(kabao, company.id, tills[0][0], told)
-    return World(company.id, founders[2].key, tills, payers)
+    masters = [await _master(kabao, terminal) for _, terminal in tills[:POS_TILLS]]
+    return World(company.id, founders[2].key, tills, payers, masters)
 
 
 async def _till(kabao: Kabao, company: str, n: int) -> tuple[str, str]:
@@ -75,6 +82,21 @@ async def _till(kabao: Kabao, company: str, n: int) -> tuple[str, str]:
             conn, NewTerminal(store=store.id, model="bench")
         )
     return store.id, terminal.id
+
+
+async def _master(kabao: Kabao, terminal: str) -> Master:
+    """A master key for a till, injected as by two persons."""
+    halves = secrets.token_bytes(16), secrets.token_bytes(16)
+    persons = kabao.ids.new(), kabao.ids.new()
+    async with kabao.db.transaction() as conn:
+        entry = await kabao.merchants.keys.begin(
+            conn, terminal, TerminalCipher.TDES, halves[0].hex(), person=persons[0]
+        )
+        await kabao.merchants.keys.complete(conn, entry.id, halves[1].hex(), person=persons[1])
+        found = await kabao.merchants.get_terminal(conn, terminal)
+        store = await kabao.org.get_store(conn, found.store)
+    tmk = bytes(a ^ b for a, b in zip(*halves, strict=True))
+    return Master(found.terminal_no, store.merchant_no, tmk.hex())
 
 
 async def _cards(kabao: Kabao, company: str, cards: int, told: Told) -> list[Payer]:

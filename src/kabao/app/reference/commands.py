@@ -20,7 +20,7 @@ from kabao.app.settings import Settings, variable
 _PLAIN = {
     "http_host": "The address the servers listen on.",
     "http_port": "The port of the API and its pages.",
-    "pos_port": "The port of the POS host, once it is built.",
+    "pos_port": "The port of the POS host (ISO 8583).",
     "cipher": "What new values are encrypted with: `sm4` or `aes256`.",
     "timezone": "Where business days begin.",
     "tls_cert": "The certificate; with it the servers speak TLS 1.3 and nothing else.",

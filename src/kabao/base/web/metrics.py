@@ -12,12 +12,17 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
@@ -75,6 +80,40 @@ class Traffic(Collector):
             seconds.add_metric(labels, buckets, sum_value=meter.total_s)
         yield requests
         yield seconds
+
+
+class Counts(Collector):
+    """A counter by labels, for slices and doors that have something to count."""
+
+    def __init__(self, name: str, documentation: str, labels: tuple[str, ...] = ()) -> None:
+        self._name, self._documentation, self._labels = name, documentation, labels
+        self._counts: dict[tuple[str, ...], int] = {}
+
+    def add(self, *labels: str) -> None:
+        """One more. Labels are closed sets, never values."""
+        self._counts[labels] = self._counts.get(labels, 0) + 1
+
+    def of(self, *labels: str) -> int:
+        """How many so far."""
+        return self._counts.get(labels, 0)
+
+    def collect(self) -> Iterable[Metric]:
+        """The counter as a metric family."""
+        family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
+        for labels, count in self._counts.items():
+            family.add_metric(labels, count)
+        yield family
+
+
+class Level(Collector):
+    """A figure that goes up and down, read when it is asked for."""
+
+    def __init__(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        self._name, self._documentation, self._read = name, documentation, read
+
+    def collect(self) -> Iterable[Metric]:
+        """The figure as a metric family."""
+        yield GaugeMetricFamily(self._name, self._documentation, value=self._read())
 
 
 class _Family(msgspec.Struct):

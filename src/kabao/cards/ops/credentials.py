@@ -134,6 +134,12 @@ class Credentials(Programmes):
             limit=limit,
         )
 
+    async def series(self, conn: Conn, first: Card, count: int) -> list[Card]:
+        """So many cards of one batch, from this one on; fewer where the batch ends."""
+        if first.batch is None or first.serial is None:
+            return [first]
+        return await sql.series(conn, first.batch, first.serial, first.serial + count - 1)
+
     async def number_of(self, conn: Conn, ident: str) -> str:
         """A card's number in clear, for printing it again. Raises `not_found`."""
         sealed = await sql.sealed_number(conn, ident)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from kabao.base.clock import from_us
+from kabao.base.clock import from_us, to_us
 from kabao.base.db import Conn
+from kabao.base.errors import Kind, code
 from kabao.cards import sql_life as sql
 from kabao.cards.claims import (
     CLAIM_TOO_WEAK,
@@ -20,8 +21,17 @@ from kabao.cards.claims import (
 from kabao.cards.model import HOLDER_NOT_IDENTIFIED, Card, CardClass, Carrier
 from kabao.cards.ops.change import Asked, Effect, Held
 from kabao.cards.ops.renew import Renewals
-from kabao.cards.states import CardState, Reason, Verb, check_lift, check_refreeze, step
-from kabao.ledger.model import Act
+from kabao.cards.ops.value import CARD_NOT_EMPTY
+from kabao.cards.states import (
+    STATE_FORBIDS,
+    CardState,
+    Reason,
+    Verb,
+    check_lift,
+    check_refreeze,
+    step,
+)
+from kabao.ledger.model import Act, Purpose
 from kabao.policy.choices import Switch
 from kabao.policy.names import LOSS_BEARER_FREEZE_HOURS
 
@@ -29,6 +39,11 @@ DUE_AT_ONCE = 200
 """Cards a job changes in one transaction."""
 
 _BY_CLOCK = "clock"
+
+UNUSED_LOOK = 50
+"""How many transfers are looked at to see whether a card was used since it was sold."""
+
+USED_SINCE = code("card_used_since", Kind.REFUSED, "The card was used after it was sold.")
 
 
 class Life(Renewals):
@@ -92,6 +107,33 @@ class Life(Renewals):
             held,
             Asked(Verb.ACTIVATE, by, believed, reason),
             Effect(edit=edit, root={"valid_until": until}, party=holder, event="card.activated"),
+        )
+
+    async def unsell(self, conn: Conn, ident: str, by: By) -> Card:
+        """Undo a sale at a till while the card is unused: plastic of a batch, without a
+        holder, to which nothing has happened since but loads and their voids.
+
+        Raises:
+            KabaoError: `not_found`, `card_state_forbids`, `card_not_empty`,
+                `card_used_since`, `card_not_in_stock_here`.
+        """
+        (held,) = await self.hold(conn, ident)
+        step(held.state, Verb.UNSELL)
+        if held.card.batch is None or held.card.holder is not None:
+            raise STATE_FORBIDS.error("Only plastic that nobody holds goes back into stock.")
+        if held.root.balance_fen:
+            raise CARD_NOT_EMPTY.error()
+        since_us = to_us(held.card.activated_at) if held.card.activated_at else 0
+        moved = await self._ledger.transfers(conn, held.root.id, limit=UNUSED_LOOK)
+        if any(t.recorded_us >= since_us and t.purpose not in _LOADS for t in moved):
+            raise USED_SINCE.error()
+        await self._stock.require_here(conn, held.card, by)
+        edit = {"expires_on": None, "activated_at": None}
+        return await self.change(
+            conn,
+            held,
+            Asked(Verb.UNSELL, by, STAFF),
+            Effect(edit=edit, root={"valid_until": None}, event="card.sale_undone"),
         )
 
     async def _check_first_holder(self, conn: Conn, held: Held, holder: str | None) -> None:
@@ -255,6 +297,7 @@ class Life(Renewals):
         return len(acts)
 
 
+_LOADS = frozenset({Purpose.LOAD, Purpose.LOAD_VOID})
 _FROZEN = frozenset({CardState.FROZEN, CardState.LOST_FROZEN})
 _LOST = frozenset({CardState.LOST, CardState.LOST_FROZEN})
 

@@ -6,23 +6,15 @@ cipher on single blocks, each used once, under keys that live for a session.
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 
 from kabao.edges.iso8583.spec import MacMethod
+from kabao.vault.model import TerminalCipher
 
 CHECK_BYTES = 4
 MAC_BYTES = 8
 PIN_DIGITS = range(4, 13)
-
-
-class Algorithm(StrEnum):
-    """A terminal's cipher."""
-
-    TDES = "3des"
-    SM4 = "sm4"
 
 
 class Block:
@@ -34,15 +26,15 @@ class Block:
 
     __slots__ = ("_algorithm", "_decryptor", "_encryptor", "size")
 
-    def __init__(self, algorithm: Algorithm, key: bytes) -> None:
+    def __init__(self, algorithm: TerminalCipher, key: bytes) -> None:
         """Raises ValueError for a key of the wrong length."""
         match algorithm:
-            case Algorithm.TDES:
+            case TerminalCipher.TDES:
                 if len(key) not in {8, 16, 24}:
                     raise ValueError("a key of 3DES has 8, 16 or 24 bytes")
                 self._algorithm: TripleDES | algorithms.SM4 = TripleDES((key * 3)[:24])
                 self.size = 8
-            case Algorithm.SM4:
+            case TerminalCipher.SM4:
                 self._algorithm = algorithms.SM4(key)
                 self.size = 16
         ecb = Cipher(self._algorithm, modes.ECB())  # noqa: S305 - see the module

@@ -215,6 +215,8 @@ def _reader(field: Field, dialect: Dialect) -> Read:
 
 def _packed_reader(field: Field, fill: str, signs: frozenset[str] | None) -> Read:
     left = field.pad is Side.LEFT
+    if signs is None and not field.length and field.size % 2 == 0:
+        return _read_even
 
     def read(data: bytes, size: int) -> str:
         text = data.hex()
@@ -232,6 +234,15 @@ def _packed_reader(field: Field, fill: str, signs: frozenset[str] | None) -> Rea
         return text
 
     return read
+
+
+def _read_even(data: bytes, size: int) -> str:
+    """Digits of which there is always an even number."""
+    del size
+    text = data.hex()
+    if not text.isdecimal():
+        raise ValueError("a digit is none")
+    return text
 
 
 def _read_ascii(data: bytes, size: int) -> str:

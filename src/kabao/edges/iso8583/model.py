@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+import msgspec
+
 Value = str | bytes
 """A field's content: bytes where the field is binary."""
 
@@ -70,6 +72,7 @@ class Outcome(StrEnum):
     LOST = "lost"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     EXPIRED = "expired"
+    CODE_OVER = "code_over"
     WRONG_PIN = "wrong_pin"
     PIN_REQUIRED = "pin_required"
     CARD_NOT_ALLOWED = "card_not_allowed"
@@ -78,9 +81,114 @@ class Outcome(StrEnum):
     RESTRICTED = "restricted"
     OVER_COUNT = "over_count"
     PIN_LOCKED = "pin_locked"
+    SUPERVISOR = "supervisor"
     SIGN_IN = "sign_in"
     NOT_EVEN = "not_even"
     DUPLICATE = "duplicate"
     UNAVAILABLE = "unavailable"
     IN_DOUBT = "in_doubt"
     BAD_MAC = "bad_mac"
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """What the host answers. What is None is not in the answer."""
+
+    outcome: Outcome
+    rrn: str | None = None
+    approval: str | None = None
+    amount_fen: int | None = None
+    available_fen: int | None = None
+    tries_left: int | None = None
+    private: str | None = None
+    totals: str | None = None
+    keys: bytes | None = None
+    """What a sign-in answers with."""
+    batch: int | None = None
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """A batch's sums: `debit` took value off cards, `credit` put value on them (MF-08)."""
+
+    debit_fen: int = 0
+    debit_count: int = 0
+    credit_fen: int = 0
+    credit_count: int = 0
+
+    def plus(self, direction: int, amount_fen: int) -> Totals:
+        """With one message more: direction -1 off the card, 1 onto it, 0 neither."""
+        if direction < 0:
+            return msgspec.structs.replace(
+                self, debit_fen=self.debit_fen + amount_fen, debit_count=self.debit_count + 1
+            )
+        if direction > 0:
+            return msgspec.structs.replace(
+                self, credit_fen=self.credit_fen + amount_fen, credit_count=self.credit_count + 1
+            )
+        return self
+
+
+DIRECTIONS = {
+    Verb.PURCHASE: -1,
+    Verb.ADVICE: -1,
+    Verb.COMPLETION: -1,
+    Verb.LOAD_VOID: -1,
+    Verb.ACTIVATE_UNDO: -1,
+    Verb.CARD_RETURN: -1,
+    Verb.VOID: 1,
+    Verb.REFUND: 1,
+    Verb.COMPLETION_VOID: 1,
+    Verb.LOAD: 1,
+    Verb.ACTIVATE: 1,
+}
+"""What a verb counts as in a batch: -1 value off a card, 1 value onto one; others neither."""
+
+EVEN, UNEVEN = "1", "2"
+_TOTALS_DIGITS = 30
+
+
+def show_totals(totals: Totals, result: str) -> str:
+    """Field 48 of a settlement (MF-08): domestic, then nothing foreign."""
+    return (
+        f"{totals.debit_fen:012}{totals.debit_count:03}"
+        f"{totals.credit_fen:012}{totals.credit_count:03}{result}"
+        f"{0:0{_TOTALS_DIGITS}}{EVEN}"
+    )
+
+
+def read_totals(text: str) -> Totals | None:
+    """What a till claims; None if it is not written as it should be."""
+    if len(text) < _TOTALS_DIGITS or not text.isdecimal():
+        return None
+    return Totals(int(text[:12]), int(text[12:15]), int(text[15:27]), int(text[27:30]))
+
+
+_BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_PAIRS = [a + b for a in _BASE36 for b in _BASE36]
+_RRN_SIGNS = 12
+
+
+def rrn_of(ident: str) -> str:
+    """The RRN of a payment: the first 62 free bits of its id, in twelve characters."""
+    number = int(ident[:12] + ident[13:16], 16) << 2 | int(ident[16], 16) & 3
+    pairs = []
+    for _ in range(_RRN_SIGNS // 2):
+        number, pair = divmod(number, len(_PAIRS))
+        pairs.append(_PAIRS[pair])
+    return "".join(reversed(pairs))
+
+
+def ids_of(rrn: str) -> tuple[str, str] | None:
+    """The first and the last id that has this RRN; None for what is no RRN."""
+    if len(rrn) != _RRN_SIGNS or not set(_BASE36).issuperset(rrn):
+        return None
+    number = int(rrn, 36)
+    if number >= 1 << 62:
+        return None
+    text = f"{number >> 2:015x}"
+    head = f"{text[:12]}7{text[12:]}{8 | number & 3:x}"
+    return head + "0" * 15, head + "f" * 15
+
+
+def approval_of(ident: str) -> str:
+    """Six characters that tell a cashier one approval from another (field 38)."""
+    return ident[-6:].upper()

@@ -84,7 +84,6 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verb: Verb
     mti: str
     when: dict[str, str] = {}
-    mac: bool = True
 
 
 class ReplyForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -130,6 +130,11 @@ class Merchants:
                 )
         return None
 
+    def terminal_key_version(self, ident: str) -> int | None:
+        """The version of a terminal's master key, as of the last refresh; None without one."""
+        key = self._snapshot.key(ident)
+        return None if key is None else key.version
+
     def cashier(self, ident: str) -> Cashier | None:
         """A cashier, as of the last refresh."""
         return self._snapshot.cashiers.get(ident)

@@ -1,0 +1,151 @@
+"""What a till does besides paying: loads, PINs, losses, and asking what became of a message."""
+
+from __future__ import annotations
+
+from kabao.base.db import Conn, Database
+from kabao.cards.claims import ByPossession
+from kabao.cards.model import CardNumber, Track
+from kabao.cards.ops import Cards
+from kabao.cards.ops.life import Life
+from kabao.cards.states import Reason
+from kabao.edges.iso8583 import sql
+from kabao.edges.iso8583.call import Call, Refused, key_of, label
+from kabao.edges.iso8583.entries import Done, replied
+from kabao.edges.iso8583.model import Outcome, Reply, approval_of, rrn_of
+from kabao.edges.iso8583.reading import number
+from kabao.edges.iso8583.sales import show_payment
+from kabao.ledger.model import OperationState
+from kabao.ledger.ops import Ledger
+from kabao.merchants.ops import Merchants
+from kabao.org.ops import Org
+from kabao.payments.model import Status
+from kabao.payments.ops import Payments
+from kabao.topups.model import TopUp
+from kabao.topups.ops import NewTopUp, TopUps
+
+
+class Counter:
+    """The counter of a store, behind one of its tills."""
+
+    def __init__(
+        self,
+        db: Database,
+        ledger: Ledger,
+        payments: Payments,
+        topups: TopUps,
+        cards: Cards,
+        life: Life,
+        org: Org,
+        merchants: Merchants,
+    ) -> None:
+        self._db, self._ledger, self._payments, self._topups = db, ledger, payments, topups
+        self._cards, self._life, self._org, self._merchants = cards, life, org, merchants
+
+    async def load(self, call: Call, said: bytes) -> Done:
+        """Load a card with cash."""
+        session = call.session
+        store = self._org.store(session.store)
+        assert store is not None, "a terminal without its store"
+        new = NewTopUp(
+            company=session.company,
+            key=f"topup/{call.key}",
+            mac=said,
+            source=call.source,
+            amount_fen=call.amount_fen,
+            currency=call.currency,
+            store=store,
+            till=await self._merchants.find_till(store.id, session.terminal, session.cashier),
+            reference=label(session.terminal, call.message.batch),
+            payer=None,
+        )
+        return _loaded(await self._topups.load(new), call.amount_fen)
+
+    async def void_load(self, call: Call, said: bytes) -> Done:
+        """Undo a load of this terminal, while nothing of it is spent."""
+        place = (
+            call.session.terminal,
+            number(call.message.part("original_batch")) or call.session.batch,
+            number(call.message.part("original_trace")),
+        )
+        async with self._db.read() as conn:
+            entry = await sql.entry(conn, place)
+            if entry is None or entry.subject is None or entry.verb != "load":
+                raise Refused(Outcome.NO_ORIGINAL)
+            topup = await self._topups.get(conn, entry.subject)
+        if call.amount_fen != topup.amount_fen:
+            raise Refused(Outcome.BAD_AMOUNT)
+        after = await self._topups.void(
+            call.session.company,
+            f"topup-void/{call.key}",
+            said,
+            topup,
+            call.supervisor(self._merchants),
+        )
+        return _loaded(after, topup.amount_fen)
+
+    async def change_pin(self, conn: Conn, call: Call, said: bytes) -> Done:
+        """Another PIN in place of the one that was shown; the new one comes as a second block."""
+        del said
+        source = call.source
+        if not isinstance(source, CardNumber | Track) or source.pin is None:
+            raise Refused(Outcome.PIN_REQUIRED)
+        pan = source.number if isinstance(source, CardNumber) else source.track2.partition("D")[0]
+        new = call.second_pin(pan, call.message.raw("private"))
+        card = await self._card(conn, call)
+        await self._life.change_pin(conn, card, source.pin, new, call.by)
+        return Done(Reply(Outcome.OK), subject=card)
+
+    async def report_loss(self, conn: Conn, call: Call, said: bytes) -> Done:
+        """Stop a card on the strength of its own secret (P-15)."""
+        del said
+        card = await self._card(conn, call)
+        claim = ByPossession(call.source)
+        await self._life.report_loss(conn, card, claim, Reason.LOST, call.by)
+        return Done(Reply(Outcome.OK), subject=card)
+
+    async def take_back(self, conn: Conn, call: Call, said: bytes) -> Done:
+        """A card without paid value is handed in, and ends."""
+        del said
+        card = await self._card(conn, call)
+        claim = ByPossession(call.source)
+        await self._life.close(conn, card, claim, Reason.RETURNED, call.by)
+        return Done(Reply(Outcome.OK), subject=card)
+
+    async def _card(self, conn: Conn, call: Call) -> str:
+        (found,) = await self._cards.resolve(conn, [call.source])
+        if found is None:
+            raise Refused(Outcome.NO_CARD)
+        return found.card
+
+    async def last(self, call: Call) -> Reply:
+        """What became of a message of this terminal: for a till that never heard."""
+        session, message = call.session, call.message
+        batch = number(message.part("original_batch")) or session.batch
+        place = (session.terminal, batch, number(message.part("original_trace")))
+        async with self._db.read() as conn:
+            known = await self._ledger.operation(conn, session.company, f"pay/{key_of(*place)}")
+            if known is not None:
+                if known.state == OperationState.TOMBSTONE:
+                    return Reply(Outcome.ALREADY_REVERSED)
+                payment = await self._payments.get(conn, known.id)
+                if payment.status == Status.REVERSED:
+                    return Reply(Outcome.ALREADY_REVERSED, rrn=rrn_of(payment.id))
+                if payment.status == Status.VOIDED:
+                    return Reply(Outcome.ALREADY_VOIDED, rrn=rrn_of(payment.id))
+                return show_payment(payment)
+            entry = await sql.entry(conn, place)
+        if entry is None:
+            return Reply(Outcome.NO_ORIGINAL)
+        if entry.state in {"barred", "undone"}:
+            return Reply(Outcome.ALREADY_REVERSED)
+        return replied(entry) or Reply(Outcome.IN_DOUBT)
+
+
+def _loaded(topup: TopUp, amount_fen: int) -> Done:
+    reply = Reply(
+        Outcome.OK,
+        rrn=rrn_of(topup.id),
+        approval=approval_of(topup.id),
+        available_fen=topup.balance_after_fen,
+    )
+    return Done(reply, amount_fen, topup.id)

@@ -1,0 +1,135 @@
+"""Paying, holding and asking at a till: the hot verbs, futures all the way."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from kabao.base.errors import KabaoError
+from kabao.base.ids import Ids
+from kabao.edges.iso8583 import outcomes
+from kabao.edges.iso8583.call import CHANNEL, Call, label
+from kabao.edges.iso8583.model import Outcome, Reply, Verb, approval_of, rrn_of
+from kabao.merchants.ops import Merchants
+from kabao.payments.model import Inquiry, Payment, Place, Status
+from kabao.payments.ops import Payments
+from kabao.payments.pay import Request
+from kabao.vault.ops import Vault
+
+PARTIAL_ACCEPTED = "1"
+"""Part `partial`: the till can ask the customer for the rest."""
+
+
+class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is kept with a payment besides, and read again when its batch is settled."""
+
+    verb: str
+    batch: int
+    trace: int
+    entry: str
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_metadata = msgspec.json.Decoder(Metadata).decode
+
+
+class Sales:
+    """Purchase, hold, inquiry."""
+
+    def __init__(self, payments: Payments, merchants: Merchants, vault: Vault, ids: Ids) -> None:
+        self._payments, self._merchants = payments, merchants
+        self._vault, self._ids = vault, ids
+
+    def pay(self, call: Call) -> asyncio.Future[Payment]:
+        """Pay or hold. Raises Refused."""
+        amount, currency, source = call.amount_fen, call.currency, call.payable
+        partial = call.message.part("partial") == PARTIAL_ACCEPTED
+        said = call.said(partial)
+        request = Request(
+            id=self._ids.new(),
+            company=call.session.company,
+            key="pay/" + call.key,
+            mac=self._vault.mac("idempotency", said),
+            amount_fen=amount,
+            currency=currency,
+            place=self._place(call),
+            reference=label(call.session.terminal, call.message.batch),
+            metadata=_encode(
+                Metadata(call.verb, call.message.batch, call.message.trace, call.message.entry)
+            ).decode(),
+            capture=call.verb is not Verb.HOLD,
+            accept_partial=partial,
+        )
+        return self._payments.pay(request, source, _covers_none)
+
+    def inquire(self, call: Call) -> asyncio.Future[Inquiry]:
+        """Ask what a card is worth (P-10). Raises Refused."""
+        return self._payments.inquire(call.session.company, call.payable, _covers_none)
+
+    def _place(self, call: Call) -> Place:
+        session = call.session
+        shift = self._merchants.open_shift(session.cashier) if session.cashier else None
+        return Place(
+            session.store,
+            session.terminal,
+            session.cashier,
+            shift.id if shift is not None else None,
+            channel=CHANNEL,
+        )
+
+
+def _covers_none(_issuer: str) -> bool:
+    """A till names no card by its id."""
+    return False
+
+
+def show_payment(payment: Payment) -> Reply:
+    """The answer to a payment or hold."""
+    if payment.status == Status.DECLINED:
+        return Reply(
+            outcomes.of_decline(payment.decline_code, _told(payment, "reason")),
+            rrn=rrn_of(payment.id),
+            available_fen=payment.balance_after_fen,
+            tries_left=_told(payment, "tries_left"),
+        )
+    partial = payment.approved_fen < payment.requested_fen
+    return Reply(
+        Outcome.PARTIAL if partial else Outcome.OK,
+        rrn=rrn_of(payment.id),
+        approval=approval_of(payment.id),
+        amount_fen=payment.approved_fen,
+        available_fen=payment.balance_after_fen,
+    )
+
+
+def show_inquiry(inquiry: Inquiry) -> Reply:
+    """The answer to an inquiry: what may be spent; status, limit and last day as private data."""
+    if not inquiry.accepted or inquiry.card_status is None:
+        return Reply(Outcome.NO_CARD)
+    expires = (inquiry.expires_on or "").replace("-", "")
+    return Reply(
+        outcomes.STATUSES[inquiry.card_status],
+        available_fen=inquiry.available_fen,
+        private=f"{inquiry.card_status[:1].upper()}{inquiry.single_limit_fen:012}{expires:0>8}",
+    )
+
+
+def refusal(failed: BaseException) -> Reply:
+    """The answer to what could not be decided."""
+    if isinstance(failed, KabaoError):
+        return Reply(outcomes.of_error(failed))
+    return Reply(Outcome.IN_DOUBT)
+
+
+def kept_with(payment: Payment) -> Metadata | None:
+    """What a till's payment was made with; None if it was made at another door."""
+    if payment.channel != CHANNEL:
+        return None
+    return _decode_metadata(payment.metadata)
+
+
+def _told(payment: Payment, name: str) -> Any:
+    """What only this door may tell, where the payment says it."""
+    return getattr(payment, name, None)

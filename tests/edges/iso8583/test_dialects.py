@@ -1,0 +1,154 @@
+"""The other dialect, the other cipher, and TLS: each through a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from kabao.base.db import Database
+from kabao.edges.iso8583.host import PosTls
+from kabao.edges.iso8583.spec import shipped
+from kabao.vault.model import TerminalCipher
+from tests.base.web.test_server import Certificates
+
+from . import oracle
+from .conftest import Pos, hosted
+from .till import LostError, Till, des, mac_of, pin_block, xor
+
+CMF = shipped("jpos_cmf")
+
+
+async def exchange(pos: Pos, frame: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", pos.port)
+    writer.write(len(frame).to_bytes(2, "big") + frame)
+    async with asyncio.timeout(10):
+        size = int.from_bytes(await reader.readexactly(2), "big")
+        answer = await reader.readexactly(size)
+    writer.close()
+    return answer
+
+
+async def test_a_till_of_jpos_cmf_signs_in_pays_and_reverses(pos: Pos) -> None:
+    """Written and read by pyiso8583."""
+    terminal_no, merchant_no, tmk = await pos.key(pos.world.north)
+    card = await pos.card(1_000)
+    common: dict[int, Any] = {41: f"{terminal_no:16}", 42: merchant_no, 59: f"{0:06}{0:06}01"}
+
+    async def ask(mti: str, fields: dict[int, Any], mak: bytes = b"") -> dict[str, str]:
+        if mak:
+            raw = oracle.encode(CMF, mti, common | fields | {64: bytes(8)})[:-8]
+            raw += mac_of(mak, raw)
+        else:
+            raw = oracle.encode(CMF, mti, common | fields)
+        answer = await exchange(pos, raw)
+        if mak:
+            assert answer[-8:] == mac_of(mak, answer[:-8])
+        return oracle.decode(CMF, answer)
+
+    signed = await ask("2804", {11: f"{1:012}", 24: "801"})
+    assert (signed["t"], signed["39"]) == ("2814", "0000")
+    keys = bytes.fromhex(signed["72"])
+    pik, mak = des(tmk, keys[:16], back=True), des(tmk, keys[20:28], back=True)
+    common[59] = f"{signed['59'][:6]}{0:06}01"
+    sale = {
+        2: card.number,
+        3: "006000",
+        4: f"{300:016}",
+        11: f"{2:012}",
+        52: pin_block(pik, card.pin, card.number),
+    }
+    paid = await ask("2200", sale, mak)
+    assert (paid["t"], paid["39"], paid["54"][-13:]) == ("2210", "0000", f"{700:013}")
+    short = await ask("2200", sale | {4: f"{701:016}", 11: f"{3:012}"}, mak)
+    assert short["39"] == "1016"
+    assert short["63"].startswith("EL2SPL")
+    undo = {3: "006000", 11: f"{4:012}", 56: f"2200{2:012}{0:014}"}
+    for _ in range(2):
+        assert (await ask("2420", undo, mak))["39"] == "0000"
+    assert await pos.actors.balance(card) == (1_000, 1_000)
+
+
+class Sm4Till(Till):
+    """As `Till`, with SM4: a CBC-MAC, and PIN blocks of sixteen bytes in field 57."""
+
+    def signed(self, mti: str, fields: dict[int, Any]) -> bytes:
+        block = fields.pop(52, None)
+        if block is not None:
+            fields[57] = sm4(self.pik, block + bytes(8))
+        message = pack_sm4(mti, fields)
+        return message + cbc_mac(self.mak, message)
+
+
+def pack_sm4(mti: str, fields: dict[int, Any]) -> bytes:
+    return oracle.encode(shipped("unionpay"), mti, _plain(fields) | {64: bytes(8)})[:-8]
+
+
+def _plain(fields: dict[int, Any]) -> dict[int, Any]:
+    return {n: v[:3] if n == 22 else v for n, v in fields.items()}
+
+
+def sm4(key: bytes, data: bytes, *, back: bool = False) -> bytes:
+    cipher = Cipher(algorithms.SM4(key), modes.ECB())
+    return (cipher.decryptor() if back else cipher.encryptor()).update(data)
+
+
+def cbc_mac(key: bytes, message: bytes) -> bytes:
+    chain = bytes(16)
+    for at in range(0, len(message), 16):
+        chain = sm4(key, xor(chain, message[at : at + 16].ljust(16, b"\0")))
+    return chain[:8]
+
+
+async def test_a_till_with_sm4_signs_in_and_pays(pos: Pos) -> None:
+    terminal_no, merchant_no, tmk = await pos.key(pos.world.north, algorithm=TerminalCipher.SM4)
+    card = await pos.card(1_000)
+    till = Sm4Till(pos.port, terminal_no, merchant_no, tmk)
+    fields = till.common("00") | {60: "00000000001"}
+    frame = till.framed(oracle.encode(shipped("unionpay"), "0800", fields))[2:]
+    read = oracle.decode(shipped("unionpay"), (await exchange(pos, frame))[11:])
+    keys = bytes.fromhex(read["62"])
+    till.pik, till.mak = sm4(tmk, keys[:16], back=True), sm4(tmk, keys[20:36], back=True)
+    assert sm4(till.pik, bytes(16))[:4] == keys[16:20]
+    assert sm4(till.mak, bytes(16))[:4] == keys[36:40]
+    till.batch = read["60"][2:8]
+    mti, sale = till.sale(card, 300, pin="")
+    clear = xor(
+        bytes.fromhex(f"{len(card.pin):02X}{card.pin}".ljust(16, "F")),
+        bytes.fromhex("0000" + card.number[:-1][-12:]),
+    )
+    message = till.signed(mti, sale | {52: clear})
+    answer = await exchange(pos, till.framed(message)[2:])
+    assert answer[-8:] == cbc_mac(till.mak, answer[11:-8])
+    assert oracle.decode(shipped("unionpay"), answer[11:])["39"] == "00"
+    bent = message[:-1] + bytes([message[-1] ^ 1])
+    answer = await exchange(pos, till.framed(bent)[2:])
+    assert oracle.decode(shipped("unionpay"), answer[11:])["39"] == "A0"
+
+
+@pytest.mark.row("B-14", "P-24")
+async def test_over_tls_a_terminal_needs_a_certificate(db: Database, tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    server, client = certificates.issue("server"), certificates.issue("client")
+    tls = PosTls(server.certificate, server.key, certificates.ca)
+    async with hosted(db, tmp_path, tls=tls) as pos:
+        about = await pos.key(pos.world.north)
+        anonymous = ssl.create_default_context(cafile=str(certificates.ca))
+        known = ssl.create_default_context(cafile=str(certificates.ca))
+        known.load_cert_chain(client.certificate, client.key)
+        stranger = pos.raw(*about, anonymous)
+        await stranger.connect()
+        assert (await stranger.sign_in()).code == "58"
+        till = pos.raw(*about, known)
+        await till.connect()
+        assert (await till.sign_in()).code == "00"
+        card = await pos.card(100)
+        assert (await till.buy(card, 1)).code == "00"
+        plain = pos.raw(*about)
+        await plain.connect()
+        with pytest.raises((LostError, ConnectionError)):
+            await plain.sign_in()

@@ -1,0 +1,145 @@
+"""Bent, forged and senseless messages, and peers that waste the host's time."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from kabao.app.fuzz_pos import frames, fuzz
+from kabao.base.db import Database
+from kabao.edges.iso8583.desk import Peer
+from kabao.edges.iso8583.host import Limits
+from kabao.edges.iso8583.model import FormatError
+from kabao.edges.iso8583.reading import Reader
+from kabao.edges.iso8583.spec import SHIPPED, shipped, words
+
+from .conftest import Pos, hosted
+from .till import unpack
+
+FLIPS = 10_000
+FRAMES = 100_000
+
+
+@pytest.mark.row("P-19")
+async def test_no_flipped_bit_is_accepted(pos: Pos) -> None:
+    """ATK-6: every bit of message types, bitmap, fields and MAC, on many messages."""
+    till, card = await pos.till(), await pos.card(10_000)
+    desk, done = pos.host.desk, 0
+    while done < FLIPS:
+        frame = till.framed(till.signed(*till.sale(card, 100)))[2:]
+        for bit in range(8 * 11, 8 * len(frame)):
+            bent = bytearray(frame)
+            bent[bit // 8] ^= 0x80 >> bit % 8
+            done += 1
+            try:
+                answer = desk.handle(desk.reader(bytes(bent)), bytes(bent), Peer(certified=True))
+            except FormatError:
+                continue
+            answer = answer if isinstance(answer, bytes) else await answer
+            assert _code(answer) not in {"00", "10"}, bit
+    assert await pos.actors.balance(card) == (10_000, 10_000)
+
+
+def _code(answer: bytes) -> str:
+    return str(unpack(answer[11:])[1][39])
+
+
+def test_a_hundred_thousand_frames_of_noise_are_read_or_refused() -> None:
+    """The codec alone: `FormatError` and nothing else."""
+    readers = {name: Reader(shipped(name), words()) for name in SHIPPED}
+    for frame in islice(frames("codec"), FRAMES // 2):
+        for reader in readers.values():
+            try:
+                reader.read(frame[2:], reader.dialect.frame.head_bytes)
+            except FormatError:
+                continue
+
+
+async def test_a_sale_takes_less_than_a_second_while_the_host_is_fuzzed(pos: Pos) -> None:
+    """ATK-7: documented as `python -m kabao.app.fuzz_pos`, which does a million."""
+    till, card = await pos.till(), await pos.card(10_000)
+    fuzzing = asyncio.create_task(fuzz("127.0.0.1", pos.port, 10_000, "test"))
+    slowest, sales = 0.0, 0
+    while not fuzzing.done():
+        begun = time.perf_counter()
+        assert (await till.buy(card, 1)).code in {"00", "65"}
+        slowest, sales = max(slowest, time.perf_counter() - begun), sales + 1
+        await asyncio.sleep(0.05)
+    outcome = fuzzing.result()
+    assert outcome.answered > 0
+    assert outcome.hung_up > 0
+    assert slowest < 1, slowest
+    assert (await till.buy(card, 1)).code in {"00", "65"}
+
+
+IMPATIENT = Limits(idle_s=0.6, first_s=0.5, partial_s=0.4, connections=3, in_flight=4)
+
+
+async def test_whoever_is_idle_or_sends_halves_is_cut_off(db: Database, tmp_path: Path) -> None:
+    async with hosted(db, tmp_path, IMPATIENT) as pos:
+        for first in (b"", b"\x00", b"\x00\x30\x60\x00"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", pos.port)
+            writer.write(first)
+            async with asyncio.timeout(5):
+                assert await _rest(reader) == b""
+            writer.close()
+        crowd = [await asyncio.open_connection("127.0.0.1", pos.port) for _ in range(3)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", pos.port)
+        async with asyncio.timeout(5):
+            assert await _rest(reader) == b""
+        for _, other in [*crowd, (reader, writer)]:
+            other.close()
+
+
+async def _rest(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read()
+    except ConnectionError:
+        return b""
+
+
+async def test_more_than_may_be_in_flight_is_answered_all_the_same(
+    db: Database, tmp_path: Path
+) -> None:
+    async with hosted(db, tmp_path, Limits(in_flight=4, in_flight_total=6)) as pos:
+        tills = [await pos.till(), await pos.till(fresh=True)]
+        card = await pos.card(10_000)
+        answers = await asyncio.gather(*(till.inquire(card) for till in tills for _ in range(100)))
+        assert {a.code for a in answers} == {"00"}
+
+
+async def test_a_frame_too_long_or_of_no_dialect_ends_the_connection(pos: Pos) -> None:
+    for wrong in (b"\xff\xff" + bytes(20), b"\x00\x05hello", b"\x00\x00", b"\x00\x0b" + bytes(11)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", pos.port)
+        writer.write(wrong)
+        async with asyncio.timeout(5):
+            assert await _rest(reader) == b""
+        writer.close()
+
+
+async def test_what_cannot_be_read_is_a_format_error_where_the_head_can(pos: Pos) -> None:
+    till = await pos.till()
+    reader, writer = await asyncio.open_connection("127.0.0.1", pos.port)
+    writer.write(till.framed(bytes.fromhex("0200") + secrets.token_bytes(30)))
+    size = int.from_bytes(await reader.readexactly(2), "big")
+    answer = await reader.readexactly(size)
+    assert _code(answer) == "30"
+    writer.close()
+
+
+async def test_too_many_guesses_make_a_terminal_wait(pos: Pos) -> None:
+    till, card = await pos.till(), await pos.card(1_000)
+    codes = []
+    for _ in range(24):
+        nobody = type(card)(card.id, f"{secrets.randbelow(10**19):019d}", card.pin, "", "")
+        codes.append((await till.buy(nobody, 1)).code)
+    assert codes[:20] == ["14"] * 20
+    assert codes[-1] == "38"
+    assert (await till.buy(card, 1)).code == "38"
+    pos.at.later(minutes=11)
+    assert (await till.buy(card, 1)).code == "00"
