@@ -6,7 +6,7 @@ keeps the sale writes its own rows there, and a crash leaves all of it or none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -98,13 +98,27 @@ class Parts:
     def __init__(self, payments: Payments, ledger: Ledger, cards: Cards, ids: Ids) -> None:
         self._payments, self._ledger, self._cards, self._ids = payments, ledger, cards, ids
 
-    async def look_up(self, conn: Conn, sources: Sequence[Source]) -> list[Resolved | None]:
-        """The cards of a sale, their roots locked in one go: two sales with the
-        same cards in another order must not wait for each other in a circle.
+    async def look_up(
+        self, conn: Conn, sources: Sequence[Source], beside: Sequence[str] = ()
+    ) -> list[Resolved | None]:
+        """The cards of a sale. Their roots are locked in one go, with those of the
+        payments beside them: two sales with the same cards in another order must
+        not wait for each other in a circle.
         """
         found = await self._cards.resolve(conn, sources)
-        await self._ledger.lock(conn, sorted({card.root for card in found if card is not None}))
+        roots = [card.root for card in found if card is not None]
+        await self._lock(conn, roots, await sql.load(conn, beside) if beside else {})
         return found
+
+    async def lock(self, conn: Conn, payments: Sequence[str]) -> dict[str, Payment]:
+        """Payments by id, their roots locked in one go."""
+        found = await sql.load(conn, payments) if payments else {}
+        await self._lock(conn, [], found)
+        return found
+
+    async def _lock(self, conn: Conn, roots: Sequence[str], beside: Mapping[str, Payment]) -> None:
+        more = [payment.root for payment in beside.values() if payment.root is not None]
+        await self._ledger.lock(conn, sorted({*roots, *more}))
 
     async def hold(
         self,
@@ -146,10 +160,6 @@ class Parts:
             if not isinstance(payment, Stale):
                 return Held(payment, terms.limits.hold_us if terms is not None else None)
         raise UNAVAILABLE.error("The card is changing; try again.")
-
-    async def load(self, conn: Conn, payments: Sequence[str]) -> dict[str, Payment]:
-        """Payments by id, as they are now."""
-        return await sql.load(conn, payments)
 
     async def capture(self, conn: Conn, parts: Sequence[Part], *, final: bool) -> list[Payment]:
         """Take so much of each hold; `final` sets the rest of them free."""

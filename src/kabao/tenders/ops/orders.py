@@ -80,7 +80,8 @@ class Orders:
         return _there(await sql.lock(conn, ident))
 
     async def _payments(self, conn: Conn, order: PaymentOrder) -> dict[str, Payment]:
-        return await self._parts.load(conn, [t.payment for t in order.tenders if t.payment])
+        """The payments of an order's cards, which nobody else moves from now on."""
+        return await self._parts.lock(conn, [t.payment for t in order.tenders if t.payment])
 
     async def _stored(self, conn: Conn, order: PaymentOrder, event: str) -> PaymentOrder:
         await sql.update_order(conn, order)

@@ -101,7 +101,8 @@ class Tendering(Orders):
         """The order with these tenders, and captured if they are the last."""
         most = _most(self._rules(order.store))
         sources = [t.source for t in tenders if t.source is not None]
-        cards = iter(await self._parts.look_up(conn, sources) if sources else ())
+        beside = [t.payment for t in order.tenders if t.payment]
+        cards = iter(await self._parts.look_up(conn, sources, beside) if sources else ())
         for new in tenders:
             now_us = self._clock.now_us()
             amount = rules.to_tender(order, new.amount_fen, now_us, most)
