@@ -133,7 +133,7 @@ def run(url: str, folder: Path, examples: int) -> None:
 
 @pytest.mark.row("P-16", "F-22")
 def test_model_and_platform_agree(database_url: str, tmp_path: Path) -> None:
-    run(database_url, tmp_path, 12)
+    run(database_url, tmp_path, 30)
 
 
 @pytest.mark.proof
