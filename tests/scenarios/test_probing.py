@@ -191,7 +191,7 @@ async def test_what_was_answered_stays_hidden_when_it_is_read_again(actors: Acto
 
 
 @pytest.mark.row("P-10")
-@pytest.mark.parametrize("door", [pay, hold, inquire, top_up, top_up_too_much])
+@pytest.mark.parametrize("door", [pay, hold, tender, inquire, top_up, top_up_too_much])
 async def test_every_refusal_costs_one_commit(actors: Actors, site: Site, door: Door) -> None:
     """What takes no commit is faster, on every disk: an unknown card would stand out."""
     for case in CASES:

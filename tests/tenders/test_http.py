@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.app.world import made
+
 from .make import CART, Shop, by_card, cash, guessed, shop, told, wechat
 
 
@@ -176,3 +178,21 @@ async def test_found_by_reference_and_status(s: Shop) -> None:
     assert [o["id"] for o in page["data"] + rest.json()["data"]] == [two["id"], one["id"]]
     listed = (await s.w.merchant.get("/v1/payment-orders", status="open")).json()["data"]
     assert [o["id"] for o in listed] == [two["id"]]
+
+
+@pytest.mark.row("P-14", "P-16")
+async def test_a_pay_code_stays_with_its_order(s: Shop) -> None:
+    card = await s.card(3_000)
+    made_ = await made(s.w.merchant.post("/v1/pay-codes", {"card": card["id"]}))
+    code = {"type": "card", "source": {"type": "pay_code", "code": made_["code"]}}
+    order = await s.open(5_000, code)
+    assert order["tenders"][0]["decline_code"] == "insufficient_funds"
+    other = await s.open(100, code)
+    [refused] = other["tenders"]
+    assert (refused["decline_code"], refused["card"]) == ("pay_code_used", None)
+    order = await s.did(order, "tenders", **code, accept_partial=True)
+    assert (order["status"], order["remaining_amount"]) == ("open", 2_000)
+    again = await s.did(order, "tenders", **code, amount=100)
+    assert again["tenders"][2]["decline_code"] == "insufficient_funds"
+    assert told(await s.did(order, "tenders", **cash())) == ("captured", 5_000, 5_000, 0)
+    assert await s.worth(card) == (0, 0)

@@ -183,7 +183,7 @@ class Kabao:
         self.payments = Payments(
             db, self.ledger, self.cards, self.paycodes, self.org, self.policy, clock, days, ids
         )
-        parts = Parts(self.payments, self.ledger, self.cards, ids)
+        parts = Parts(self.payments, self.ledger, self.paycodes, ids)
         self.tenders = Tenders(db, parts, self.org, self.policy, clock, days, ids)
         self.adjustments = Adjustments(self.ledger, self.cards, clock, days)
         self.topups = TopUps(

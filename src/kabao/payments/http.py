@@ -43,7 +43,7 @@ from kabao.payments.after import Refunded, Reversed
 from kabao.payments.model import (
     CARD_NOT_ACCEPTED,
     UNKNOWN_STORE,
-    Decline,
+    UNTOLD,
     Inquiry,
     Payment,
     Place,
@@ -56,16 +56,6 @@ Mac = Callable[[bytes], bytes]
 
 canonical = msgspec.json.Encoder(order="deterministic").encode
 """A parsed body, the same bytes each time."""
-
-UNTOLD = frozenset(
-    {
-        Decline.CARD_NOT_ACCEPTED,
-        Decline.PAY_CODE_EXPIRED,
-        Decline.PAY_CODE_USED,
-        Decline.REVERSED_BEFORE,
-    }
-)
-"""Declines that tell nothing about the card."""
 
 
 class PayBody(RequestBody, frozen=True):

@@ -81,6 +81,17 @@ class Decline(StrEnum):
     REVERSED_BEFORE = "reversed_before"
 
 
+UNTOLD = frozenset(
+    {
+        Decline.CARD_NOT_ACCEPTED,
+        Decline.PAY_CODE_EXPIRED,
+        Decline.PAY_CODE_USED,
+        Decline.REVERSED_BEFORE,
+    }
+)
+"""Declines that tell nothing about the card."""
+
+
 class Place(msgspec.Struct, frozen=True, gc=False):
     """Where and through whom: part of every request, checked before the lane."""
 

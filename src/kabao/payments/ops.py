@@ -191,8 +191,8 @@ class Payments:
         """
 
         def ask(found: Resolved | None) -> Command[Any]:
-            card = _within(found, covers)
-            terms = self._terms(card, request.place)
+            card = within(found, covers)
+            terms = self.terms(card, request.place)
             if isinstance(card, ByCode):
                 return codes.pay_command(request, card, terms)
             return command(request, card, terms)
@@ -206,7 +206,7 @@ class Payments:
         ident = self._ids.new()
 
         def ask(found: Resolved | None) -> Command[Any]:
-            card = _within(found, covers)
+            card = within(found, covers)
             plain = Inquire(
                 company=company,
                 operation=ident,
@@ -401,7 +401,7 @@ class Payments:
 
     # Policy
 
-    def _terms(self, card: Resolved | None, place: Place) -> Terms | None:
+    def terms(self, card: Resolved | None, place: Place) -> Terms | None:
         """What holds for a card in a store, from the snapshots, which themselves
         follow the database: worth remembering for a moment.
         """
@@ -453,7 +453,7 @@ class Payments:
         return known
 
 
-def _within(card: Resolved | None, covers: Callable[[str], bool]) -> Resolved | None:
+def within(card: Resolved | None, covers: Callable[[str], bool]) -> Resolved | None:
     """A card named by id outside the caller's scope is as good as unknown."""
     if card is not None and card.proof == Proof.SCOPE and not covers(card.issuer):
         return None

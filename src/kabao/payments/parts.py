@@ -14,11 +14,12 @@ import msgspec
 from kabao.base.db import Conn
 from kabao.base.errors import UNAVAILABLE
 from kabao.base.ids import Ids
-from kabao.cards.model import Resolved, Source
-from kabao.cards.ops import Cards
+from kabao.cards.model import Resolved
 from kabao.ledger.model import Command, Decision, HoldState, Moment, Root
 from kabao.ledger.ops import Ledger
-from kabao.payments import sql
+from kabao.paycodes.model import ByCode, Payable
+from kabao.paycodes.ops import PayCodes
+from kabao.payments import codes, sql
 from kabao.payments.after import (
     HOLDING,
     Capture,
@@ -30,7 +31,7 @@ from kabao.payments.after import (
     set_free,
 )
 from kabao.payments.model import ORDER_CHANNEL, WRONG_STATE, Limits, Payment, Place, Status
-from kabao.payments.ops import STALE_TRIES, Payments, _within
+from kabao.payments.ops import STALE_TRIES, Payments, within
 from kabao.payments.pay import Request, Stale, Terms, command
 from kabao.payments.rules import dimensions
 
@@ -72,7 +73,8 @@ class Want(msgspec.Struct, frozen=True):
     amount_fen: int
     currency: str
     place: Place
-    reference: str | None
+    reference: str
+    """Of the order: a pay code is tied to it."""
     metadata: str
     accept_partial: bool
 
@@ -95,17 +97,17 @@ class Part(msgspec.Struct, frozen=True):
 class Parts:
     """Set aside, capture, release, void and refund several payments at once."""
 
-    def __init__(self, payments: Payments, ledger: Ledger, cards: Cards, ids: Ids) -> None:
-        self._payments, self._ledger, self._cards, self._ids = payments, ledger, cards, ids
+    def __init__(self, payments: Payments, ledger: Ledger, paycodes: PayCodes, ids: Ids) -> None:
+        self._payments, self._ledger, self._codes, self._ids = payments, ledger, paycodes, ids
 
     async def look_up(
-        self, conn: Conn, sources: Sequence[Source], beside: Sequence[str] = ()
+        self, conn: Conn, sources: Sequence[Payable], beside: Sequence[str] = ()
     ) -> list[Resolved | None]:
         """The cards of a sale. Their roots are locked in one go, with those of the
         payments beside them: two sales with the same cards in another order must
         not wait for each other in a circle.
         """
-        found = await self._cards.resolve(conn, sources)
+        found = await self._codes.resolve(conn, sources)
         roots = [card.root for card in found if card is not None]
         await self._lock(conn, roots, await sql.load(conn, beside) if beside else {})
         return found
@@ -124,7 +126,7 @@ class Parts:
         self,
         conn: Conn,
         want: Want,
-        source: Source,
+        source: Payable,
         found: Resolved | None,
         covers: Callable[[str], bool],
     ) -> Held:
@@ -153,9 +155,14 @@ class Parts:
                 if found == before:
                     found = None  # not changing: it was replaced, and is nobody's any more
             before = found
-            card = _within(found, covers)
-            terms = self._payments._terms(card, request.place)
-            asked = command(request, card, _endless(terms))
+            card = within(found, covers)
+            terms = self._payments.terms(card, request.place)
+            endless = _endless(terms)
+            asked = (
+                codes.pay_command(request, card, endless)
+                if isinstance(card, ByCode)
+                else command(request, card, endless)
+            )
             payment = (await self._ledger.post_in(conn, [asked]))[0]
             if not isinstance(payment, Stale):
                 return Held(payment, terms.limits.hold_us if terms is not None else None)

@@ -10,7 +10,7 @@ import msgspec
 
 from kabao.base.errors import INVALID
 from kabao.base.money import split
-from kabao.payments.model import HAS_REFUNDS, Decline, Payment
+from kabao.payments.model import HAS_REFUNDS, UNTOLD, Payment
 from kabao.policy.choices import TenderOrder
 from kabao.tenders.model import (
     EXCEEDS,
@@ -88,7 +88,7 @@ def to_tender(order: PaymentOrder, asked_fen: int | None, now_us: int, most: Mos
 
 def of_payment(ident: str, order: PaymentOrder, payment: Payment, now_us: int) -> Tender:
     """A card's tender, as its payment was answered."""
-    told = payment.decline_code != Decline.CARD_NOT_ACCEPTED
+    told = payment.decline_code not in UNTOLD
     return Tender(
         id=ident,
         payment_order=order.id,

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from kabao.base.web.fields import Amount, Currency, EdgeId, Metadata, RequestBody, ShortText
 from kabao.cards.claims import unsecret
-from kabao.cards.model import Source
+from kabao.cards.model import CardRef
+from kabao.paycodes.model import Payable, PayCode
 from kabao.tenders.model import Kind
 from kabao.tenders.ops import NewTender
 
@@ -18,7 +19,7 @@ from kabao.tenders.ops import NewTender
 class CardTender(RequestBody, frozen=True, tag_field="type", tag="card"):
     """A card: its value is set aside. Without an amount: all that remains."""
 
-    source: Source
+    source: Payable
     amount: Amount | None = None
     accept_partial: bool = False
 
@@ -95,5 +96,11 @@ def new_tender(body: TenderBody) -> NewTender:
 
 
 def said(body: TenderBody) -> TenderBody:
-    """A tender without its secrets: what an Idempotency-Key is bound to (ATK-3)."""
-    return replace(body, source=unsecret(body.source)) if isinstance(body, CardTender) else body
+    """A tender without its secrets: what an Idempotency-Key is bound to (ATK-3). A
+    pay code says only itself, and works once.
+    """
+    if not isinstance(body, CardTender):
+        return body
+    if isinstance(body.source, PayCode):
+        return replace(body, source=CardRef(f"code:{body.source.code}"))
+    return replace(body, source=unsecret(body.source))

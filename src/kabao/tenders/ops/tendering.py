@@ -8,7 +8,7 @@ import msgspec
 
 from kabao.base.db import Conn
 from kabao.base.ids import to_edge
-from kabao.cards.model import Source
+from kabao.paycodes.model import Payable
 from kabao.payments.model import Place
 from kabao.payments.parts import Part, Want
 from kabao.policy import names
@@ -39,7 +39,7 @@ class NewTender(msgspec.Struct, frozen=True):
     kind: Kind
     amount_fen: int | None
     """None: all that remains."""
-    source: Source | None = None
+    source: Payable | None = None
     accept_partial: bool = False
     channel: str | None = None
     reference: str | None = None
@@ -129,14 +129,14 @@ class Tendering(Orders):
         return order
 
     def _want(self, order: PaymentOrder, amount_fen: int, *, accept_partial: bool) -> Want:
-        named = msgspec.json.encode({"payment_order": to_edge("pmo", order.id)}).decode()
+        name = to_edge("pmo", order.id)
         return Want(
             company=order.company,
             amount_fen=amount_fen,
             currency=order.currency,
             place=Place(order.store, order.terminal, order.cashier, order.shift),
-            reference=order.reference,
-            metadata=named,
+            reference=order.reference or name,
+            metadata=msgspec.json.encode({"payment_order": name}).decode(),
             accept_partial=accept_partial,
         )
 
