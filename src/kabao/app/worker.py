@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 
 from kabao.app.composition import composed
@@ -13,8 +14,13 @@ from kabao.base.jobs import Jobs
 from kabao.base.process import Child
 
 
+NICENESS = 5
+"""A job can wait for the processor; a payment cannot."""
+
+
 def run(settings: Settings, child: Child) -> None:
     """The entry point of `kabao.app.child`."""
+    os.nice(NICENESS)
     asyncio.run(_work(settings, child))
 
 
