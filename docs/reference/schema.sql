@@ -340,6 +340,24 @@ CREATE UNIQUE INDEX ux_location_store ON cards.location (store) WHERE kind = 'st
 
 CREATE UNIQUE INDEX ux_location_terminal ON cards.location (terminal) WHERE kind = 'till';
 
+CREATE TABLE cards.own_card_flag (
+    id UUID NOT NULL,
+    source TEXT NOT NULL,
+    deed TEXT NOT NULL,
+    store UUID NOT NULL,
+    cashier UUID NOT NULL,
+    card UUID NOT NULL,
+    amount_fen BIGINT,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    noted_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_own_card_flag PRIMARY KEY (id),
+    CONSTRAINT ck_own_card_flag_deed CHECK (deed in ('refund', 'load', 'activation')),
+    CONSTRAINT ck_own_card_flag_amount CHECK (amount_fen > 0),
+    CONSTRAINT uq_own_card_flag_source UNIQUE (source)
+);
+
+CREATE INDEX ix_own_card_flag_store ON cards.own_card_flag (store, id);
+
 CREATE TABLE cards.pin_permit (
     approval UUID NOT NULL,
     card UUID NOT NULL,
@@ -544,6 +562,44 @@ CREATE TABLE customers.verification (
 
 CREATE INDEX ix_verification_customer ON customers.verification (customer);
 
+create schema evidence;
+
+CREATE TABLE evidence.copy (
+    op UUID NOT NULL,
+    n INTEGER NOT NULL,
+    printed_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    printed_by TEXT NOT NULL,
+    CONSTRAINT pk_copy PRIMARY KEY (op, n),
+    CONSTRAINT ck_copy_counted CHECK (n > 0),
+    CONSTRAINT ck_copy_printed_by_length CHECK (length(printed_by) <= 80)
+);
+
+CREATE TABLE evidence.leaf (
+    op UUID NOT NULL,
+    subject UUID NOT NULL,
+    topup BOOLEAN NOT NULL,
+    digest BYTEA NOT NULL,
+    tree BIGINT NOT NULL,
+    place INTEGER NOT NULL,
+    CONSTRAINT pk_leaf PRIMARY KEY (op),
+    CONSTRAINT uq_leaf_place UNIQUE (tree, place),
+    CONSTRAINT ck_leaf_sizes CHECK (length(digest) = 32 and place >= 0)
+);
+
+CREATE TABLE evidence.tree (
+    no BIGINT NOT NULL,
+    leaves INTEGER NOT NULL,
+    root BYTEA NOT NULL,
+    previous BYTEA NOT NULL,
+    signed_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    key INTEGER NOT NULL,
+    public_key BYTEA NOT NULL,
+    signature BYTEA NOT NULL,
+    CONSTRAINT pk_tree PRIMARY KEY (no),
+    CONSTRAINT ck_tree_counted CHECK (no > 0 and leaves > 0),
+    CONSTRAINT ck_tree_sizes CHECK (length(root) = 32 and length(previous) = 32 and length(signature) = 64 and length(public_key) = 64)
+);
+
 create schema ledger;
 
 CREATE TABLE ledger.batch (
@@ -699,6 +755,7 @@ CREATE TABLE merchants.cashier (
     code TEXT NOT NULL,
     name BYTEA NOT NULL,
     role TEXT NOT NULL,
+    customer UUID,
     state TEXT NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     revision BIGINT NOT NULL,
@@ -750,13 +807,26 @@ CREATE TABLE merchants.terminal (
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     revision BIGINT NOT NULL,
     CONSTRAINT pk_terminal PRIMARY KEY (id),
-    CONSTRAINT uq_terminal_store_terminal_no UNIQUE (store, terminal_no),
     CONSTRAINT ck_terminal_model_length CHECK (length(model) between 1 and 60),
     CONSTRAINT ck_terminal_certification_whole CHECK ((certification_scheme is null) = (certification_no is null) and (certification_scheme is not null or certification_expires_on is null)),
     CONSTRAINT ck_terminal_state CHECK (state in ('active', 'blocked', 'retired'))
 );
 
 CREATE INDEX ix_terminal_revision ON merchants.terminal (revision);
+
+CREATE UNIQUE INDEX uq_terminal_number ON merchants.terminal (store, terminal_no) WHERE state <> 'retired';
+
+CREATE TABLE merchants.cashier_pin (
+    cashier UUID NOT NULL,
+    salt BYTEA NOT NULL,
+    mac BYTEA NOT NULL,
+    tries SMALLINT NOT NULL,
+    locked_until TIMESTAMP WITH TIME ZONE,
+    set_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_cashier_pin PRIMARY KEY (cashier),
+    CONSTRAINT ck_cashier_pin_tries CHECK (tries >= 0),
+    CONSTRAINT fk_cashier_pin_cashier FOREIGN KEY(cashier) REFERENCES merchants.cashier (id)
+);
 
 CREATE TABLE merchants.fee_term (
     store UUID NOT NULL,
@@ -769,6 +839,25 @@ CREATE TABLE merchants.fee_term (
 );
 
 CREATE INDEX ix_fee_term_revision ON merchants.fee_term (revision);
+
+CREATE TABLE merchants.override (
+    id UUID NOT NULL,
+    verb TEXT NOT NULL,
+    store UUID NOT NULL,
+    cashier UUID NOT NULL,
+    subject TEXT NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    supervisor UUID NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    used_by TEXT,
+    CONSTRAINT pk_override PRIMARY KEY (id),
+    CONSTRAINT ck_override_verb CHECK (verb in ('typed_card', 'refund', 'void')),
+    CONSTRAINT ck_override_subject_length CHECK (length(subject) between 1 and 64),
+    CONSTRAINT ck_override_amount CHECK (amount_fen >= 0),
+    CONSTRAINT ck_override_two_persons CHECK (supervisor <> cashier),
+    CONSTRAINT fk_override_supervisor FOREIGN KEY(supervisor) REFERENCES merchants.cashier (id)
+);
 
 CREATE TABLE merchants.shift (
     id UUID NOT NULL,
@@ -791,6 +880,56 @@ CREATE INDEX ix_shift_revision ON merchants.shift (revision);
 CREATE INDEX ix_shift_store ON merchants.shift (store, id);
 
 CREATE UNIQUE INDEX uq_shift_open ON merchants.shift (cashier) WHERE closed_at is null;
+
+CREATE TABLE merchants.terminal_key (
+    id UUID NOT NULL,
+    terminal UUID NOT NULL,
+    version INTEGER NOT NULL,
+    algorithm TEXT NOT NULL,
+    state TEXT NOT NULL,
+    check_value CHAR(8) NOT NULL,
+    component BYTEA,
+    tmk BYTEA,
+    first_by UUID NOT NULL,
+    second_by UUID,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    activated_at TIMESTAMP WITH TIME ZONE,
+    ended_at TIMESTAMP WITH TIME ZONE,
+    revision BIGINT NOT NULL,
+    CONSTRAINT pk_terminal_key PRIMARY KEY (id),
+    CONSTRAINT uq_terminal_key_terminal_version UNIQUE (terminal, version),
+    CONSTRAINT ck_terminal_key_version CHECK (version > 0),
+    CONSTRAINT ck_terminal_key_algorithm CHECK (algorithm in ('3des', 'sm4')),
+    CONSTRAINT ck_terminal_key_state CHECK (state in ('half', 'active', 'ended')),
+    CONSTRAINT ck_terminal_key_component CHECK ((state = 'half') = (component is not null)),
+    CONSTRAINT ck_terminal_key_tmk CHECK ((state = 'active') = (tmk is not null)),
+    CONSTRAINT ck_terminal_key_two_persons CHECK (second_by <> first_by),
+    CONSTRAINT ck_terminal_key_whole_by_two CHECK ((second_by is null) = (activated_at is null) and (state <> 'active' or second_by is not null)),
+    CONSTRAINT ck_terminal_key_ended_at CHECK ((state = 'ended') = (ended_at is not null)),
+    CONSTRAINT fk_terminal_key_terminal FOREIGN KEY(terminal) REFERENCES merchants.terminal (id)
+);
+
+CREATE INDEX ix_terminal_key_revision ON merchants.terminal_key (revision);
+
+CREATE UNIQUE INDEX uq_terminal_key_active ON merchants.terminal_key (terminal) WHERE state = 'active';
+
+CREATE UNIQUE INDEX uq_terminal_key_half ON merchants.terminal_key (terminal) WHERE state = 'half';
+
+CREATE TABLE merchants.z_report (
+    shift UUID NOT NULL,
+    terminal UUID NOT NULL,
+    number INTEGER NOT NULL,
+    lines JSON NOT NULL,
+    cash_expected_fen BIGINT NOT NULL,
+    cash_declared_fen BIGINT,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_z_report PRIMARY KEY (shift),
+    CONSTRAINT uq_z_report_terminal_number UNIQUE (terminal, number),
+    CONSTRAINT ck_z_report_number CHECK (number > 0),
+    CONSTRAINT ck_z_report_declared CHECK (cash_declared_fen >= 0),
+    CONSTRAINT fk_z_report_shift FOREIGN KEY(shift) REFERENCES merchants.shift (id),
+    CONSTRAINT fk_z_report_terminal FOREIGN KEY(terminal) REFERENCES merchants.terminal (id)
+);
 
 create schema org;
 
@@ -869,7 +1008,60 @@ CREATE TABLE org.store (
 
 CREATE INDEX ix_store_revision ON org.store (revision);
 
+create schema paycodes;
+
+CREATE TABLE paycodes.code (
+    blind UUID NOT NULL,
+    card UUID NOT NULL,
+    number BIGINT NOT NULL,
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    until_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_code PRIMARY KEY (blind),
+    CONSTRAINT ck_code_lives CHECK (until_at > made_at)
+);
+
+CREATE INDEX ix_code_until_at ON paycodes.code (until_at);
+
+CREATE TABLE paycodes.device (
+    id UUID NOT NULL,
+    card UUID NOT NULL,
+    head TEXT NOT NULL,
+    name TEXT NOT NULL,
+    key_sealed BYTEA,
+    enrolled_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    revoked_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_device PRIMARY KEY (id),
+    CONSTRAINT ck_device_head_digits CHECK (head ~ '^[0-9]{10}$'),
+    CONSTRAINT ck_device_name_length CHECK (length(name) between 1 and 64),
+    CONSTRAINT ck_device_key_dies_when_revoked CHECK ((key_sealed is null) = (revoked_at is not null)),
+    CONSTRAINT uq_device_head UNIQUE (head)
+);
+
+CREATE INDEX ix_device_card ON paycodes.device (card);
+
+CREATE TABLE paycodes.series (
+    card UUID NOT NULL,
+    number BIGINT NOT NULL,
+    CONSTRAINT pk_series PRIMARY KEY (card),
+    CONSTRAINT ck_series_numbered CHECK (number > 0)
+);
+
 create schema payments;
+
+CREATE TABLE payments.code_tie (
+    series UUID NOT NULL,
+    number BIGINT NOT NULL,
+    store UUID NOT NULL,
+    terminal UUID,
+    reference TEXT,
+    until_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    payment UUID,
+    left_fen BIGINT,
+    CONSTRAINT pk_code_tie PRIMARY KEY (series),
+    CONSTRAINT ck_code_tie_paid_with CHECK ((payment is null) = (left_fen is null)),
+    CONSTRAINT ck_code_tie_left CHECK (left_fen >= 0)
+)
+ WITH (fillfactor = 70);
 
 CREATE TABLE payments.payment (
     id UUID NOT NULL,
@@ -989,6 +1181,86 @@ CREATE TABLE policy.switch_version (
     CONSTRAINT ck_switch_version_one CHECK (one)
 );
 
+create schema pos;
+
+CREATE TABLE pos.batch (
+    terminal UUID NOT NULL,
+    batch INTEGER NOT NULL,
+    store UUID NOT NULL,
+    state TEXT NOT NULL,
+    debit_fen BIGINT NOT NULL,
+    debit_count INTEGER NOT NULL,
+    credit_fen BIGINT NOT NULL,
+    credit_count INTEGER NOT NULL,
+    claimed TEXT NOT NULL,
+    asked_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    settled_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_batch PRIMARY KEY (terminal, batch),
+    CONSTRAINT ck_batch_state CHECK (state in ('uploading', 'settled')),
+    CONSTRAINT ck_batch_settled_when CHECK ((state = 'settled') = (settled_at is not null)),
+    CONSTRAINT ck_batch_sums CHECK (debit_fen >= 0 and credit_fen >= 0)
+);
+
+CREATE INDEX ix_batch_settled_at ON pos.batch (settled_at);
+
+CREATE TABLE pos.difference (
+    terminal UUID NOT NULL,
+    batch INTEGER NOT NULL,
+    trace INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    till_fen BIGINT,
+    host_fen BIGINT,
+    found_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_difference PRIMARY KEY (terminal, batch, trace, kind),
+    CONSTRAINT ck_difference_kind CHECK (kind in ('till_only', 'host_only', 'amount', 'late'))
+);
+
+CREATE INDEX ix_difference_found_at ON pos.difference (found_at);
+
+CREATE TABLE pos.entry (
+    terminal UUID NOT NULL,
+    batch INTEGER NOT NULL,
+    trace INTEGER NOT NULL,
+    verb TEXT NOT NULL,
+    mac BYTEA NOT NULL,
+    state TEXT NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    subject UUID,
+    reply TEXT,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_entry PRIMARY KEY (terminal, batch, trace),
+    CONSTRAINT ck_entry_state CHECK (state in ('open', 'done', 'refused', 'undone', 'barred')),
+    CONSTRAINT ck_entry_amount CHECK (amount_fen >= 0)
+);
+
+CREATE TABLE pos.session (
+    terminal UUID NOT NULL,
+    algorithm TEXT NOT NULL,
+    tmk_version INTEGER NOT NULL,
+    proven BYTEA,
+    fresh BYTEA,
+    cashier UUID,
+    batch INTEGER NOT NULL,
+    settled BOOLEAN NOT NULL,
+    signed_in BOOLEAN NOT NULL,
+    revision BIGINT NOT NULL,
+    changed_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_session PRIMARY KEY (terminal),
+    CONSTRAINT ck_session_batch CHECK (batch between 1 and 999999),
+    CONSTRAINT ck_session_has_keys CHECK (proven is not null or fresh is not null)
+);
+
+CREATE INDEX ix_session_changed_at ON pos.session (changed_at);
+
+CREATE TABLE pos.uploaded (
+    terminal UUID NOT NULL,
+    batch INTEGER NOT NULL,
+    trace INTEGER NOT NULL,
+    direction SMALLINT NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    CONSTRAINT pk_uploaded PRIMARY KEY (terminal, batch, trace, direction)
+);
+
 create schema proofs;
 
 CREATE TABLE proofs.code (
@@ -1023,6 +1295,19 @@ CREATE TABLE proofs.counter (
 )
  WITH (fillfactor = 70);
 
+CREATE TABLE proofs.page_token (
+    id UUID NOT NULL,
+    company UUID NOT NULL,
+    mac BYTEA NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    spent_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_page_token PRIMARY KEY (id),
+    CONSTRAINT ck_page_token_mac_length CHECK (length(mac) = 32)
+);
+
+CREATE INDEX ix_page_token_expires_at ON proofs.page_token (expires_at);
+
 CREATE TABLE proofs.sms (
     id UUID NOT NULL,
     purpose TEXT NOT NULL,
@@ -1037,6 +1322,96 @@ CREATE TABLE proofs.sms (
 CREATE INDEX ix_sms_created_at ON proofs.sms (created_at);
 
 CREATE INDEX ix_sms_waiting ON proofs.sms (id) WHERE taken_at IS NULL;
+
+create schema tenders;
+
+CREATE TABLE tenders.payment_order (
+    id UUID NOT NULL,
+    company UUID NOT NULL,
+    store UUID NOT NULL,
+    terminal UUID,
+    cashier UUID,
+    shift UUID,
+    reference TEXT,
+    metadata JSON NOT NULL,
+    currency CHAR(3) NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    at_once BOOLEAN NOT NULL,
+    status TEXT NOT NULL,
+    ends_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    frozen_until TIMESTAMP WITH TIME ZONE,
+    freeze_reason TEXT,
+    outcome_unknown BOOLEAN NOT NULL,
+    captured_on DATE,
+    settled_on DATE,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    business_date DATE NOT NULL,
+    CONSTRAINT pk_payment_order PRIMARY KEY (id),
+    CONSTRAINT ck_payment_order_positive CHECK (amount_fen > 0),
+    CONSTRAINT ck_payment_order_status CHECK (status in ('open', 'partially_captured', 'captured', 'cancelled', 'expired')),
+    CONSTRAINT ck_payment_order_captured_on CHECK ((captured_on is not null) = (status in ('partially_captured', 'captured'))),
+    CONSTRAINT ck_payment_order_settled CHECK (settled_on is null or status = 'captured'),
+    CONSTRAINT ck_payment_order_freeze CHECK ((frozen_until is null) = (freeze_reason is null) and (frozen_until is not null or not outcome_unknown))
+);
+
+CREATE INDEX ix_payment_order_captured_on ON tenders.payment_order (captured_on) WHERE status = 'captured' and settled_on is null;
+
+CREATE INDEX ix_payment_order_ends_at ON tenders.payment_order (ends_at) WHERE status in ('open', 'partially_captured');
+
+CREATE INDEX ix_payment_order_reference ON tenders.payment_order (reference) WHERE reference is not null;
+
+CREATE TABLE tenders.refund (
+    id UUID NOT NULL,
+    payment_order UUID NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_refund PRIMARY KEY (id),
+    CONSTRAINT ck_refund_positive CHECK (amount_fen > 0)
+);
+
+CREATE INDEX ix_refund_payment_order ON tenders.refund (payment_order);
+
+CREATE TABLE tenders.refund_part (
+    refund UUID NOT NULL,
+    tender UUID NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    payment_refund UUID,
+    destination TEXT NOT NULL,
+    rule TEXT,
+    CONSTRAINT pk_refund_part PRIMARY KEY (refund, tender),
+    CONSTRAINT ck_refund_part_positive CHECK (amount_fen > 0),
+    CONSTRAINT ck_refund_part_destination CHECK (destination in ('card', 'suspense', 'cash', 'channel') and (destination in ('card', 'suspense')) = (payment_refund is not null)),
+    CONSTRAINT uq_refund_part_payment_refund UNIQUE (payment_refund)
+);
+
+CREATE TABLE tenders.tender (
+    id UUID NOT NULL,
+    payment_order UUID NOT NULL,
+    no SMALLINT NOT NULL,
+    kind TEXT NOT NULL,
+    channel TEXT,
+    reference TEXT,
+    payment UUID,
+    card UUID,
+    last4 TEXT,
+    requested_fen BIGINT NOT NULL,
+    approved_fen BIGINT NOT NULL,
+    held_fen BIGINT NOT NULL,
+    captured_fen BIGINT NOT NULL,
+    refunded_fen BIGINT NOT NULL,
+    decline_code TEXT,
+    rule TEXT,
+    balance_after_fen BIGINT,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_tender PRIMARY KEY (id),
+    CONSTRAINT uq_tender_payment_order_no UNIQUE (payment_order, no),
+    CONSTRAINT ck_tender_kind CHECK (kind in ('card', 'cash', 'channel')),
+    CONSTRAINT ck_tender_payment CHECK ((kind = 'card') = (payment is not null)),
+    CONSTRAINT ck_tender_channel CHECK ((kind = 'channel') = (channel is not null)),
+    CONSTRAINT ck_tender_decline CHECK ((approved_fen = 0) = (decline_code is not null)),
+    CONSTRAINT ck_tender_amounts_in_order CHECK (requested_fen > 0 and approved_fen <= requested_fen and held_fen >= 0 and captured_fen >= 0 and held_fen + captured_fen <= approved_fen and refunded_fen between 0 and captured_fen),
+    CONSTRAINT uq_tender_payment UNIQUE (payment)
+);
 
 create schema topups;
 
@@ -1089,3 +1464,15 @@ create trigger audit_log_only_grows before update or delete on access.audit_log
 
 create trigger audit_log_never_emptied before truncate on access.audit_log
   for each statement execute function access.refuse_change();
+
+create function merchants.refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception '%.% is only ever added to', tg_table_schema, tg_table_name
+    using errcode = 'insufficient_privilege';
+end $$;
+
+create trigger z_report_stays before update or delete on merchants.z_report
+  for each row execute function merchants.refuse_change();
+
+create trigger z_report_never_emptied before truncate on merchants.z_report
+  for each statement execute function merchants.refuse_change();
