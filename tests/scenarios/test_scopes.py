@@ -164,7 +164,12 @@ async def test_a_stores_key_sees_no_card_by_its_id(actors: Actors) -> None:
     group, north = actors.world.founded.group, actors.world.north
     clerk = actors.http.at(
         await scoped_key(
-            actors.http, actors.world, roles=["operator"], company=group, stores=[north.id]
+            actors.http,
+            actors.world,
+            roles=["operator"],
+            company=group,
+            companies=None,
+            stores=[north.id],
         )
     )
     await everywhere(lambda: clerk.get("/v1/cards"), lambda reply: reply.status == 200)

@@ -1,0 +1,458 @@
+"""Every route there is, asked by everybody who should not: a new one must be entered here.
+
+The table says which verb a route asks for, and a request that is well-formed.
+What it names is the group's; a key of a stranger, and one of another store,
+must get the very answer they would get if it did not exist.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+import pytest_asyncio
+
+from kabao.access.model.verbs import VERBS
+from kabao.app.composition import ROUTES as HANDLERS
+from kabao.app.reference.api import document
+from kabao.base.web.principal import Requires
+
+from .http import Http, Reply, fresh_key, request
+from .site import Site
+from .world import Actors, everywhere, scoped_key
+
+PUBLIC = ""
+OWN = "sessions:own"
+CLAIM = {"claim": {"type": "possession", "source": {"type": "barcode", "data": "x"}}}
+TERMS = {
+    "name_en": "Gift",
+    "name_zh": "礼品卡",
+    "carriers": ["electronic"],
+    "prefixes": ["86000000"],
+    "contact": "400 800 0000",
+}
+SPAN = {"batch": "{batch}", "first": 1, "last": 1}
+WHY = {"reason": "because"}
+
+
+class Route(NamedTuple):
+    """What a route asks for, and a request to it. `{name}` is the id of such a thing."""
+
+    verb: str
+    body: Any = None
+    query: Mapping[str, str] = {}
+    shared: bool = False
+    """Shown to a store's key as well: it belongs to the company, and counters need it."""
+    stranger: int | None = None
+    """Status for a key of another group, where nothing of this group is named."""
+    store: int | None = None
+    """The same for a key of another store of the group."""
+
+
+TABLE = {
+    "GET /": Route(PUBLIC),
+    "GET /healthz": Route(PUBLIC),
+    "GET /readyz": Route(PUBLIC),
+    "GET /metrics": Route(PUBLIC),
+    "POST /v1/enrolments": Route(PUBLIC),
+    "POST /v1/sessions": Route(PUBLIC),
+    "GET /v1/roles": Route(OWN),
+    "GET /v1/sessions/current": Route(OWN),
+    "DELETE /v1/sessions/current": Route(OWN),
+    "POST /v1/sessions/current/password": Route(OWN, {"old": "x", "new": "y" * 20}),
+    # access
+    "GET /v1/api-keys": Route("api-keys:read"),
+    "POST /v1/api-keys": Route(
+        "api-keys:write", {"name": "x", "grant": {"company": "{company}"}} | WHY
+    ),
+    "GET /v1/api-keys/{key}": Route("api-keys:read"),
+    "POST /v1/api-keys/{key}/revoke": Route("api-keys:write", WHY),
+    "GET /v1/approvals": Route("approvals:read"),
+    "GET /v1/approvals/{approval}": Route("approvals:read"),
+    "POST /v1/approvals/{approval}/approve": Route("approvals:decide", {}),
+    "POST /v1/approvals/{approval}/refuse": Route("approvals:decide", WHY),
+    "GET /v1/audit-log": Route("audit-log:read"),
+    "GET /v1/operators": Route("operators:read"),
+    "POST /v1/operators": Route(
+        "operators:write", {"login": "{fresh}", "grant": {"company": "{company}"}} | WHY
+    ),
+    "GET /v1/operators/{operator}": Route("operators:read"),
+    "POST /v1/operators/{operator}/change": Route("operators:write", {"grant": {}} | WHY),
+    "POST /v1/operators/{operator}/reset": Route("operators:write", WHY),
+    "POST /v1/operators/{operator}/suspend": Route("operators:write", WHY),
+    # payments and top-ups
+    "POST /v1/adjustments": Route(
+        "adjustments:write", {"card": "{card}", "amount": 1, "currency": "CNY"} | WHY
+    ),
+    "POST /v1/balance-inquiries": Route(
+        "balance-inquiries:write", {"source": {"type": "card", "id": "{card}"}}
+    ),
+    "GET /v1/payments": Route("payments:read"),
+    "POST /v1/payments": Route(
+        "payments:write",
+        {
+            "amount": 1,
+            "currency": "CNY",
+            "source": {"type": "card", "id": "{card}"},
+            "store": "{store}",
+        },
+    ),
+    "GET /v1/payments/{payment}": Route("payments:read"),
+    "POST /v1/payments/{payment}/capture": Route("payments:write", {}),
+    "GET /v1/payments/{payment}/refunds": Route("payments:read"),
+    "POST /v1/payments/{payment}/refunds": Route("payments:refund", {"amount": 1}),
+    "POST /v1/payments/{payment}/void": Route("payments:write", {}),
+    "POST /v1/reversals": Route("reversals:write", {"original": {"payment": "{payment}"}}),
+    "GET /v1/topups": Route("topups:read"),
+    "POST /v1/topups": Route(
+        "topups:write",
+        {
+            "card": "{card}",
+            "amount": 1,
+            "currency": "CNY",
+            "channel": "cash",
+            "store": "{store}",
+        },
+    ),
+    "GET /v1/topups/{topup}": Route("topups:read"),
+    "POST /v1/topups/{topup}/void": Route("topups:void", {}),
+    # cards
+    "GET /v1/cards": Route("cards:read"),
+    "POST /v1/cards": Route("cards:write", {"programme": "{programme}", "carrier": "electronic"}),
+    "GET /v1/cards/{card}": Route("cards:read"),
+    "POST /v1/cards/{card}/activate": Route("cards:activate", {"store": "{store}"}),
+    "GET /v1/cards/{card}/activities": Route("cards:read"),
+    "POST /v1/cards/{card}/cash-out": Route(
+        "cards:write", {"store": "{store}", "payee": "{customer}"} | CLAIM
+    ),
+    "GET /v1/cards/{card}/changes": Route("cards:read"),
+    "POST /v1/cards/{card}/close": Route("cards:write", {"store": "{store}"}),
+    "POST /v1/cards/{card}/exchange": Route("cards:write", {"store": "{store}"} | CLAIM),
+    "POST /v1/cards/{card}/freeze": Route("cards:block", {"store": "{store}", "reason": "risk"}),
+    "POST /v1/cards/{card}/merge": Route(
+        "cards:write", {"store": "{store}", "into": "{other_card}"} | CLAIM
+    ),
+    "POST /v1/cards/{card}/pin": Route("cards:write", {"old_pin": "000001", "new_pin": "918273"}),
+    "POST /v1/cards/{card}/pin-reset": Route("cards:write", {"store": "{store}"} | CLAIM),
+    "POST /v1/cards/{card}/pin-reset/requests": Route("cards:write", WHY),
+    "POST /v1/cards/{card}/replace": Route(
+        "cards:write", {"store": "{store}", "carrier": "electronic"} | CLAIM
+    ),
+    "POST /v1/cards/{card}/report-loss": Route("cards:block", {"store": "{store}"} | CLAIM),
+    "POST /v1/cards/{card}/transfer": Route(
+        "cards:write", {"store": "{store}", "to": "{customer}"} | CLAIM
+    ),
+    "POST /v1/cards/{card}/unfreeze": Route(
+        "cards:unblock", {"store": "{store}", "reason": "risk_cleared"}
+    ),
+    "POST /v1/cards/{card}/withdraw-loss": Route("cards:unblock", {"store": "{store}"} | CLAIM),
+    "POST /v1/card-batches": Route(
+        "cards:write", {"programme": "{programme}", "carrier": "electronic", "count": 2} | WHY
+    ),
+    "GET /v1/card-batches/{batch}": Route("cards:read"),
+    "GET /v1/card-stock": Route("card-stock:read"),
+    "POST /v1/card-stock": Route(
+        "card-stock:write", {"batch": "{batch}", "location": "{location}"}
+    ),
+    "GET /v1/card-stock/counts": Route("card-stock:read", query={"location": "{location}"}),
+    "POST /v1/card-stock/counts": Route(
+        "card-stock:write", {"location": "{location}", "counted": 0}
+    ),
+    "POST /v1/card-stock/found": Route("card-stock:write", SPAN),
+    "GET /v1/card-stock/hand-overs": Route("card-stock:read"),
+    "POST /v1/card-stock/hand-overs": Route("card-stock:write", SPAN | {"to": "{location}"}),
+    "GET /v1/card-stock/hand-overs/{hand_over}": Route("card-stock:read"),
+    "POST /v1/card-stock/hand-overs/{hand_over}/cancel": Route("card-stock:write", {}),
+    "POST /v1/card-stock/hand-overs/{hand_over}/receive": Route("card-stock:write", {"counted": 0}),
+    "GET /v1/card-stock/locations": Route("card-stock:read"),
+    "POST /v1/card-stock/locations": Route(
+        "card-stock:write",
+        {"kind": "headquarters", "name": "{fresh}", "company": "{company}"},
+    ),
+    "POST /v1/card-stock/lost": Route("card-stock:write", SPAN),
+    "GET /v1/programmes": Route("programmes:read", shared=True),
+    "POST /v1/programmes": Route(
+        "programmes:write", {"class": "bearer", "issuer": "{company}", "terms": TERMS}
+    ),
+    "GET /v1/programmes/{programme}": Route("programmes:read", shared=True),
+    "PATCH /v1/programmes/{programme}": Route("programmes:write", {"version": 1}),
+    "POST /v1/programmes/{programme}/changes": Route("programmes:write", {"version": 1} | WHY),
+    # people
+    "POST /v1/codes/{code}/check": Route("codes:write", {"code": "000000"}),
+    "POST /v1/customers": Route(
+        "customers:write", {"party": "person", "name": "x", "company": "{company}"}, shared=True
+    ),
+    "POST /v1/customers/find": Route("customers:find", {"phone": "13900000000"}, shared=True),
+    "GET /v1/customers/{customer}": Route("customers:read", shared=True),
+    "PATCH /v1/customers/{customer}": Route("customers:write", {}, shared=True),
+    "GET /v1/customers/{customer}/consents": Route("customers:read", shared=True),
+    "POST /v1/customers/{customer}/consents": Route(
+        "customers:write",
+        {"kind": "charter", "version": "1", "document_hash": "0" * 64},
+        shared=True,
+    ),
+    "POST /v1/customers/{customer}/consents/{consent}/withdraw": Route(
+        "customers:write", {}, shared=True
+    ),
+    "GET /v1/customers/{customer}/verifications": Route("customers:read", shared=True),
+    "POST /v1/customers/{customer}/verifications": Route(
+        "customers:verify", {"method": "document_at_counter"}, shared=True
+    ),
+    # places
+    "GET /v1/brand-links": Route("org:read", stranger=403, store=403),
+    "POST /v1/brand-links": Route(
+        "org:write", {"issuer": "{company}", "member": "{company}", "from_date": "2030-01-01"}
+    ),
+    "POST /v1/brand-links/{link}/end": Route("org:write", {"until_date": "2030-01-01"}),
+    "GET /v1/companies": Route("org:read", shared=True),
+    "POST /v1/companies": Route("org:write", {"name": "Mine"}, stranger=403, store=403),
+    "GET /v1/companies/{company}": Route("org:read", shared=True),
+    "PATCH /v1/companies/{company}": Route("org:write", {}),
+    "POST /v1/companies/{company}/close": Route("org:write", {}),
+    "POST /v1/companies/{company}/reopen": Route("org:write", {}),
+    "GET /v1/stores": Route("org:read"),
+    "POST /v1/stores": Route("org:write", {"company": "{company}", "name": "x", "code": "{fresh}"}),
+    "GET /v1/stores/{store}": Route("org:read"),
+    "PATCH /v1/stores/{store}": Route("org:write", {}),
+    "POST /v1/stores/{store}/close": Route("org:write", {}),
+    "POST /v1/stores/{store}/reopen": Route("org:write", {}),
+    "GET /v1/cashiers": Route("merchants:read"),
+    "POST /v1/cashiers": Route(
+        "merchants:write", {"store": "{store}", "code": "{fresh}", "name": "x"}
+    ),
+    "GET /v1/cashiers/{cashier}": Route("merchants:read"),
+    "PATCH /v1/cashiers/{cashier}": Route("merchants:write", {"role": "supervisor"}),
+    "POST /v1/cashiers/{cashier}/dismiss": Route("merchants:write", {}),
+    "GET /v1/fee-plans": Route("merchants:read", shared=True),
+    "POST /v1/fee-plans": Route("merchants:write", {"company": "{company}", "name": "x"}),
+    "GET /v1/fee-plans/{fee_plan}": Route("merchants:read", shared=True),
+    "GET /v1/fee-terms": Route("merchants:read", query={"store": "{store}"}),
+    "POST /v1/fee-terms": Route(
+        "merchants:write",
+        {"store": "{store}", "fee_plan": "{fee_plan}", "effective_from": "2030-01-01"},
+    ),
+    "GET /v1/shifts": Route("merchants:read"),
+    "POST /v1/shifts": Route("shifts:write", {"cashier": "{cashier}", "terminal": "{terminal}"}),
+    "GET /v1/shifts/{shift}": Route("merchants:read"),
+    "POST /v1/shifts/{shift}/close": Route("shifts:write", {}),
+    "GET /v1/terminals": Route("merchants:read"),
+    "POST /v1/terminals": Route("merchants:write", {"store": "{store}", "model": "X1"}),
+    "GET /v1/terminals/{terminal}": Route("merchants:read"),
+    "POST /v1/terminals/{terminal}/block": Route("merchants:write", {}),
+    "POST /v1/terminals/{terminal}/retire": Route("merchants:write", {}),
+    "POST /v1/terminals/{terminal}/unblock": Route("merchants:write", {}),
+    # the books and the rules
+    "GET /v1/ledger/accounts": Route("ledger:read", query={"card": "{card}"}),
+    "GET /v1/ledger/days": Route("ledger:read"),
+    "POST /v1/ledger/days/close": Route(
+        "settlements:write", {"day": "2020-01-01"}, stranger=403, store=403
+    ),
+    "GET /v1/ledger/lots": Route("ledger:read", query={"card": "{card}"}),
+    "GET /v1/ledger/transfers": Route("ledger:read", query={"card": "{card}"}),
+    "GET /v1/policy": Route("policy:read", query={"programme": "{programme}"}, shared=True),
+    "GET /v1/switches": Route("switches:read"),
+    "POST /v1/switches": Route(
+        "switches:write", {"switch": "stop_pay", "company": "{company}"} | WHY
+    ),
+    "GET /v1/switches/changes": Route("switches:read"),
+    "POST /v1/switches/release": Route(
+        "switches:write", {"switch": "stop_pay", "company": "{company}"} | WHY
+    ),
+}
+
+GUARDED = {name: route for name, route in TABLE.items() if route.verb}
+OF_THE_GROUP = {name: route for name, route in GUARDED.items() if route.verb != OWN}
+CHANGES = ("POST", "PATCH", "DELETE")
+
+
+def documented() -> Iterator[tuple[str, Any]]:
+    for path, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            if method in {"get", "post", "patch", "put", "delete"}:
+                yield f"{method.upper()} {path}", operation
+
+
+def test_every_route_is_in_the_table() -> None:
+    assert sorted(TABLE) == sorted(name for name, _ in documented())
+
+
+def test_what_needs_no_key_is_in_the_table() -> None:
+    assert {name for name, o in documented() if not o.get("security")} == TABLE.keys() - GUARDED
+
+
+def test_every_cold_route_asks_for_the_verb_of_the_table() -> None:
+    for handler in HANDLERS:
+        asked = [guard.verb for guard in handler.guards or () if isinstance(guard, Requires)]
+        for path in handler.paths:
+            for method in handler.http_methods - {"OPTIONS", "HEAD"}:
+                name = f"{method} {re.sub(r':str', '', path)}"
+                assert asked == ([TABLE[name].verb] if TABLE[name].verb else []), name
+
+
+# Who asks
+
+
+class Cast(NamedTuple):
+    """The group's things, and everybody who should not get at them."""
+
+    http: Http
+    things: Mapping[str, str]
+    stranger: str
+    """May do everything, in another group."""
+    store: str
+    """May do everything, in another store of the group."""
+    idle: str
+    """May do nothing."""
+    dead: Mapping[str, str | None]
+    """No key, nobody's, a revoked one, one whose time is over."""
+
+
+NOBODY = {
+    name: f"{prefix}_{'0' * 32}"
+    for name, prefix in {
+        "approval": "apr", "batch": "bat", "card": "card", "cashier": "csh", "code": "cod",
+        "company": "com", "consent": "cns", "customer": "cus", "fee_plan": "fee",
+        "hand_over": "hov", "key": "key", "link": "bln", "location": "loc", "operator": "opr",
+        "other_card": "card", "payment": "pay", "programme": "prg", "shift": "shf",
+        "store": "sto", "terminal": "ter", "topup": "top",
+    }.items()
+}  # fmt: skip
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cast(site: Site) -> AsyncIterator[Cast]:
+    http = site.http()
+    actors = Actors(http, site.world)
+    world, founded = site.world, site.world.founded
+    everything = sorted(VERBS)
+    far = {"company": founded.stranger, "verbs": everything}
+    near = {"company": founded.group, "verbs": everything, "stores": [world.south.id]}
+    idle = await scoped_key(http, world, verbs=["receipts:read"])
+    yield Cast(
+        http,
+        await _things(actors),
+        await scoped_key(http, world, **far),
+        await scoped_key(http, world, **near),
+        idle,
+        await _dead(actors),
+    )
+    await http.close()
+
+
+async def _dead(actors: Actors) -> dict[str, str | None]:
+    admin = actors.admin
+    grant = {"verbs": ["api-keys:read"]}
+    soon = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()  # noqa: TID251 -- outside
+    body = {"name": "short", "grant": grant} | WHY
+    over = (await admin.made("/v1/api-keys", body | {"expires_at": soon}))["token"]
+    revoked = await admin.made("/v1/api-keys", body)
+    await admin.made(f"/v1/api-keys/{revoked['key']['id']}/revoke", {})
+    for token in (over, revoked["token"]):
+        keyed = actors.http.at(token)
+        await everywhere(lambda keyed=keyed: keyed.get("/v1/roles"), lambda r: r.status == 401)  # type: ignore[misc]  # a default
+    return {"none": None, "nobody's": "kb_live_nobody", "revoked": revoked["token"], "over": over}
+
+
+async def _things(actors: Actors) -> dict[str, str]:
+    """One of everything, at the store `north`."""
+    world, operator = actors.world, actors.operator
+    card, other = await actors.card(10_000), await actors.card(1_000)
+    customer = await actors.person()
+    agreed = {"kind": "charter", "version": "1", "document_hash": "0" * 64}
+    consent = await operator.made(f"/v1/customers/{customer}/consents", agreed)
+    shifts = (await operator.got("/v1/shifts", store=world.north.id))["data"]
+    asked = await operator.made(
+        "/v1/card-batches",
+        {"programme": world.bearer, "carrier": "physical", "count": 2} | WHY,
+    )
+    places = [
+        await operator.made("/v1/card-stock/locations", {"name": f"{kind} {fresh_key()}"} | more)
+        for kind, more in (
+            ("factory", {"kind": "factory"}),
+            ("store", {"kind": "store", "store": world.north.id}),
+        )
+    ]
+    plan = {"company": world.founded.group, "name": "plan"}
+    return {
+        "approval": asked["id"],
+        "card": card.id,
+        "cashier": world.north.cashier,
+        "company": world.founded.group,
+        "consent": consent["id"],
+        "customer": customer,
+        "fee_plan": (await operator.made("/v1/fee-plans", plan))["id"],
+        "key": (await actors.admin.got("/v1/api-keys", limit=1))["data"][0]["id"],
+        "location": places[1]["id"],
+        "operator": (await actors.admin.got("/v1/operators", limit=1))["data"][0]["id"],
+        "other_card": other.id,
+        "payment": (await actors.held(card, 100))["id"],
+        "programme": world.bearer,
+        "shift": shifts[0]["id"],
+        "store": world.north.id,
+        "terminal": world.north.terminal,
+        "topup": (await actors.load(card, 100))["id"],
+    }
+
+
+def filled(part: Any, things: Mapping[str, str]) -> Any:
+    """A request with the ids of these things; what is not among them is nobody's."""
+    fresh = {"fresh": fresh_key()[:12]}
+    return json.loads(
+        re.sub(r"\{(\w+)\}", lambda m: {**NOBODY, **things, **fresh}[m[1]], json.dumps(part))
+    )
+
+
+async def ask(
+    cast: Cast, name: str, token: str | None, things: Mapping[str, str] = NOBODY
+) -> Reply:
+    method, path = filled(name, things).split(" ")
+    route = TABLE[name]
+    query = "&".join(f"{k}={v}" for k, v in filled(dict(route.query), things).items())
+    body = None if method == "GET" else filled(route.body, things)
+    key = fresh_key() if method == "POST" else None
+    full = f"{path}?{query}" if query else path
+    return await cast.http.ask(request(method, full, body, token=token, key=key))
+
+
+def told(reply: Reply) -> tuple[int, str | None]:
+    return reply.status, None if reply.status < 400 else reply.code
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.row("R-04")
+@pytest.mark.parametrize("name", GUARDED)
+async def test_without_a_living_key_there_is_nothing(cast: Cast, name: str) -> None:
+    answers = {who: told(await ask(cast, name, token)) for who, token in cast.dead.items()}
+    assert set(answers.values()) == {(401, "unauthenticated")}, answers
+
+
+@pytest.mark.row("R-04")
+@pytest.mark.parametrize("name", OF_THE_GROUP)
+async def test_without_the_verb_there_is_nothing(cast: Cast, name: str) -> None:
+    assert told(await ask(cast, name, cast.idle, cast.things)) == (403, "forbidden")
+
+
+@pytest.mark.row("R-04")
+@pytest.mark.parametrize("name", OF_THE_GROUP)
+@pytest.mark.parametrize("who", ["stranger", "store"])
+async def test_what_is_elsewhere_is_as_if_it_were_not(cast: Cast, name: str, who: str) -> None:
+    """The same answer as for nobody's ids, nothing done, and no id of theirs in it."""
+    route, token = TABLE[name], getattr(cast, who)
+    if route.shared and who == "store":
+        return
+    real, unknown = [await ask(cast, name, token, things) for things in (cast.things, NOBODY)]
+    print(name, who, told(real), told(unknown), real.body[:150])
+    status = getattr(route, who)
+    if status is not None:
+        assert real.status == status
+    assert told(real) == told(unknown)
+    if name.split(" ")[0] in CHANGES:
+        assert real.status in {403, 404} or (status is not None), repr(real)
+    theirs = {cast.things[thing] for thing in cast.things if f"{{{thing}}}" not in str(route)}
+    assert not [ident for ident in theirs if ident in real.body.decode()]
