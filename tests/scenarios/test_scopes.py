@@ -191,6 +191,11 @@ async def test_a_stores_key_sees_no_card_by_its_id(actors: Actors) -> None:
         assert (reply.status, reply.code) == (404, "not_found"), repr(reply)
     founded = await clerk.post("/v1/companies", {"name": "Mine"})
     assert (founded.status, founded.code) == (403, "forbidden")
+    for verb, reason in (("freeze", "risk"), ("unfreeze", "risk_cleared"), ("close", "unsold")):
+        reply = await clerk.post(
+            f"/v1/cards/{card.id}/{verb}", {"store": north.id, "reason": reason}
+        )
+        assert (reply.status, reply.code) == (404, "not_found"), verb
     # What a customer brings to the store's counter is another matter.
     here = {"store": north.id, "terminal": north.terminal, "reason": "lost"}
     claim = {"claim": {"type": "possession", "source": card.by_number}}

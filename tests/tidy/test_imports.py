@@ -34,6 +34,7 @@ WIRED = ("http", "jobs", "approvals", "tables")
 APP_SEES = {
     "kabao.payments.adjust": "adjustments, wired like the verbs of `ops`",
     "kabao.payments.returns": "returns, wired like the verbs of `ops`",
+    "kabao.payments.suspense": "releases from suspense, wired like the verbs of `ops`",
 }
 
 HTTP_SEES = {

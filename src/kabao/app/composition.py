@@ -67,10 +67,13 @@ from kabao.payments.http import Desk, Door
 from kabao.payments.http_adjust import ROUTES as ADJUSTMENT_ROUTES
 from kabao.payments.http_codes import ROUTES as PAY_CODE_ROUTES
 from kabao.payments.http_codes import Wallet
+from kabao.payments.http_refund import ROUTES as REFUND_ROUTES
 from kabao.payments.http_store_codes import ROUTES as STORE_CODE_ROUTES
+from kabao.payments.http_suspense import ROUTES as SUSPENSE_ROUTES
 from kabao.payments.ops import Payments
 from kabao.payments.parts import Parts
 from kabao.payments.returns import Returns
+from kabao.payments.suspense import Suspense
 from kabao.policy import names
 from kabao.policy.http import ROUTES as POLICY_ROUTES
 from kabao.policy.ops import Policy
@@ -98,6 +101,8 @@ PURGE_EVERY = timedelta(minutes=5)
 ROUTES: list[Any] = [
     *ACCESS_ROUTES,
     *ADJUSTMENT_ROUTES,
+    *REFUND_ROUTES,
+    *SUSPENSE_ROUTES,
     *CARD_ROUTES,
     *CARD_LIFE_ROUTES,
     *ROUTES_WATCH,
@@ -186,6 +191,7 @@ class Kabao:
         parts = Parts(self.payments, self.ledger, self.paycodes, ids)
         self.tenders = Tenders(db, parts, self.org, self.policy, clock, days, ids)
         self.adjustments = Adjustments(self.ledger, self.cards, clock, days)
+        self.suspense = Suspense(self.ledger, self.cards, self.life)
         self.topups = TopUps(
             db,
             self.ledger,
@@ -272,6 +278,7 @@ class Kabao:
             ),
             "returns": self.returns,
             "stock": self.stock,
+            "suspense": self.suspense,
             "topups": self.topups,
             "vault": self.vault,
             "wallet": Wallet(self.db, self.cards, self.payments),

@@ -12,6 +12,8 @@ from kabao.base.ids import from_edge
 from kabao.cards.approvals import executors
 from kabao.cards.approvals_life import life_executors
 from kabao.payments.adjust import adjust_executors
+from kabao.payments.approvals import payment_executors
+from kabao.payments.suspense import suspense_executors
 from kabao.policy.choices import SwitchState
 from kabao.policy.model import Setting
 from kabao.policy.ops import Policy
@@ -37,6 +39,8 @@ def register_executors(kabao: Kabao) -> None:
         *life_executors(kabao.life),
         *_policy_executors(kabao.policy),
         *adjust_executors(kabao.adjustments),
+        *payment_executors(kabao.payments),
+        *suspense_executors(kabao.suspense),
     ]
     for kind, executor, payload in lines:
         kabao.access.register_executor(kind, executor, payload=payload)

@@ -83,16 +83,26 @@ def _inside(prefix: str, text: str | None, field: str) -> str | None:
 
 
 async def card_at(
-    conn: Conn, principal: Principal, cards: Cards, org: Org, text: str, by: By
+    conn: Conn,
+    principal: Principal,
+    cards: Cards,
+    org: Org,
+    text: str,
+    by: By,
+    *,
+    brought: bool = True,
 ) -> tuple[Card, Programme]:
-    """A card the caller may work on: of a company in its scope, or brought to a
-    store in its scope that is inside the issuer's group. Raises `not_found`.
+    """A card the caller may work on: one that its scope covers, or one that was
+    `brought` to a store in its scope that is inside the issuer's group.
+
+    What the house does for reasons of its own, nobody has brought: a counter
+    would learn from it what is on any card of the group. Raises `not_found`.
     """
     card = await cards.find_card(conn, from_edge(CARD, text))
     programme = await cards.find_programme(conn, card.programme)
     own = principal.covers(programme.issuer)
-    brought = by.store is not None and org.accepts(programme.issuer, by.store)
-    if not (own or brought):
+    here = brought and by.store is not None and org.accepts(programme.issuer, by.store)
+    if not (own or here):
         raise NOT_FOUND.error("There is no such card.")
     return card, programme
 

@@ -339,7 +339,8 @@ async def freeze(
 
     async def work(conn: Conn) -> CardView:
         by = by_of(principal, data, c.org, c.merchants)
-        found, programme = await card_at(conn, principal, c.cards, c.org, card, by)
+        brought = data.claim is not None
+        found, programme = await card_at(conn, principal, c.cards, c.org, card, by, brought=brought)
         changed = await c.life.freeze(
             conn, found.id, Reason(data.reason), optional_claim(data.claim), by
         )
@@ -362,7 +363,8 @@ async def unfreeze(
 
     async def work(conn: Conn) -> CardView:
         by = by_of(principal, data, c.org, c.merchants)
-        found, programme = await card_at(conn, principal, c.cards, c.org, card, by)
+        brought = data.claim is not None
+        found, programme = await card_at(conn, principal, c.cards, c.org, card, by, brought=brought)
         changed = await c.life.unfreeze(
             conn, found.id, Reason(data.reason), optional_claim(data.claim), by
         )
@@ -559,7 +561,8 @@ async def close(
 
     async def work(conn: Conn) -> CardView:
         by = by_of(principal, data, c.org, c.merchants)
-        found, programme = await card_at(conn, principal, c.cards, c.org, card, by)
+        brought = data.claim is not None
+        found, programme = await card_at(conn, principal, c.cards, c.org, card, by, brought=brought)
         changed = await c.life.close(
             conn,
             found.id,

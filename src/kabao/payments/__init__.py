@@ -6,6 +6,8 @@ Words
              released by a void or when its time is over
   void       undo the whole, the same day, before settlement
   refund     give back part or whole of what was captured, later
+  by hand    a refund entered in the back office; from a sum on it takes two persons
+  suspense   where a refund waits that fits no card, until two persons release it
   reversal   undo because the outcome was not known; always succeeds, also
              before its original has come, which is then refused
   declined   an answer, not an error; it names the code and the rule

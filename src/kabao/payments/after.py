@@ -10,6 +10,7 @@ from datetime import date
 
 import msgspec
 
+from kabao.cards.model import APPROVAL_NEEDED
 from kabao.ledger.model import (
     CommandBase,
     Decision,
@@ -200,6 +201,8 @@ class GiveBack(Later, frozen=True, kw_only=True):
     """None: all that is left."""
     limits: Limits | None
     """None for a payment of a card that nobody knows: it was declined."""
+    by_hand: bool = False
+    """Entered in the back office by one person."""
 
     def recall(self, result: bytes) -> Refunded:
         """The first answer again."""
@@ -217,6 +220,10 @@ class GiveBack(Later, frozen=True, kw_only=True):
         amount = payment.refundable_fen if self.amount_fen is None else self.amount_fen
         if not 0 < amount <= payment.refundable_fen:
             raise AMOUNT_EXCEEDS.error(f"{payment.refundable_fen} fen are left to refund.")
+        # Together with what was refunded before: else it would be done in pieces.
+        if self.by_hand and payment.refunded_fen + amount >= limits.refund_by_hand_below_fen:
+            row = limits.rows["refund_by_hand_below_fen"]
+            raise APPROVAL_NEEDED.error(rule=row, field="amount")
         principal, bonus = rules.give_back(
             amount,
             payment.principal_fen - payment.refunded_principal_fen,

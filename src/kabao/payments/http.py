@@ -435,6 +435,12 @@ class Desk:
             payment.store, payment.terminal, payment.cashier, payment.shift, payment.channel
         )
 
+    def company(self, payment: Payment) -> str:
+        """The company in whose store it was made."""
+        store = self._org.store(payment.store)
+        assert store is not None, "a payment without a store"
+        return store.company
+
     def stores(self, principal: Principal) -> list[str] | None:
         """The stores a list may show; None: every one."""
         return self._org.stores_within(principal.companies, principal.stores)
@@ -509,13 +515,19 @@ async def refund(
     data: RefundBody,
     desk: Desk,
 ) -> RefundView:
-    """Give back part or all of what was captured."""
+    """Give back part or all of what was captured.
+
+    A key that cannot pay is the back office: from a sum on that policy names it
+    needs a second person (`/v1/payments/{payment}/refund-requests`).
+    """
     found = await desk.find(principal, payment)
     ask = desk.ask(request, principal, "refund", found.id, data)
     place = await desk.place(found, data)
     amount_fen = found.refundable_fen if data.amount is None else data.amount
     await desk.allow(found, OverrideVerb.REFUND, data, amount_fen, ask.key)
-    return refund_view(await desk.payments.refund(ask, found, data.amount, place))
+    by_hand = "payments:write" not in principal.verbs
+    done = await desk.payments.refund(ask, found, data.amount, place, by_hand=by_hand)
+    return refund_view(done)
 
 
 def refund_view(done: Refunded) -> RefundView:

@@ -125,6 +125,8 @@ class Limits(msgspec.Struct, frozen=True):
     void_window: VoidWindow
     refund_window_days: int
     refund_order: RefundOrder
+    refund_by_hand_below_fen: int
+    """From this sum of a payment's refunds on, one entered by hand takes two persons."""
     balance_limit_fen: int
     rows: Mapping[str, str]
     """Field name → row id, for the refusal."""

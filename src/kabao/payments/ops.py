@@ -261,16 +261,30 @@ class Payments:
         )
 
     async def refund(
-        self, ask: Ask, payment: Payment, amount_fen: int | None, place: Place | None = None
+        self,
+        ask: Ask,
+        payment: Payment,
+        amount_fen: int | None,
+        place: Place | None = None,
+        *,
+        by_hand: bool = False,
     ) -> Refunded:
-        """Give back part or all. Raises `amount_exceeds_remaining`, `refund_window_over`."""
+        """Give back part or all; `by_hand`: entered in the back office, not at a till.
+
+        Raises `amount_exceeds_remaining`, `refund_window_over`, `approval_needed`.
+        """
+        limits = await self._limits_of(payment)
+        about = self._about(ask, payment, place)
         return await self._later(
-            GiveBack(
-                **self._about(ask, payment, place),
-                amount_fen=amount_fen,
-                limits=await self._limits_of(payment),
-            )
+            GiveBack(**about, amount_fen=amount_fen, limits=limits, by_hand=by_hand)
         )
+
+    async def refund_in(self, conn: Conn, ask: Ask, payment: Payment, amount_fen: int) -> Refunded:
+        """As `refund`, once two persons agree, in their transaction."""
+        limits = await self._limits_of(payment)
+        command = GiveBack(**self._about(ask, payment), amount_fen=amount_fen, limits=limits)
+        done: Refunded = (await self._ledger.post_in(conn, [command]))[0]
+        return done
 
     async def reverse(self, ask: Ask, payment: Payment, place: Place | None = None) -> Reversed:
         """Undo a payment whose outcome the till does not know."""
@@ -496,6 +510,7 @@ def limits_of(rules: Rules, programme: Programme) -> Limits:
         void_window=VoidWindow(rules.text(names.PAY_VOID_WINDOW)),
         refund_window_days=rules.int(names.PAY_REFUND_WINDOW_DAYS),
         refund_order=RefundOrder(rules.text(names.PAY_REFUND_ORDER)),
+        refund_by_hand_below_fen=rules.int(names.APPROVAL_REFUND_FROM_FEN),
         balance_limit_fen=balance_limit_fen,
         rows={
             "single_fen": rules.row(names.PAY_SINGLE_MAX_FEN),
@@ -506,6 +521,7 @@ def limits_of(rules: Rules, programme: Programme) -> Limits:
             "reversal_us": rules.row(names.PAY_REVERSAL_WINDOW_HOURS),
             "void_window": rules.row(names.PAY_VOID_WINDOW),
             "refund_window_days": rules.row(names.PAY_REFUND_WINDOW_DAYS),
+            "refund_by_hand_below_fen": rules.row(names.APPROVAL_REFUND_FROM_FEN),
             "balance_limit_fen": balance_limit_row,
         },
     )

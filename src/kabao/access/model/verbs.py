@@ -48,6 +48,7 @@ VERBS: dict[str, str] = {
     "topups:write": "load a card",
     "topups:void": "void a top-up, as a supervisor",
     "adjustments:write": "ask for a manual adjustment",
+    "suspense-releases:write": "ask where a refund goes that fitted no card",
     "ledger:read": "see accounts, transfers and statements",
     "orders:read": "see orders",
     "orders:write": "place, pay and return orders",
@@ -175,6 +176,7 @@ ROLES: dict[Role, frozenset[str]] = {
         "topups:write",
         "topups:void",
         "adjustments:write",
+        "suspense-releases:write",
     },
     # The second person: sees what is needed to judge, and changes nothing else.
     Role.APPROVER: _BUSINESS_READS | {"approvals:decide"},
