@@ -39,7 +39,13 @@ TERMS = {
 SPAN = {"batch": "{batch}", "first": 1, "last": 1}
 WHY = {"reason": "because"}
 GRANT = {"verbs": ["cards:read"], "company": "{company}"}
-REFUSED = {(422, "card_not_accepted"), (422, "code_refused"), (422, "beyond_own_scope")}
+PAGE = {"amount": 1, "currency": "CNY", "order": "o", "session": "s"}
+REFUSED = {
+    (422, "beyond_own_scope"),
+    (422, "card_not_accepted"),
+    (422, "code_refused"),
+    (422, "page_token_refused"),
+}
 """Refusals that say neither what is there nor what is not."""
 
 
@@ -136,6 +142,16 @@ TABLE = {
             "source": {"type": "card", "id": "{card}"},
         },
     ),
+    "GET /v1/receipt-heads": Route("receipts:read"),
+    "GET /v1/receipts": Route("receipts:read", query={"topup": "{topup}"}),
+    "GET /v1/receipts/{receipt}": Route("receipts:read"),
+    "POST /v1/receipts/{receipt}/prints": Route("receipts:print", {}),
+    "POST /v1/receipts/{receipt}/returns": Route("payments:refund", {"code": "00000000"}),
+    "GET /v1/slips/unknown-outcome": Route(
+        "receipts:print", query={"store": "{store}", "amount": "1"}
+    ),
+    "POST /v1/page-tokens": Route("page-tokens:write", PAGE, stranger=201, store=201),
+    "POST /v1/page-tokens/spend": Route("page-tokens:write", PAGE | {"token": "x"}),
     "POST /v1/suspense-releases": Route(
         "suspense-releases:write",
         {"card": "{card}", "operation": "op_" + "1" * 32, "to": "card"} | WHY,
@@ -356,7 +372,7 @@ NOBODY = {
     for name, prefix in {
         "approval": "apr", "batch": "bat", "card": "card", "cashier": "csh", "code": "cod",
         "company": "com", "consent": "cns", "customer": "cus", "device": "dev", "fee_plan": "fee",
-        "hand_over": "hov", "key": "key", "link": "bln", "location": "loc", "operator": "opr",
+        "hand_over": "hov", "key": "key", "receipt": "top", "link": "bln", "location": "loc", "operator": "opr",
         "other_card": "card", "payment": "pay", "payment_order": "pmo", "programme": "prg",
         "shift": "shf", "store": "sto", "terminal": "ter", "topup": "top",
     }.items()
@@ -421,6 +437,7 @@ async def _things(actors: Actors) -> dict[str, str]:
     )
     code = await actors.merchant.made("/v1/pay-codes/static", {"store": world.north.id})
     device = await actors.merchant.made("/v1/pay-codes/devices", {"card": card.id, "name": "x"})
+    topup = await actors.load(card, 100)
     plan = {"company": world.founded.group, "name": "plan"}
     return {
         "approval": asked["id"],
@@ -438,11 +455,12 @@ async def _things(actors: Actors) -> dict[str, str]:
         "payment": (await actors.held(card, 100))["id"],
         "payment_order": order["id"],
         "programme": world.bearer,
+        "receipt": topup["id"],
         "shift": shifts[0]["id"],
         "store": world.north.id,
         "store_code": code["code"],
         "terminal": world.north.terminal,
-        "topup": (await actors.load(card, 100))["id"],
+        "topup": topup["id"],
     }
 
 

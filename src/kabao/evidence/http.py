@@ -57,15 +57,19 @@ class Desk:
         self.check(principal, dealt)
         return dealt
 
-    def check(self, principal: Principal, dealt: Dealt) -> None:
-        """Raises `receipt_not_found` for one outside the scope."""
+    def sees(self, principal: Principal, dealt: Dealt) -> bool:
+        """Whether a receipt is inside the key's scope."""
         ident = dealt.subject.store
         store = self._org.store(ident)
-        if (
-            store is None
-            or not principal.may_see_store(ident)
-            or not principal.may_see_company(store.company)
-        ):
+        return (
+            store is not None
+            and principal.may_see_store(ident)
+            and principal.may_see_company(store.company)
+        )
+
+    def check(self, principal: Principal, dealt: Dealt) -> None:
+        """Raises `receipt_not_found` for one outside the scope."""
+        if not self.sees(principal, dealt):
             raise NO_RECEIPT.error(field="receipt")
 
     async def view(self, conn: Conn, principal: Principal, dealt: Dealt) -> ReceiptView:
@@ -102,9 +106,8 @@ async def list_of(
             from_edge("pay", payment, field="payment") if payment else None,
             from_edge("top", topup, field="topup") if topup else None,
         )
-        for dealt in found[:1]:
-            receipts.check(principal, dealt)
-        return Page([await receipts.view(conn, principal, dealt) for dealt in found], None)
+        seen = [dealt for dealt in found if receipts.sees(principal, dealt)]
+        return Page([await receipts.view(conn, principal, dealt) for dealt in seen], None)
 
 
 @get("/v1/receipt-heads", guards=[requires("receipts:read")], tags=["receipts"])
