@@ -371,10 +371,11 @@ NOBODY = {
     name: f"{prefix}_{'0' * 32}"
     for name, prefix in {
         "approval": "apr", "batch": "bat", "card": "card", "cashier": "csh", "code": "cod",
-        "company": "com", "consent": "cns", "customer": "cus", "device": "dev", "fee_plan": "fee",
-        "hand_over": "hov", "key": "key", "receipt": "top", "link": "bln", "location": "loc", "operator": "opr",
-        "other_card": "card", "payment": "pay", "payment_order": "pmo", "programme": "prg",
-        "shift": "shf", "store": "sto", "terminal": "ter", "topup": "top",
+        "company": "com", "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":
+        "fee", "hand_over": "hov", "key": "key", "receipt": "top", "link": "bln",
+        "location": "loc", "operator": "opr", "other_card": "card", "payment": "pay",
+        "payment_order": "pmo", "programme": "prg", "shift": "shf", "store": "sto",
+        "terminal": "ter", "topup": "top",
     }.items()
 }  # fmt: skip
 
