@@ -278,6 +278,20 @@ TABLE = {
     "GET /v1/cashiers/{cashier}": Route("merchants:read"),
     "PATCH /v1/cashiers/{cashier}": Route("merchants:write", {"role": "supervisor"}),
     "POST /v1/cashiers/{cashier}/dismiss": Route("merchants:write", {}),
+    "POST /v1/cashiers/{cashier}/link": Route("merchants:write", {"customer": "{customer}"}),
+    "POST /v1/cashiers/{cashier}/pin": Route("merchants:write", {}),
+    "GET /v1/own-card-flags": Route("reports:read"),
+    "POST /v1/overrides": Route(
+        "overrides:write",
+        {
+            "verb": "refund",
+            "store": "{store}",
+            "cashier": "{cashier}",
+            "subject": "{payment}",
+            "supervisor": "{cashier}",
+            "pin": "000000",
+        },
+    ),
     "GET /v1/fee-plans": Route("merchants:read", shared=True),
     "POST /v1/fee-plans": Route("merchants:write", {"company": "{company}", "name": "x"}),
     "GET /v1/fee-plans/{fee_plan}": Route("merchants:read", shared=True),
@@ -301,6 +315,10 @@ TABLE = {
     "POST /v1/terminals/{terminal}/keys": Route("terminal-keys:write", {"component": "0" * 32}),
     "POST /v1/terminals/{terminal}/keys/{key}/complete": Route(
         "terminal-keys:write", {"component": "0" * 32}
+    ),
+    "POST /v1/terminals/{terminal}/swap-codes": Route("merchants:write", {}),
+    "POST /v1/terminals/{terminal}/take-over": Route(
+        "shifts:write", {"terminal": "{terminal}", "code_id": "{code}", "code": "0000"}
     ),
     # the books and the rules
     "GET /v1/ledger/accounts": Route("ledger:read", query={"card": "{card}"}),
