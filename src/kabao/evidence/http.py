@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta
 
 from kabao.base.db import Conn, Database
-from kabao.base.errors import INVALID
+from kabao.base.errors import INVALID, NOT_FOUND, KabaoError
 from kabao.base.ids import from_edge
 from kabao.base.web.fields import EdgeId
 from kabao.base.web.pages import Cursor, Limit, NumberPosition, Page, page, position
@@ -57,19 +57,15 @@ class Desk:
         self.check(principal, dealt)
         return dealt
 
-    def sees(self, principal: Principal, dealt: Dealt) -> bool:
-        """Whether a receipt is inside the key's scope."""
-        ident = dealt.subject.store
-        store = self._org.store(ident)
-        return (
-            store is not None
-            and principal.may_see_store(ident)
-            and principal.may_see_company(store.company)
-        )
-
     def check(self, principal: Principal, dealt: Dealt) -> None:
         """Raises `receipt_not_found` for one outside the scope."""
-        if not self.sees(principal, dealt):
+        ident = dealt.subject.store
+        store = self._org.store(ident)
+        if (
+            store is None
+            or not principal.may_see_store(ident)
+            or not principal.may_see_company(store.company)
+        ):
             raise NO_RECEIPT.error(field="receipt")
 
     async def view(self, conn: Conn, principal: Principal, dealt: Dealt) -> ReceiptView:
@@ -101,13 +97,19 @@ async def list_of(
     if (payment is None) == (topup is None):
         raise INVALID.error("Name a payment or a top-up.", field="payment")
     async with receipts.db.read() as conn:
-        found = await receipts.evidence.of_subject(
-            conn,
-            from_edge("pay", payment, field="payment") if payment else None,
-            from_edge("top", topup, field="topup") if topup else None,
-        )
-        seen = [dealt for dealt in found if receipts.sees(principal, dealt)]
-        return Page([await receipts.view(conn, principal, dealt) for dealt in seen], None)
+        try:
+            found = await receipts.evidence.of_subject(
+                conn,
+                from_edge("pay", payment, field="payment") if payment else None,
+                from_edge("top", topup, field="topup") if topup else None,
+            )
+        except KabaoError as unknown:
+            if unknown.code is not NOT_FOUND:
+                raise
+            raise NO_RECEIPT.error(field="receipt") from None  # as of one elsewhere
+        for dealt in found[:1]:
+            receipts.check(principal, dealt)
+        return Page([await receipts.view(conn, principal, dealt) for dealt in found], None)
 
 
 @get("/v1/receipt-heads", guards=[requires("receipts:read")], tags=["receipts"])
