@@ -31,7 +31,6 @@ NOT_YET = {
     "business_day.": "clearing: cut-off",
     "card.bonus.validity_months": "promotions: bonus that runs out",
     "card.dormant_months": "compliance: dormant cards",
-    "card.key.rotation_months": "a new verification key for old plastic",
     "card.transfer.effect_seconds": "0: a transfer counts at once, which is how it is built",
     "card.validity.reminder_days": "notices: before a card expires",
     "card_return.": "orders: the holder wants the prepayment back",
