@@ -13,7 +13,6 @@ from kabao.app.settings import Settings
 from kabao.base.jobs import Jobs
 from kabao.base.process import Child
 
-
 NICENESS = 5
 """A job can wait for the processor; a payment cannot."""
 
