@@ -56,7 +56,7 @@ LIBRARIES = {
     ),
     "alembic": ("kabao.base.migrations.*",),
     "procrastinate": ("kabao.base.jobs", "kabao.base.migrations.*"),
-    "cryptography": ("kabao.vault.*", "kabao.edges.iso8583.ciphers"),
+    "cryptography": ("kabao.vault.*", "kabao.edges.iso8583.ciphers", "kabao.till.*"),
     "argon2": ("kabao.access.ops.*",),
     "pyotp": ("kabao.access.*",),
     "typer": ("kabao.app.*", "kabao.audit.*"),

@@ -11,8 +11,9 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "kabao"
 DOCS = ROOT / "docs"
 
-NO_SLICES = {"app", "audit", "base", "edges", "simulation"}
-"""Modules that are no slices: those of the top rows, the doors beside HTTP, and the bottom one."""
+NO_SLICES = {"app", "audit", "base", "edges", "simulation", "till"}
+"""Modules that are no slices: those of the top rows, the doors beside HTTP, the
+bottom one, and what runs in a till."""
 
 SLICES = sorted(
     folder.name

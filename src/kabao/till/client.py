@@ -1,0 +1,268 @@
+"""The till: sale, refund, void, inquiry, and what is done when no answer comes."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from kabao.till.journal import Journal
+from kabao.till.model import (
+    Answer,
+    Begun,
+    Ended,
+    Entry,
+    Outcome,
+    PendingError,
+    Result,
+    Settings,
+    UnreachableError,
+    Verb,
+    is_final,
+    result_of,
+)
+from kabao.till.wire import NoAnswerError, Reply, Wire
+
+COMPACT_AT = 1_000
+"""Entries in the journal from which on it is rewritten."""
+
+
+class _UnknownError(Exception):
+    """No final answer in time. `sent`: whether any try may have had its effect."""
+
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__()
+        self.sent = sent
+
+
+class Till:
+    """One till, used by one thread.
+
+    Opening it settles nothing by itself: call `settle` when the machine is up. What is
+    still pending then is settled before the next sale in any case.
+    """
+
+    def __init__(self, settings: Settings, wire: Wire, journal: Journal[Entry]) -> None:
+        self._settings, self._wire, self._journal = settings, wire, journal
+        self._pending: dict[str, Begun] = {}
+        self.last: Result | None = None
+        """What became of the last request: after a power cut, whether it was approved."""
+        for entry in journal.entries:
+            self._note(entry)
+
+    @property
+    def pending(self) -> list[str]:
+        """Keys of what is not settled, oldest first."""
+        return list(self._pending)
+
+    # Verbs
+
+    def sale(
+        self,
+        amount_fen: int,
+        source: Mapping[str, Any],
+        *,
+        reference: str,
+        cashier: str | None = None,
+        accept_partial: bool = False,
+    ) -> Result:
+        """Take `amount_fen` from a card. `source` as in `POST /v1/payments`.
+
+        Raises `PendingError` when something earlier cannot be settled now.
+        """
+        self._must_settle()
+        body = {
+            "amount": amount_fen,
+            "currency": self._settings.currency,
+            "source": dict(source),
+            "store": self._settings.store,
+            "terminal": self._settings.terminal,
+            "cashier": cashier,
+            "reference": reference,
+            "accept_partial": accept_partial,
+        }
+        begun = self._begin(Verb.SALE, "/v1/payments", "")
+        try:
+            return self._end(self._seek(begun, msgspec.json.encode(body)))
+        except _UnknownError as unknown:
+            if not unknown.sent:
+                return self._end(Result(Outcome.UNREACHABLE, begun.key))
+        return self._settle_one(begun, self._settings.reversal_s)
+
+    def refund(
+        self,
+        payment: str,
+        amount_fen: int,
+        *,
+        cashier: str | None = None,
+        override: str | None = None,
+    ) -> Result:
+        """Give back so much of a payment. Raises `PendingError`."""
+        body = self._at_till(cashier, override) | {"amount": amount_fen}
+        return self._forward(Verb.REFUND, f"/v1/payments/{payment}/refunds", body)
+
+    def void(
+        self, payment: str, *, cashier: str | None = None, override: str | None = None
+    ) -> Result:
+        """Undo a payment whole, the same day. Raises `PendingError`."""
+        body = self._at_till(cashier, override)
+        return self._forward(Verb.VOID, f"/v1/payments/{payment}/void", body)
+
+    def inquire(self, source: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a card is worth, or the problem that says why that is not told.
+
+        Raises `UnreachableError` when no host answers.
+        """
+        body = msgspec.json.encode({"source": dict(source)})
+        return self._read("POST", "/v1/balance-inquiries", body)
+
+    def look(self, payment: str) -> Mapping[str, Any]:
+        """A payment as the platform has it. Raises `UnreachableError`."""
+        return self._read("GET", f"/v1/payments/{payment}", b"")
+
+    def settle(self) -> list[Result]:
+        """Settle what is pending, oldest first, and tell what became of it.
+
+        Stops at the first that nobody answers, which is then `PENDING`.
+        """
+        results: list[Result] = []
+        for begun in list(self._pending.values()):
+            results.append(self._settle_one(begun, self._settings.reversal_s))
+            if results[-1].outcome is Outcome.PENDING:
+                break
+        return results
+
+    # The journal
+
+    def _begin(self, verb: Verb, path: str, body: str) -> Begun:
+        if len(self._journal.entries) >= COMPACT_AT:
+            kept: list[Entry] = list(self._pending.values())
+            self._journal.rewrite(kept + ([Ended(self.last)] if self.last else []))
+        begun = Begun(secrets.token_hex(16), verb, path, body)
+        self._store(begun)
+        return begun
+
+    def _end(self, result: Result) -> Result:
+        self._store(Ended(result))
+        return result
+
+    def _store(self, entry: Entry) -> None:
+        self._journal.append(entry)
+        self._note(entry)
+
+    def _note(self, entry: Entry) -> None:
+        if isinstance(entry, Begun):
+            self._pending[entry.key] = entry
+        else:
+            self._pending.pop(entry.result.key, None)
+            self.last = entry.result
+
+    # Settling
+
+    def _must_settle(self) -> None:
+        self.settle()
+        if self._pending:
+            raise PendingError(f"{len(self._pending)} not settled")
+
+    def _settle_one(self, begun: Begun, within_s: float) -> Result:
+        """Undo a sale; carry a refund or void through."""
+        if begun.verb is Verb.SALE:
+            return self._reverse(begun, within_s)
+        try:
+            return self._end(self._seek(begun, begun.body.encode(), within_s, doubt=True))
+        except _UnknownError:
+            return Result(Outcome.PENDING, begun.key)
+
+    def _reverse(self, begun: Begun, within_s: float) -> Result:
+        """The reversal has a key made of the sale's: it too is one, however often it is sent."""
+        body = msgspec.json.encode({"original": {"idempotency_key": begun.key}})
+        try:
+            status, answer = self._ask(
+                "/v1/reversals", body, f"rev-{begun.key}", within_s, doubt=True
+            )
+        except _UnknownError:
+            return Result(Outcome.PENDING, begun.key)
+        if status >= 300:
+            return self._end(
+                Result(Outcome.UNRESOLVED, begun.key, code=answer.code, rule=answer.rule)
+            )
+        return self._end(Result(Outcome.REVERSED, begun.key, answer.id))
+
+    def _forward(self, verb: Verb, path: str, body: Mapping[str, Any]) -> Result:
+        self._must_settle()
+        begun = self._begin(verb, path, msgspec.json.encode(body).decode())
+        try:
+            return self._end(self._seek(begun, begun.body.encode()))
+        except _UnknownError as unknown:
+            if not unknown.sent:
+                return self._end(Result(Outcome.UNREACHABLE, begun.key))
+            return Result(Outcome.PENDING, begun.key)
+
+    # Asking
+
+    def _seek(
+        self, begun: Begun, body: bytes, within_s: float | None = None, *, doubt: bool = False
+    ) -> Result:
+        """The one outcome of a request. Raises `_UnknownError`."""
+        patience_s = self._settings.patience_s if within_s is None else within_s
+        status, answer = self._ask(begun.path, body, begun.key, patience_s, doubt=doubt)
+        return result_of(begun.verb, begun.key, status, answer)
+
+    def _ask(
+        self, path: str, body: bytes, key: str, within_s: float, *, doubt: bool
+    ) -> tuple[int, Answer]:
+        """Repeat with one key, at one host after the other, until an answer is final.
+
+        The repetition is the query: whoever was not told gets the first answer again.
+        """
+        for _ in self._tries(within_s):
+            try:
+                reply = self._wire.ask("POST", path, body, key)
+            except UnreachableError:
+                continue
+            except NoAnswerError:
+                doubt = True
+                continue
+            answer = _read(reply)
+            if is_final(reply.status, answer, doubt=doubt):
+                return reply.status, answer
+            doubt = True
+        raise _UnknownError(sent=doubt)
+
+    def _read(self, method: str, path: str, body: bytes) -> Mapping[str, Any]:
+        for _ in self._tries(self._settings.patience_s):
+            try:
+                reply = self._wire.ask(method, path, body)
+            except (UnreachableError, NoAnswerError):
+                continue
+            if reply.status < 500:
+                told: Mapping[str, Any] = msgspec.json.decode(reply.body)
+                return told
+        raise UnreachableError
+
+    def _tries(self, within_s: float) -> Iterator[None]:
+        """At least one try; then until the time is over, with growing pauses."""
+        until = time.monotonic() + within_s
+        pause_s = self._settings.pause_s
+        while True:
+            yield
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                return
+            time.sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * 2, self._settings.pause_max_s)
+
+    def _at_till(self, cashier: str | None, override: str | None) -> dict[str, Any]:
+        till: dict[str, Any] = {"terminal": self._settings.terminal, "cashier": cashier}
+        return till if override is None else till | {"override": override}
+
+
+def _read(reply: Reply) -> Answer:
+    """What a till reads of an answer; nothing of one that is not ours (a proxy's page)."""
+    try:
+        return msgspec.json.decode(reply.body, type=Answer)
+    except msgspec.DecodeError:
+        return Answer()
