@@ -113,6 +113,8 @@ FINAL_ALWAYS = frozenset({400, 409, 422})
 given that success, so these mean that nothing has happened."""
 
 ASK_AGAIN = frozenset({408, 425, 429})
+IN_FLIGHT = "idempotency_key_in_flight"
+"""A 409 of the platform's that says only: not yet."""
 
 
 def is_final(status: int, answer: Answer, *, doubt: bool) -> bool:
@@ -123,7 +125,7 @@ def is_final(status: int, answer: Answer, *, doubt: bool) -> bool:
     """
     if status < 300:
         return answer.id is not None
-    if status in ASK_AGAIN or status >= 500 or answer.code is None:
+    if status in ASK_AGAIN or status >= 500 or answer.code in {None, IN_FLIGHT}:
         return False
     return status in FINAL_ALWAYS or not doubt
 
