@@ -139,9 +139,11 @@ def test_an_address_that_is_not_ours() -> None:
 
 def test_what_servers_left_before_a_crash_is_cleared(tmp_path: Path, database_url: str) -> None:
     """Its process id may be another's now, and its figures would be reported for ever."""
-    with listening() as taken:
-        port = taken.getsockname()[1]
-    settings = Settings(data=tmp_path, database_url=database_url, http_port=port)
+    with listening() as http, listening() as pos:
+        ports = [taken.getsockname()[1] for taken in (http, pos)]
+    settings = Settings(
+        data=tmp_path, database_url=database_url, http_port=ports[0], pos_port=ports[1]
+    )
     settings.figures.mkdir()
     (settings.figures / "7.json").write_text('{"pid":1,"families":[]}')
     with Platform(settings, servers=1, server_entry="tests.app.toy:run"):

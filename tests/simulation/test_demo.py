@@ -51,7 +51,7 @@ def read(folder: Path) -> DemoFile:
 
 def test_the_file_is_for_its_owner_and_keeps_up_with_processes(tmp_path: Path) -> None:
     now = [Pids((1, 2), (3,), 4)]
-    file = DemoFile("http://h", None, "url", {}, DemoPids([1, 2], 4), {}, [], [], [])
+    file = DemoFile("http://h", "h:8583", "url", {}, DemoPids([1, 2], 4), {}, [], [], [])
     with DemoDoor(tmp_path, file, lambda: now[0]):
         assert stat.S_IMODE((tmp_path / "demo.json").stat().st_mode) == 0o600
         assert read(tmp_path).pids == DemoPids([1, 2], 4)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 import ssl
 from collections import deque
@@ -25,6 +26,10 @@ from kabao.edges.iso8583.reading import Reader
 
 LENGTH_BYTES = 2
 SWEEP_S = 1.0
+HANDSHAKE_S = 10.0
+FILES_BESIDES = 1_024
+"""Files and sockets of a process that are no tills."""
+
 GRACE_S = 6.0
 """How long messages at work may take once the host is asked to stop."""
 
@@ -293,15 +298,19 @@ class Host:
 
     def room(self) -> None:
         """Something was answered: whoever was held up may go on."""
-        if self.stalled and not self.is_full:
+        while self.stalled and not self.is_full:
             self.stalled.popleft().wake()
 
     async def start(self, sock: socket.socket) -> None:
         """Serve on a listening socket."""
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _room_for(self.limits.connections)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self), sock=sock, ssl=self._context
+            lambda: Connection(self),
+            sock=sock,
+            ssl=self._context,
+            ssl_handshake_timeout=HANDSHAKE_S if self._context is not None else None,
         )
         self._sweeper = asyncio.create_task(self._sweep(), name="pos sweep")
 
@@ -329,3 +338,13 @@ class Host:
                 if connection.sweep(now):
                     self.desk.meters.faults.add("cut_off")
             await self.desk.refresh()
+
+
+def _room_for(connections: int) -> None:
+    """Let this process have a file descriptor for every till, as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + FILES_BESIDES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
