@@ -49,6 +49,8 @@ class PosOrders(msgspec.Struct, frozen=True):
     payers: list[tuple[str, str]]
     seconds: float
     in_flight: int
+    first_trace: int
+    """A till's traces are unique in its batch: every measurement has a span of its own."""
 
 
 class _Till(asyncio.Protocol):
@@ -56,7 +58,7 @@ class _Till(asyncio.Protocol):
         self._load, self._master = load, master
         self._codec = Codec(shipped("unionpay"))
         self._buffer = b""
-        self._trace = 0
+        self._trace = load.first_trace
         self._sent: dict[bytes, float] = {}
         self._batch = "000000"
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -140,6 +142,7 @@ class _Load:
     def __init__(self, orders: PosOrders) -> None:
         self._orders = orders
         self._until = 0.0
+        self.first_trace = orders.first_trace
         self.waits: list[float] = []
         self.errors = 0
 

@@ -29,6 +29,9 @@ from kabao.base.db import fetch_value
 
 CONNECTIONS = 256
 POS_IN_FLIGHT = 16
+POS_TRACES = 40_000
+"""How many messages a till may send in one measurement."""
+
 REFERENCE_S = 5.0
 
 Told = Callable[[str, int, int], None]
@@ -153,7 +156,7 @@ def _http(
 
 
 def _pos(settings: Settings, plan: Plan, world: World, reference: Reference, told: Told) -> Figure:
-    def orders(seconds: float) -> PosOrders:
+    def orders(seconds: float, n: int) -> PosOrders:
         return PosOrders(
             settings.http_host,
             settings.pos_port,
@@ -161,13 +164,14 @@ def _pos(settings: Settings, plan: Plan, world: World, reference: Reference, tol
             [(p.number, p.pin) for p in world.payers],
             seconds,
             POS_IN_FLIGHT,
+            n * POS_TRACES,
         )
 
-    _load(orders(1.0))
+    _load(orders(1.0, 0))
     runs = []
     for n in range(plan.rounds):
         base = reference.measure(REFERENCE_S)
-        runs.append(_run(_load(orders(plan.seconds)), base))
+        runs.append(_run(_load(orders(plan.seconds, n + 1)), base))
         told("pos", n + 1, plan.rounds)
     what = "ISO 8583 purchase end to end with MAC, 16 connections x 16 in flight"
     return figure("pos", what, plan.cards, runs, 3.0, 8.0)
