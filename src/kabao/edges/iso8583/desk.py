@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import psycopg
 
 from kabao.base import logs
@@ -41,7 +42,23 @@ SIGN_INS_AT_ONCE = 4
 
 GUESSES = "pos.guess"
 
-Answer = bytes | asyncio.Future[bytes]
+
+class Later(msgspec.Struct, frozen=True, gc=False):
+    """An answer that is not there yet: what is waited for, and what makes the answer of it.
+
+    No future of its own: that would be a turn of the loop more for every sale.
+    """
+
+    future: asyncio.Future[Any]
+    finish: Callable[[asyncio.Future[Any]], bytes]
+
+    async def answer(self) -> bytes:
+        """Wait for it."""
+        await asyncio.wait([self.future])
+        return self.finish(self.future)
+
+
+Answer = bytes | Later
 
 _log = logs.get("pos")
 
@@ -165,7 +182,7 @@ class Desk:
             return self._out(reader, head, message, Reply(Outcome.BAD_MAC), None, None)
         call = Call(message, session, keys, security, verb)
         answer = self._proved(reader, head, call)
-        return answer if isinstance(answer, bytes) else await answer
+        return answer if isinstance(answer, bytes) else await answer.answer()
 
     def _proved(self, reader: Reader, head: bytes, call: Call) -> Answer:
         """A message whose MAC was right."""
@@ -311,8 +328,8 @@ class Desk:
             body += mac(security.mac, keys.mak, body)
         return head + body
 
-    def _later(self, work: Awaitable[bytes]) -> asyncio.Future[bytes]:
-        return asyncio.ensure_future(work)
+    def _later(self, work: Awaitable[bytes]) -> Later:
+        return Later(asyncio.ensure_future(work), _result)
 
     def _aside(self, work: Any) -> None:
         """Work that no answer waits for."""
@@ -354,21 +371,18 @@ def _is_request(mti: str) -> bool:
 
 def _then(
     future: asyncio.Future[Any], show: Callable[[Any], Reply], out: Callable[[Reply], bytes]
-) -> asyncio.Future[bytes]:
+) -> Later:
     """What a future brings, as an answer."""
-    answer: asyncio.Future[bytes] = future.get_loop().create_future()
 
-    def done(settled: asyncio.Future[Any]) -> None:
-        if answer.done():
-            return
-        try:
-            failed = asyncio.CancelledError() if settled.cancelled() else settled.exception()
-            reply = show(settled.result()) if failed is None else refusal(failed)
-            answer.set_result(out(reply))
-        except Exception as defect:  # noqa: BLE001 - whoever waits must hear
-            answer.set_exception(defect)
+    def finish(settled: asyncio.Future[Any]) -> bytes:
+        failed = asyncio.CancelledError() if settled.cancelled() else settled.exception()
+        return out(show(settled.result()) if failed is None else refusal(failed))
 
-    future.add_done_callback(done)
+    return Later(future, finish)
+
+
+def _result(settled: asyncio.Future[Any]) -> bytes:
+    answer: bytes = settled.result()
     return answer
 
 

@@ -13,8 +13,10 @@ import resource
 import socket
 import ssl
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -185,20 +187,20 @@ class Connection(asyncio.Protocol):
             return
         self.in_flight += 1
         self._host.in_flight += 1
-        answer.add_done_callback(self._answered)
+        answer.future.add_done_callback(partial(self._answered, answer.finish))
         if self.in_flight >= self._host.limits.in_flight or self._host.is_full:
             self._pause()
 
-    def _answered(self, answer: asyncio.Future[bytes]) -> None:
+    def _answered(
+        self, finish: Callable[[asyncio.Future[Any]], bytes], settled: asyncio.Future[Any]
+    ) -> None:
         self.in_flight -= 1
         self._host.in_flight -= 1
-        if answer.cancelled() or answer.exception() is not None:
+        try:
+            self._write(finish(settled))
+        except (Exception, asyncio.CancelledError) as defect:  # noqa: BLE001 - see below
             # A till that hears nothing reverses; one that hears nonsense may not.
-            _log.error(
-                "pos.no_answer", error=repr(None if answer.cancelled() else answer.exception())
-            )
-        else:
-            self._write(answer.result())
+            _log.error("pos.no_answer", error=repr(defect))
         if self._paused:
             self._go_on()
         self._host.room()
