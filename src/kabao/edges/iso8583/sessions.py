@@ -38,7 +38,6 @@ SESSIONS_MAX = 50_000
 TRUST_S = 1.0
 """How long what was read of a terminal is believed, whatever comes in its name."""
 
-NOBODIES_MAX = 10_000
 LOADS_AT_ONCE = 4
 
 _SEALED_AT = ("pos.session", "keys")
@@ -108,7 +107,7 @@ class Sessions:
         self._db, self._vault, self._org = db, vault, org
         self._merchants, self._clock = merchants, clock
         self._known: dict[tuple[str, str], Session] = {}
-        self._nobody: dict[tuple[str, str], float] = {}
+        self._looked_s = -TRUST_S
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
 
     def __len__(self) -> int:
@@ -147,18 +146,26 @@ class Sessions:
             return self._keep(numbers, row, key)
 
     async def key(self, numbers: tuple[str, str]) -> TerminalKey | None:
-        """A terminal's master key. Whoever asks for a terminal that there is not is told
-        so from memory for a moment: looking for it costs more than asking.
+        """A terminal's master key; None for one that there is not, or that has none.
+
+        What another process has set up is looked for once a second at most, whoever
+        asks: that costs more than asking, and anybody can invent numbers.
         """
-        now_s = asyncio.get_running_loop().time()
-        if self._nobody.get(numbers, 0.0) > now_s:
-            return None
-        key = await self._merchants.terminal_keys(*numbers)
-        if key is None:
-            if len(self._nobody) >= NOBODIES_MAX:
-                self._nobody.clear()
-            self._nobody[numbers] = now_s + TRUST_S
-        return key
+        if not self._is_known(numbers):
+            now_s = asyncio.get_running_loop().time()
+            if now_s < self._looked_s + TRUST_S:
+                return None
+            self._looked_s = now_s
+        return await self._merchants.terminal_keys(*numbers)
+
+    def _is_known(self, numbers: tuple[str, str]) -> bool:
+        """Whether the snapshots know the terminal, and a key of it."""
+        terminal_no, merchant_no = numbers
+        store = self._org.store_by_merchant_no(merchant_no)
+        terminal = self._merchants.terminal_by_no(store.id, terminal_no) if store else None
+        return terminal is not None and (
+            self._merchants.terminal_key_version(terminal.id) is not None
+        )
 
     def _keep(self, numbers: tuple[str, str], row: sql.SessionRow, key: TerminalKey) -> Session:
         if len(self._known) >= SESSIONS_MAX:
