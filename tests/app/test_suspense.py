@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from tests.app.world import World, made, world
 
 FULL = 100_000
 """What a bearer card may hold, and from which sum on a refund by hand takes two."""
+
+POOL = 12
+"""Connections that a process shares."""
 
 
 @pytest.fixture
@@ -51,6 +55,18 @@ async def test_a_refund_by_hand_takes_two_from_a_sum_on(w: World) -> None:
         f"/v1/payments/{paid['id']}/refund-requests", {"reason": "once more"}
     )
     assert again.json()["code"] == "amount_exceeds_remaining"
+
+
+async def test_an_approved_refund_needs_one_connection(w: World) -> None:
+    """As many approvals at once as there are connections must not wait for each other."""
+    paid = await w.pay(await w.card(await w.programme(), FULL), FULL)
+    path = f"/v1/payments/{paid['id']}/refund-requests"
+    asked = await made(w.operator.post(path, {"reason": "goods are back"}))
+    async with AsyncExitStack() as others:
+        for _ in range(POOL - 1):
+            await others.enter_async_context(w.kabao.db.read())
+        done = await made(w.approve(asked["id"]))
+    assert done["state"] == "executed"
 
 
 async def test_a_till_refunds_by_itself(w: World) -> None:

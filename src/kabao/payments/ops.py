@@ -281,7 +281,8 @@ class Payments:
 
     async def refund_in(self, conn: Conn, ask: Ask, payment: Payment, amount_fen: int) -> Refunded:
         """As `refund`, once two persons agree, in their transaction."""
-        limits = await self._limits_of(payment)
+        # On their connection: a second one, taken by many at once, starves the pool.
+        limits = await self._limits_in(conn, payment)
         command = GiveBack(**self._about(ask, payment), amount_fen=amount_fen, limits=limits)
         done: Refunded = (await self._ledger.post_in(conn, [command]))[0]
         return done
@@ -314,7 +315,7 @@ class Payments:
                 check(payment)
                 return await self.reverse(ask, payment, place_of(payment))
             async with self._db.read() as conn:
-                for verb in ("capture", "refund", "void"):
+                for verb in ("capture", "refund", "void", "topup", "topup-void"):
                     if await self._ledger.operation(conn, ask.company, f"{verb}/{original}"):
                         raise NOT_A_PAYMENT.error(rule="P-19")
             try:
@@ -449,7 +450,12 @@ class Payments:
         if payment.root is None:
             return None
         async with self._db.read() as conn:
-            root = await self._ledger.root(conn, payment.root)
+            return await self._limits_in(conn, payment)
+
+    async def _limits_in(self, conn: Conn, payment: Payment) -> Limits | None:
+        if payment.root is None:
+            return None
+        root = await self._ledger.root(conn, payment.root)
         assert root is not None, "a payment without its root"
         return self.limits(root.programme)
 
