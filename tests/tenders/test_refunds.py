@@ -83,6 +83,19 @@ async def test_the_next_day_it_is_refunded_and_not_cancelled(s: Shop) -> None:
     assert parts(await s.did(order, "refunds")) == [("card", 1_000), ("cash", 500)]
 
 
+async def test_cash_alone_is_not_cancelled_for_ever(s: Shop) -> None:
+    same_day, next_day = await s.open(700, cash()), await s.open(700, cash())
+    assert told(await s.did(same_day, "cancel")) == ("cancelled", 700, 0, 0)
+    settles = await s.open(700, cash(), capture=False)
+    await s.did(settles, "capture", amount=300, final=False)
+    await s.later(timedelta(days=1))
+    for order in (next_day, settles):
+        refused = await s.ask(order, "cancel")
+        assert (refused.status_code, refused.json()["code"]) == (422, "void_window_over")
+        assert refused.json()["rule"] == "MF-07"
+    assert told(await s.see(next_day)) == ("captured", 700, 700, 0)
+
+
 @pytest.mark.row("ruling 19")
 async def test_what_fits_no_card_waits_in_suspense(s: Shop) -> None:
     card = await s.card(100_000)

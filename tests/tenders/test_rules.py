@@ -202,6 +202,15 @@ def test_a_freeze_leaves_the_time_that_was_left(at: int, lasted: int, unknown: b
     assert replace(thawed, ends_us=order.ends_us) == order
 
 
+@pytest.mark.parametrize("unknown", [False, True])
+def test_a_second_freeze_does_not_make_an_outcome_known(unknown: bool) -> None:
+    first = freeze(an_order((CASH, 200)), NOW, unknown=unknown)
+    again = freeze(first, NOW + MINUTE)
+    assert again.outcome_unknown is unknown
+    assert rules.is_over(again, again.ends_us) is not unknown
+    assert not freeze(rules.unfrozen(again, NOW + MINUTE), NOW + MINUTE).outcome_unknown
+
+
 @pytest.mark.parametrize(("over_us", "refusal"), [(-1, False), (0, False), (1, True)])
 def test_a_freeze_up_to_the_longest_hold(over_us: int, refusal: bool) -> None:
     order = replace(an_order((CASH, 200)), ends_us=NOW + LONGEST_US - FREEZE_US + over_us)

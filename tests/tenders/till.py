@@ -135,6 +135,7 @@ class Till:
         if order.status in {"cancelled", "expired"}:
             return False
         if self._frozen(order):
+            unknown = unknown or order.unknown
             self.unfreeze(order)
         order.frozen, order.unknown = self.now + FREEZE, unknown
         order.ends += FREEZE

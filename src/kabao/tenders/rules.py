@@ -10,7 +10,7 @@ import msgspec
 
 from kabao.base.errors import INVALID
 from kabao.base.money import split
-from kabao.payments.model import HAS_REFUNDS, UNTOLD, Payment
+from kabao.payments.model import HAS_REFUNDS, UNTOLD, VOID_WINDOW, Payment
 from kabao.policy.choices import TenderOrder
 from kabao.tenders.model import (
     EXCEEDS,
@@ -242,12 +242,18 @@ def released(order: PaymentOrder, otherwise: Status) -> PaymentOrder:
     )
 
 
-def cancelled(order: PaymentOrder, now_us: int) -> PaymentOrder:
-    """The order undone whole, what was captured included.
+def cancelled(order: PaymentOrder, now_us: int, today: date, window_row: str) -> PaymentOrder:
+    """The order undone whole, what was captured today included. `window_row` says
+    until when: what was paid outside has no payment that would keep to it.
 
-    Raises `later_activity` if some of it was refunded, and what `require` raises.
+    Raises `later_activity` if some of it was refunded, `void_window_over`,
+    `payment_order_state_forbids` once it is settled, and what `require` raises.
     """
     require(order, HOLDING | TAKEN, now_us)
+    if order.captured_on not in {None, today}:
+        raise VOID_WINDOW.error(rule=window_row)
+    if order.settled_on is not None:
+        raise ORDER_FORBIDS.error("The payment order is settled.", rule="P-06")
     if order.refunded_fen:
         raise HAS_REFUNDS.error(rule="MF-07")
     tenders = tuple(_replace(tender, held_fen=0, captured_fen=0) for tender in order.tenders)
@@ -275,12 +281,14 @@ def frozen(
     outcome_unknown: bool,
 ) -> PaymentOrder:
     """The order frozen from now on. Its own time stands still meanwhile. One that
-    is frozen already is frozen anew.
+    is frozen already is frozen anew; an outcome that was unknown then is so still,
+    since only `unfrozen` says that it is known.
 
     Raises `payment_order_too_long` when its holds would then last longer than
     any may: only an unknown outcome keeps value for longer (ruling 20).
     """
     if order.frozen(now_us):
+        outcome_unknown = outcome_unknown or order.outcome_unknown
         order = unfrozen(order, now_us)
     require(order, HOLDING | TAKEN, now_us)
     if order.settled_on is not None:

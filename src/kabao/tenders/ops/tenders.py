@@ -54,8 +54,9 @@ class Tenders(Tendering):
         Raises `void_window_over`, `later_activity`, `payment_order_state_forbids`,
         `payment_order_frozen`.
         """
-        order = await self._locked(conn, ident)
-        after = rules.cancelled(order, self._clock.now_us())
+        order, now_us = await self._locked(conn, ident), self._clock.now_us()
+        window_row = self._rules(order.store).row(names.PAY_VOID_WINDOW)
+        after = rules.cancelled(order, now_us, self._days.of(now_us), window_row)
         payments = await self._payments(conn, order)
         moved = [
             payments[t.payment] for t in order.tenders if t.payment and t.held_fen + t.captured_fen
