@@ -1,0 +1,7 @@
+"""What stands outside the platform and uses it as the world does.
+
+  tills   card terminals that speak ISO 8583, each with a cashier's day and bad lines
+
+Nothing here imports `kabao`, and `kabao` imports nothing from here: what both sides get
+wrong alike would never be found. The messages are read and written by code of its own.
+"""
