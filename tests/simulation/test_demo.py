@@ -18,6 +18,7 @@ from rich.console import Console
 
 from kabao.app.demo import day_to_play
 from kabao.app.demo_door import DemoDoor, DemoFile, DemoPids
+from kabao.app.demo_tills import TillDay, TillsDay
 from kabao.app.report import AuditLine, DayReport, Verdict, bar, day_report, print_report, yuan
 from kabao.app.settings import Settings
 from kabao.app.simulate_stage import Stage
@@ -84,9 +85,14 @@ def done() -> tuple[DayDone, Chain, Tally]:
     return day, chain, tally
 
 
-def report_of(done: tuple[DayDone, Chain, Tally], *, holds: bool = True) -> DayReport:
+TILL = TillDay("00000001", {"sales": 3, "reversals": 1}, {"lost": 2}, bent=True, settled=True)
+
+
+def report_of(
+    done: tuple[DayDone, Chain, Tally], *, holds: bool = True, till: TillDay = TILL
+) -> DayReport:
     line = AuditLine("I-1", "All is well.", holds, ["cards 3"], [], [])
-    return day_report(*done, 10.0, Verdict(holds, [line]))
+    return day_report(*done, 10.0, TillsDay([till]), Verdict(holds, [line]))
 
 
 def test_a_stranger_can_read_it(
@@ -96,7 +102,14 @@ def test_a_stranger_can_read_it(
     assert report.holds
     print_report(Console(width=80, highlight=False), report)
     text = capsys.readouterr().out
-    for part in ("Friday 20 November 2026", "123.45", "too little on the card", "equal to the fen"):
+    for part in (
+        "Friday 20 November 2026",
+        "123.45",
+        "too little on the card",
+        "equal to the fen",
+        "POS host (ISO 8583), today",
+        "equal in till and host",
+    ):
         assert part in text
     assert max(len(line) for line in text.splitlines()) <= 80
     assert msgspec.json.decode(msgspec.json.encode(report), type=DayReport) == report
@@ -107,6 +120,8 @@ def test_it_does_not_hold_when_anything_is_off(done: tuple[DayDone, Chain, Tally
     day, chain, tally = done
     off = msgspec.structs.replace(day, cards_fen=day.cards_fen + 1)
     assert not report_of((off, chain, tally)).holds
+    assert not report_of(done, till=msgspec.structs.replace(TILL, settled=False)).holds
+    assert not report_of(done, till=msgspec.structs.replace(TILL, defects=["wrong"])).holds
     tally.defect("something")
     assert not report_of((day, chain, tally)).holds
 

@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable
 from datetime import date
 
+import msgspec
 import uvloop
 
 from kabao.app.demo_door import DemoDoor, DemoFile, describe
 from kabao.app.demo_pos import injected
+from kabao.app.demo_tills import CARDS, play_tills
 from kabao.app.report import DayReport, day_report
 from kabao.app.settings import Settings
 from kabao.app.simulate_judge import judge
@@ -87,7 +89,7 @@ def demo(
 async def _play(stage: Stage, seed: int, show: Show) -> tuple[DayReport, DemoFile]:
     day = day_to_play(stage.days, RealClock().now_us())
     scenario = Scenario(
-        seed=seed, stores=STORES, cards=PEOPLE, first_day=day, lively=LIVELY, spare=SPARE
+        seed=seed, stores=STORES, cards=PEOPLE, first_day=day, lively=LIVELY, spare=SPARE + CARDS
     )
     journal = stage.settings.data / JOURNAL
     async with Campaign(stage, scenario, journal, show) as campaign:
@@ -99,9 +101,6 @@ async def _play(stage: Stage, seed: int, show: Show) -> tuple[DayReport, DemoFil
         seconds = time.monotonic() - begun
         await stage.go_real()
         done = await campaign.close(day)
-        show.begin("Audit")
-        verdict = await asyncio.to_thread(judge, stage.url, journal, day)
-        report = day_report(done, campaign.chain, campaign.tally, seconds, verdict)
         masters = await injected(stage.settings, campaign.chain)
         file = describe(
             address(stage),
@@ -112,7 +111,13 @@ async def _play(stage: Stage, seed: int, show: Show) -> tuple[DayReport, DemoFil
             masters,
             stage.pids(),
         )
-    return report, file
+        show.begin("Tills at the POS host")
+        theirs = msgspec.structs.replace(file, cards=file.cards[SPARE:])
+        tills = await play_tills(theirs, seed)
+        show.begin("Audit")
+        verdict = await asyncio.to_thread(judge, stage.url, journal, day)
+        report = day_report(done, campaign.chain, campaign.tally, seconds, tills, verdict)
+    return report, msgspec.structs.replace(file, cards=file.cards[:SPARE])
 
 
 def day_to_play(days: BusinessDays, now_us: int) -> date:

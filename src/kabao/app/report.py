@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from kabao.app.demo_tills import TillsDay
 from kabao.simulation.chain import Chain
 from kabao.simulation.intents import Label
 from kabao.simulation.run import DayDone
@@ -135,6 +136,9 @@ class DayReport(msgspec.Struct, frozen=True):
     dishonest: dict[str, int]
     roll: Rolled
     speed: Speed
+    reversals: int
+    """Over HTTP."""
+    tills: TillsDay
     disagreements: list[str]
     """Where the platform's books and its own answers differ. There must be none."""
     audit: Verdict
@@ -142,11 +146,12 @@ class DayReport(msgspec.Struct, frozen=True):
     @property
     def holds(self) -> bool:
         """Whether every fen is accounted for."""
-        return self.audit.holds and not self.disagreements and self.roll.closing == self.roll.cards
+        equal = self.roll.closing == self.roll.cards
+        return self.audit.holds and self.tills.holds and not self.disagreements and equal
 
 
 def day_report(
-    done: DayDone, chain: Chain, tally: Tally, seconds: float, verdict: Verdict
+    done: DayDone, chain: Chain, tally: Tally, seconds: float, tills: TillsDay, verdict: Verdict
 ) -> DayReport:
     """Put a day's figures together."""
     figures = done.figures
@@ -165,6 +170,8 @@ def day_report(
         dishonest=dict(figures.labels.most_common()),
         roll=rolled(done),
         speed=speed(figures, tally, seconds),
+        reversals=figures.operations["reverse"],
+        tills=tills,
         disagreements=tally.defects,
         audit=verdict,
     )
@@ -252,6 +259,7 @@ def render(report: DayReport) -> RenderableType:
         section("What the stores sold on cards (yuan)", _store_table(report.stores)),
         section("By the hour", _hour_table(report.hours)),
         section("How people paid", _paid(report)),
+        section("Payments by door", _door_table(report)),
         section("Declined payments", _decline_table(report)),
         section("Played by dishonest people, and labelled in the journal", _dishonest(report)),
         section("What all cards are worth (yuan)", roll_table(report.roll)),
@@ -266,7 +274,8 @@ def render(report: DayReport) -> RenderableType:
 def print_report(console: Console, report: DayReport) -> None:
     """Print it."""
     console.print(render(report))
-    for line in report.disagreements:
+    defects = [defect for till in report.tills.tills for defect in till.defects]
+    for line in [*report.disagreements, *defects]:
         console.print(Text(f"  DISAGREEMENT  {line}", style="bold red"))
 
 
@@ -341,6 +350,33 @@ def _paid(report: DayReport) -> Text:
         f"{total:,} payments and holds approved: {', '.join(parts)}.\n"
         f"{report.splits:,} were split: what was on the card, and the rest in cash."
     )
+
+
+def _door_table(report: DayReport) -> RenderableType:
+    table = grid(
+        ("door", "l"),
+        ("payments", "r"),
+        ("reversals", "r"),
+        ("tills", "r"),
+        ("batches settled", "r"),
+    )
+    tills, payments = report.tills, sum(store.payments for store in report.stores)
+    table.add_row("HTTP, on the day", f"{payments:,}", f"{report.reversals:,}", "", "")
+    table.add_row(
+        "POS host (ISO 8583), today",
+        f"{tills.done('sales'):,}",
+        f"{tills.done('reversals'):,}",
+        f"{len(tills.tills):,}",
+        f"{tills.batches:,}",
+    )
+    if not tills.holds:
+        return Group(table, Text("Tills and host do not agree, see below.", style="bold red"))
+    told = (
+        f"The tills met {tills.faults:,} faults, on purpose: answers lost or late, messages\n"
+        f"doubled, reversals first, wrong MACs, garbage. {tills.uploaded:,} batches did not match and were\n"
+        "uploaded. All totals are equal in till and host."
+    )
+    return Group(table, Text(told))
 
 
 def counted(lines: list[tuple[str, str, int]]) -> RenderableType:
