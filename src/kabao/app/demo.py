@@ -21,7 +21,7 @@ from kabao.app.demo_pos import injected
 from kabao.app.demo_tills import CARDS, play_tills
 from kabao.app.report import DayReport, day_report
 from kabao.app.settings import Settings
-from kabao.app.simulate_judge import judge
+from kabao.app.simulate_judge import judge, together
 from kabao.app.simulate_play import Campaign, Scenario, Show, address
 from kabao.app.simulate_show import Bars, Quiet
 from kabao.app.simulate_stage import Stage
@@ -101,6 +101,8 @@ async def _play(stage: Stage, seed: int, show: Show) -> tuple[DayReport, DemoFil
         seconds = time.monotonic() - begun
         await stage.go_real()
         done = await campaign.close(day)
+        show.begin("Audit")
+        of_the_day = await asyncio.to_thread(judge, stage.url, journal, day)
         masters = await injected(stage.settings, campaign.chain)
         file = describe(
             address(stage),
@@ -114,8 +116,8 @@ async def _play(stage: Stage, seed: int, show: Show) -> tuple[DayReport, DemoFil
         show.begin("Tills at the POS host")
         theirs = msgspec.structs.replace(file, cards=file.cards[SPARE:])
         tills = await play_tills(theirs, seed)
-        show.begin("Audit")
-        verdict = await asyncio.to_thread(judge, stage.url, journal, day)
+        show.begin("Audit, with what the tills did")
+        verdict = together(of_the_day, await asyncio.to_thread(judge, stage.url, None, day))
         report = day_report(done, campaign.chain, campaign.tally, seconds, tills, verdict)
     return report, msgspec.structs.replace(file, cards=file.cards[:SPARE])
 

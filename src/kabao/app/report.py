@@ -373,8 +373,8 @@ def _door_table(report: DayReport) -> RenderableType:
         return Group(table, Text("Tills and host do not agree, see below.", style="bold red"))
     told = (
         f"The tills met {tills.faults:,} faults, on purpose: answers lost or late, messages\n"
-        f"doubled, reversals first, wrong MACs, garbage. {tills.uploaded:,} batches did not match and were\n"
-        "uploaded. All totals are equal in till and host."
+        f"doubled, reversals first, wrong MACs, garbage. {tills.uploaded:,} batches did not match\n"
+        "and were uploaded. All totals are equal in till and host."
     )
     return Group(table, Text(told))
 

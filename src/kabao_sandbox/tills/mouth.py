@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from kabao_sandbox.tills.chance import Chance
 from kabao_sandbox.tills.line import Heard, Line, SilenceError
 from kabao_sandbox.tills.model import Account, Fault, Faults, Till
 from kabao_sandbox.tills.wire import (
     BLOCK,
+    HEAD_BYTES,
     MAC_FIELD,
+    BrokenError,
     Content,
     Message,
     mac,
     pack,
     session_keys,
     signed,
-    unframed,
     unpack,
 )
 
@@ -162,8 +164,9 @@ class Mouth:
     async def _shout(self) -> None:
         garbage = self.chance.randbytes(self.chance.randrange(1, GARBAGE_BYTES))
         answer = await self._line.shout(garbage)
-        if answer and unpack(unframed(answer)).text(39) == OK:
-            self.defect("garbage was approved")
+        with contextlib.suppress(BrokenError):
+            if unpack(answer[HEAD_BYTES:]).text(39) == OK:
+                self.defect("garbage was approved")
 
     def _read(self, heard: Heard) -> Answer:
         """An answer whose MAC is right; a refusal may have none. Raises SilenceError."""

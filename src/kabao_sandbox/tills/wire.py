@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, modes
 TPDU = bytes.fromhex("6000030000")
 TPDU_BACK = bytes.fromhex("6000000003")
 HEADER = bytes.fromhex("602200000000")
+HEAD_BYTES = len(TPDU) + len(HEADER)
 LENGTH_BYTES = 2
 BLOCK = 8
 MAC_FIELD = 64
@@ -144,10 +145,9 @@ def framed(body: bytes) -> bytes:
 
 def unframed(frame: bytes) -> bytes:
     """The body of an answer, whose addresses must be ours turned round. Raises BrokenError."""
-    head = len(TPDU) + len(HEADER)
-    if frame[: len(TPDU)] != TPDU_BACK or len(frame) < head:
+    if frame[: len(TPDU)] != TPDU_BACK or len(frame) < HEAD_BYTES:
         raise BrokenError("an answer for somebody else")
-    return frame[head:]
+    return frame[HEAD_BYTES:]
 
 
 # --- keys -------------------------------------------------------------------------------------
