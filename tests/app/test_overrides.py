@@ -92,8 +92,38 @@ async def test_a_large_refund_takes_a_supervisor(w: World, crew: Crew) -> None:
 
 
 async def test_a_program_of_its_own_has_its_key(w: World, crew: Crew) -> None:
+    """Its payments have no cashier; leaving a cashier out makes nobody a program."""
+    own = await w.pay(crew.card, 30_000)
+    path = f"/v1/payments/{own['id']}/refunds"
+    assert (await w.merchant.post(path, {})).status_code == 200
+    assert (await crew.refund(FROM_FEN - 1)).status_code == 200
+    till = {"store": w.store, "model": "A920"}
+    terminal = (await made(w.operator.post("/v1/terminals", till)))["id"]
+    who = {"terminal": terminal, "cashier": crew.cashier}
+    await made(w.merchant.post("/v1/shifts", who))
+    paid = await w.pay(crew.card, 60_000, **who)
+    path = f"/v1/payments/{paid['id']}/refunds"
+    for body in ({}, {"amount": FROM_FEN}):
+        assert code_of(await w.merchant.post(path, body)) == (422, "override_needed")
+
+
+async def test_a_large_refund_in_pieces_takes_a_supervisor(crew: Crew) -> None:
+    first = await crew.refund(FROM_FEN - 1, "piece")
+    assert first.status_code == 200
+    assert code_of(await crew.refund(1)) == (422, "override_needed")
+    assert (await crew.refund(FROM_FEN - 1, "piece")).json() == first.json(), "repeated"
+    given = await made(crew.ask(amount=1))
+    assert (await crew.refund(1, override=given["id"])).status_code == 200
+
+
+async def test_an_override_is_for_one_company(w: World, crew: Crew) -> None:
+    given = await made(crew.ask())
+    first = await crew.refund(FROM_FEN, "same", override=given["id"])
+    assert first.status_code == 200
+    body = {"amount": FROM_FEN // 5, "cashier": crew.cashier, "override": given["id"]}
     path = f"/v1/payments/{crew.payment['id']}/refunds"
-    assert (await w.merchant.post(path, {"amount": FROM_FEN})).status_code == 200
+    second = await w.by("visiting-merchant").post(path, body, "same")
+    assert code_of(second) == (422, "override_not_valid")
 
 
 async def test_a_late_void_takes_a_supervisor(w: World, crew: Crew) -> None:

@@ -54,7 +54,8 @@ class World:
     """A group with two companies, a store of each, and a person for each role.
 
     `other_operator` and `other_auditor` see the second company alone, `till`
-    the first store alone.
+    the first store alone; `visiting-merchant` is the second company's key for
+    the stores of the first.
     """
 
     def __init__(self, kabao: Kabao, client: httpx.AsyncClient, clock: FixedClock) -> None:
@@ -93,6 +94,7 @@ class World:
             *founding(company, *PEOPLE),
             Founding("other-operator", make_grant(Scope(other, alone), [Role.OPERATOR])),
             Founding("other-auditor", make_grant(Scope(other, alone), [Role.AUDITOR])),
+            Founding("visiting-merchant", make_grant(Scope(other, own), [Role.MERCHANT])),
             Founding("own-operator", make_grant(Scope(company, own), [Role.OPERATOR])),
         ]
         async with self.kabao.db.transaction() as conn:

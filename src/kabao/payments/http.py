@@ -408,23 +408,35 @@ class Desk:
         )
 
     async def allow(
-        self, payment: Payment, verb: OverrideVerb, till: Undo, amount_fen: int, key: str
+        self,
+        payment: Payment,
+        wanted: tuple[OverrideVerb, int],
+        override: str | None,
+        place: Place,
+        ask: Ask,
     ) -> None:
-        """A cashier may need a supervisor; a program that acts by itself has its key.
+        """A cashier may need a supervisor for a verb and its amount in fen; a program
+        that acts by itself has its key. The cashier is the one it is booked on,
+        said or not.
 
         Raises `override_needed`, `override_not_valid`.
         """
-        if till.cashier is None:
+        if place.cashier is None or await self.payments.was_done(ask):
             return
-        ask = OverrideAsk(
-            verb=verb,
-            store=payment.store,
-            cashier=from_edge("csh", till.cashier, field="cashier"),
-            subject=to_edge("pay", payment.id),
-            amount_fen=amount_fen,
+        verb, amount_fen = wanted
+        await self._merchants.overrides.require(
+            OverrideAsk(
+                verb=verb,
+                store=payment.store,
+                cashier=place.cashier,
+                subject=to_edge("pay", payment.id),
+                amount_fen=amount_fen,
+            ),
+            from_edge("ovr", override, field="override") if override else None,
+            key=f"{ask.company}/{ask.key}",
+            made_us=payment.created_us,
+            before_fen=payment.refunded_fen,
         )
-        override = from_edge("ovr", till.override, field="override") if till.override else None
-        await self._merchants.overrides.require(ask, override, key=key, made_us=payment.created_us)
 
     def place_of(self, payment: Payment) -> Place:
         """The till of a payment whose shift is still open; else the store alone."""
@@ -497,7 +509,7 @@ async def void(
     shift = merchants.open_shift(found.cashier) if found.cashier else None
     place = await desk.place(found, data)
     amount_fen = found.captured_fen + found.held_fen
-    await desk.allow(found, OverrideVerb.VOID, data, amount_fen, ask.key)
+    await desk.allow(found, (OverrideVerb.VOID, amount_fen), data.override, place, ask)
     return payment_view(await desk.payments.void(ask, found, shift.id if shift else None, place))
 
 
@@ -524,9 +536,10 @@ async def refund(
     ask = desk.ask(request, principal, "refund", found.id, data)
     place = await desk.place(found, data)
     amount_fen = found.refundable_fen if data.amount is None else data.amount
-    await desk.allow(found, OverrideVerb.REFUND, data, amount_fen, ask.key)
+    await desk.allow(found, (OverrideVerb.REFUND, amount_fen), data.override, place, ask)
     by_hand = "payments:write" not in principal.verbs
-    done = await desk.payments.refund(ask, found, data.amount, place, by_hand=by_hand)
+    # The amount that was judged: what is left may be more by then.
+    done = await desk.payments.refund(ask, found, amount_fen, place, by_hand=by_hand)
     return refund_view(done)
 
 

@@ -385,6 +385,12 @@ class Payments:
             raise NOT_FOUND.error("There is no such payment.")
         return found
 
+    async def was_done(self, ask: Ask) -> bool:
+        """Whether this was asked and done before: its answer is only repeated."""
+        async with self._db.read() as conn:
+            known = await self._ledger.operation(conn, ask.company, ask.key)
+        return known is not None and known.state == OperationState.ANSWERED
+
     async def many(self, conn: Conn, wanted: Sequence[str]) -> dict[str, Payment]:
         """Payments by id; unknown ones are absent."""
         return await sql.load(conn, wanted)

@@ -159,6 +159,9 @@ async def test_a_large_refund_takes_a_supervisor(pos: Pos) -> None:
     who[62] = pin_block(till.pik, secret, "0" * 16)
     assert (await till.refund(paid.rrn, 60_000, more=who)).code == "00"
     assert await pos.actors.balance(card) == (90_000, 90_000)
+    pieces = await till.buy(card, 60_000)
+    assert (await till.refund(pieces.rrn, 49_999)).code == "00"
+    assert (await till.refund(pieces.rrn, 1)).code == "58"
 
 
 @pytest.mark.row("P-06")

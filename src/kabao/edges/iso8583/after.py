@@ -69,18 +69,18 @@ class After:
         _check_state(payment)
         if call.amount_fen != payment.approved_fen:
             raise Refused(Outcome.BAD_AMOUNT)
-        await self._allowed(call, OverrideVerb.VOID, payment)
+        ask = Ask(call.session.company, "void/" + call.key, said)
+        await self._allowed(call, OverrideVerb.VOID, payment, ask)
         cashier = call.session.cashier
         shift = self._merchants.open_shift(cashier) if cashier else None
-        ask = Ask(call.session.company, "void/" + call.key, said)
         after = await self._payments.void(ask, payment, shift.id if shift else None)
         return _done(after, payment.captured_fen)
 
     async def refund(self, call: Call, said: bytes) -> Done:
         """Give back part or all of a payment of any till of the company."""
         payment = await self._original(call)
-        await self._allowed(call, OverrideVerb.REFUND, payment)
         ask = Ask(call.session.company, "refund/" + call.key, said)
+        await self._allowed(call, OverrideVerb.REFUND, payment, ask)
         refunded = await self._payments.refund(ask, payment, call.amount_fen)
         return _done(refunded.payment, refunded.refund.amount_fen)
 
@@ -92,13 +92,13 @@ class After:
         after = await self._payments.capture(ask, payment, call.amount_fen, final=True)
         return _done(after, call.amount_fen)
 
-    async def _allowed(self, call: Call, verb: OverrideVerb, payment: Payment) -> None:
+    async def _allowed(self, call: Call, verb: OverrideVerb, payment: Payment, by: Ask) -> None:
         """A cashier may need a supervisor, who enters code and PIN at the same till.
 
         Raises `override_needed`, `override_refused`, and Refused for a block without a PIN.
         """
         session, overrides = call.session, self._merchants.overrides
-        if session.cashier is None:
+        if session.cashier is None or await self._payments.was_done(by):
             return
         ask = OverrideAsk(
             verb=verb,
@@ -114,7 +114,13 @@ class After:
                 person = await cashier_by_code(conn, self._merchants, session.store, code)
             pin = call.second_pin(SUPERVISOR_PAN, block)
             override = (await overrides.grant(ask, person or NOBODY_ID, pin)).id
-        await overrides.require(ask, override, key=call.key, made_us=payment.created_us)
+        await overrides.require(
+            ask,
+            override,
+            key=f"{by.company}/{by.key}",
+            made_us=payment.created_us,
+            before_fen=payment.refunded_fen,
+        )
 
     async def _original(self, call: Call) -> Payment:
         """The payment that a message is about: by batch and trace, or by RRN.

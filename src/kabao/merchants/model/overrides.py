@@ -67,7 +67,8 @@ class OverrideRules(msgspec.Struct, frozen=True):
     def refusal(self, verb: OverrideVerb, amount_fen: int, age_us: int) -> str | None:
         """The row that wants a supervisor for this, if one does.
 
-        `age_us` is how long ago the payment was made that is to be undone.
+        `amount_fen` is all that is given back of a payment, before and now; `age_us`
+        is how long ago the payment was made that is to be undone.
         """
         if verb not in self.verbs:
             return None

@@ -112,21 +112,31 @@ class Overrides:
         return allowed
 
     async def require(
-        self, ask: OverrideAsk, override: str | None, *, key: str, made_us: int | None = None
+        self,
+        ask: OverrideAsk,
+        override: str | None,
+        *,
+        key: str,
+        made_us: int | None = None,
+        before_fen: int = 0,
     ) -> None:
         """Let a cashier go on where policy wants a supervisor only with an override, used up here.
 
         Args:
             ask: what is about to happen.
             override: the id of the override that came with the request, if one did.
-            key: names the request: its repetition may use the same override.
+            key: names the request among those of all companies: its repetition may
+                use the same override.
             made_us: when the payment was made that is to be undone.
+            before_fen: what was given back of it before, judged together with
+                what is asked: else it would be done in pieces.
 
         Raises:
             KabaoError: `override_needed` with its row, `override_not_valid`.
         """
         rules, now_us = self.rules(), self._clock.now_us()
-        row = rules.refusal(ask.verb, ask.amount_fen, now_us - (made_us or now_us))
+        amount_fen, age_us = before_fen + ask.amount_fen, now_us - (made_us or now_us)
+        row = rules.refusal(ask.verb, amount_fen, age_us)
         if row is None:
             return
         if override is None:
