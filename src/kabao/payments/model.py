@@ -92,6 +92,17 @@ UNTOLD = frozenset(
 """Declines that tell nothing about the card."""
 
 
+class Reason(StrEnum):
+    """Why a card was not accepted. Only a signed-in till hears it (design.md section 4)."""
+
+    UNKNOWN_CARD = "unknown_card"
+    REPLACED = "replaced"
+    WRONG_SECRET = "wrong_secret"  # noqa: S105 - a reason, not a secret
+    NO_PIN_SET = "no_pin_set"
+    SECRET_LOCKED = "secret_locked"  # noqa: S105
+    NOT_ACTIVATED = "not_activated"
+
+
 class Place(msgspec.Struct, frozen=True, gc=False):
     """Where and through whom: part of every request, checked before the lane."""
 
@@ -172,6 +183,9 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
     created_us: int
     day: int
     """Ordinal of the business day it was made."""
+    reason: str | None = None
+    """Of a first answer only, see `Reason`; not stored with the payment."""
+    tries_left: int | None = None
 
     @property
     def held_fen(self) -> int:
@@ -244,6 +258,9 @@ class Inquiry(msgspec.Struct, frozen=True, gc=False):
     """The answer to a balance inquiry; None stands for `card_not_accepted`."""
 
     accepted: bool
+    reason: str | None = None
+    """See `Reason`; for a signed-in till only."""
+    tries_left: int | None = None
     card: str | None = None
     card_status: str | None = None
     balance_fen: int = 0

@@ -26,7 +26,7 @@ from kabao.ledger.model import (
     RootState,
 )
 from kabao.payments import rules, sql
-from kabao.payments.model import Decline, Inquiry, Limits, Payment, Place, Status
+from kabao.payments.model import Decline, Inquiry, Limits, Payment, Place, Reason, Status
 from kabao.payments.rules import No
 from kabao.policy.choices import RiskAction
 
@@ -45,6 +45,8 @@ class Kept(msgspec.Struct, frozen=True, gc=False, array_like=True):
     rule: str | None
     balance_after_fen: int | None
     expires_us: int | None
+    reason: str | None = None
+    tries_left: int | None = None
 
 
 _decode_kept = msgspec.json.Decoder(Kept).decode
@@ -122,19 +124,14 @@ class Pay(CommandBase, frozen=True, kw_only=True):
             raise self.request.refused
         card, terms = self.card, self.terms
         if root is None or card is None or terms is None:
-            return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
+            return self._not_accepted(NotAccepted(Reason.UNKNOWN_CARD), moment)
         if root.card != card.card or root.secret_version != card.secret_version:
             if replaced(card):
-                return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
+                return self._not_accepted(NotAccepted(Reason.REPLACED), moment)
             return Decision(result=STALE, remember=False)
         limits = terms.limits
-        if is_locked(root, moment.us):
-            return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
-        if card.proof in {Proof.WRONG, Proof.NO_PIN_SET}:
-            counters = _after_wrong(root, card, limits, moment)
-            return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment, counters)
-        if root.state == RootState.INACTIVE:
-            return self._declined(No(Decline.CARD_NOT_ACCEPTED), None, moment)
+        if (no := not_accepted(root, card, limits, moment)) is not None:
+            return self._not_accepted(no, moment)
         if card.proof == Proof.NONE:
             # A track alone is half the secret: neither state nor balance is told for it.
             return self._declined(No(Decline.PIN_REQUIRED, "P-07"), None, moment)
@@ -222,12 +219,18 @@ class Pay(CommandBase, frozen=True, kw_only=True):
             events=tuple(events),
         )
 
+    def _not_accepted(self, no: NotAccepted, moment: Moment) -> Decision:
+        return self._declined(
+            No(Decline.CARD_NOT_ACCEPTED), None, moment, no.set, (no.reason, no.tries_left)
+        )
+
     def _declined(
         self,
         no: No,
         root: Root | None,
         moment: Moment,
         counters: dict[str, int] | None = None,
+        hidden: tuple[str | None, int | None] = (None, None),
     ) -> Decision:
         """A decline. `root` is given only where the caller may know the balance."""
         kept = Kept(
@@ -241,6 +244,7 @@ class Pay(CommandBase, frozen=True, kw_only=True):
             no.rule,
             root.available_fen if root is not None else None,
             None,
+            *hidden,
         )
         payment = self._answer(kept)
         return Decision(
@@ -293,6 +297,8 @@ class Pay(CommandBase, frozen=True, kw_only=True):
             expires_us=kept.expires_us,
             created_us=kept.created_us,
             day=kept.day,
+            reason=kept.reason,
+            tries_left=kept.tries_left,
         )
 
 
@@ -330,10 +336,35 @@ def told(payment: Payment) -> Told:
     )
 
 
-def _after_wrong(root: Root, card: Resolved, limits: Limits, moment: Moment) -> dict[str, int]:
-    return after_wrong(
-        root, card.proof, tries=limits.pin_tries, lock_us=limits.pin_lock_us, now_us=moment.us
-    )
+class NotAccepted(msgspec.Struct, frozen=True):
+    """A card that is not accepted: why, for those who may hear it, and what it counts."""
+
+    reason: Reason
+    tries_left: int | None = None
+    set: dict[str, int] | None = None
+
+
+def not_accepted(root: Root, card: Resolved, limits: Limits, moment: Moment) -> NotAccepted | None:
+    """Whether a card is refused before anything may be told of it (ATK-1, R-01)."""
+    if is_locked(root, moment.us):
+        return NotAccepted(Reason.SECRET_LOCKED, 0)
+    if card.proof is Proof.NO_PIN_SET:
+        return NotAccepted(Reason.NO_PIN_SET)
+    if card.proof is Proof.WRONG:
+        counters = after_wrong(
+            root, card.proof, tries=limits.pin_tries, lock_us=limits.pin_lock_us, now_us=moment.us
+        )
+        left = limits.pin_tries - root.pin_tries - 1
+        return NotAccepted(Reason.WRONG_SECRET, max(0, left), counters)
+    if root.state == RootState.INACTIVE:
+        return NotAccepted(Reason.NOT_ACTIVATED)
+    return None
+
+
+def _not_told(no: NotAccepted) -> Decision:
+    """The answer to an inquiry for a card that is not accepted."""
+    told = Inquiry(accepted=False, reason=no.reason, tries_left=no.tries_left)
+    return Decision(result=told, set=no.set or None)
 
 
 class Inquire(CommandBase, frozen=True, kw_only=True):
@@ -362,18 +393,16 @@ class Inquire(CommandBase, frozen=True, kw_only=True):
         """Decide under the lock."""
         del loaded
         card, limits = self.card, self.limits
-        no = Decision(result=Inquiry(accepted=False))
         if root is None or card is None or limits is None:
-            return no
+            return _not_told(NotAccepted(Reason.UNKNOWN_CARD))
         if root.card != card.card or root.secret_version != card.secret_version:
-            return no if replaced(card) else Decision(result=STALE, remember=False)
-        if is_locked(root, moment.us):
-            return no
-        if card.proof in {Proof.WRONG, Proof.NO_PIN_SET}:
-            counters = _after_wrong(root, card, limits, moment)
-            return Decision(result=no.result, set=counters or None)
-        if root.state == RootState.INACTIVE or card.proof == Proof.NONE:
-            return no
+            if replaced(card):
+                return _not_told(NotAccepted(Reason.REPLACED))
+            return Decision(result=STALE, remember=False)
+        if (no := not_accepted(root, card, limits, moment)) is not None:
+            return _not_told(no)
+        if card.proof == Proof.NONE:
+            return Decision(result=Inquiry(accepted=False))
         over = root.valid_until is not None and moment.day > root.valid_until
         status = RootState.EXPIRED if over else root.state
         return Decision(

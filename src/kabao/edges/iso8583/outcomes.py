@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from kabao.base.errors import KabaoError, Kind
 from kabao.edges.iso8583.model import Outcome
-from kabao.payments.model import Decline
+from kabao.payments.model import Decline, Reason
 
 DECLINES = {
     Decline.CARD_NOT_ACCEPTED: Outcome.NO_CARD,
@@ -33,6 +33,17 @@ DECLINES = {
 }
 
 assert DECLINES.keys() == set(Decline), "every decline has its outcome"
+
+REASONS = {
+    Reason.UNKNOWN_CARD: Outcome.NO_CARD,
+    Reason.REPLACED: Outcome.RESTRICTED,
+    Reason.WRONG_SECRET: Outcome.WRONG_PIN,
+    Reason.NO_PIN_SET: Outcome.WRONG_PIN,
+    Reason.SECRET_LOCKED: Outcome.PIN_LOCKED,
+    Reason.NOT_ACTIVATED: Outcome.EXPIRED,
+}
+
+assert REASONS.keys() == set(Reason), "every reason has its outcome"
 
 STATUSES = {
     "active": Outcome.OK,
@@ -91,7 +102,8 @@ def of_error(error: KabaoError) -> Outcome:
     return _ERRORS.get(error.code.name) or _KINDS.get(error.code.kind, Outcome.REFUSED)
 
 
-def of_decline(decline_code: str | None, reason: str | None = None) -> Outcome:
+def of_decline(decline_code: str | None, reason: str | None) -> Outcome:
     """What a declined payment is called. `reason` is what only this door may tell."""
-    told = reason or decline_code
-    return DECLINES[Decline(told)] if told is not None else Outcome.REFUSED
+    if reason is not None:
+        return REASONS[Reason(reason)]
+    return DECLINES[Decline(decline_code)] if decline_code is not None else Outcome.REFUSED

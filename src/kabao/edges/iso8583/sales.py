@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import msgspec
 
@@ -13,7 +12,7 @@ from kabao.edges.iso8583 import outcomes
 from kabao.edges.iso8583.call import CHANNEL, Call, label
 from kabao.edges.iso8583.model import Outcome, Reply, Verb, approval_of, rrn_of
 from kabao.merchants.ops import Merchants
-from kabao.payments.model import Inquiry, Payment, Place, Status
+from kabao.payments.model import Decline, Inquiry, Payment, Place, Status
 from kabao.payments.ops import Payments
 from kabao.payments.pay import Request
 from kabao.vault.ops import Vault
@@ -89,10 +88,10 @@ def show_payment(payment: Payment) -> Reply:
     """The answer to a payment or hold."""
     if payment.status == Status.DECLINED:
         return Reply(
-            outcomes.of_decline(payment.decline_code, _told(payment, "reason")),
+            outcomes.of_decline(payment.decline_code, payment.reason),
             rrn=rrn_of(payment.id),
             available_fen=payment.balance_after_fen,
-            tries_left=_told(payment, "tries_left"),
+            tries_left=payment.tries_left,
         )
     partial = payment.approved_fen < payment.requested_fen
     return Reply(
@@ -107,7 +106,8 @@ def show_payment(payment: Payment) -> Reply:
 def show_inquiry(inquiry: Inquiry) -> Reply:
     """The answer to an inquiry: what may be spent; status, limit and last day as private data."""
     if not inquiry.accepted or inquiry.card_status is None:
-        return Reply(Outcome.NO_CARD)
+        told = outcomes.of_decline(Decline.CARD_NOT_ACCEPTED, inquiry.reason)
+        return Reply(told, tries_left=inquiry.tries_left)
     expires = (inquiry.expires_on or "").replace("-", "")
     return Reply(
         outcomes.STATUSES[inquiry.card_status],
@@ -128,8 +128,3 @@ def kept_with(payment: Payment) -> Metadata | None:
     if payment.channel != CHANNEL:
         return None
     return _decode_metadata(payment.metadata)
-
-
-def _told(payment: Payment, name: str) -> Any:
-    """What only this door may tell, where the payment says it."""
-    return getattr(payment, name, None)
