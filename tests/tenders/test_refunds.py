@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.app.world import made
+
 from .make import Shop, by_card, cash, shop, told, wechat
 
 
@@ -104,3 +106,55 @@ async def test_what_fits_no_card_waits_in_suspense(s: Shop) -> None:
     refund = await s.did(order, "refunds", amount=40_000)
     assert parts(refund) == [("suspense", 40_000)]
     assert await s.worth(card) == (100_000, 100_000)
+
+
+@pytest.mark.row("ATK-11")
+async def test_the_back_office_refunds_below_a_sum(s: Shop) -> None:
+    order = await s.open(150_000, by_card(await s.card(60_000), 60_000), cash())
+    path = f"/v1/payment-orders/{order['id']}/refunds"
+    for amount, status in ((100_000, 422), (99_999, 200), (1, 422)):
+        answer = await s.w.operator.post(path, {"amount": amount})
+        assert answer.status_code == status, answer.text
+        if status == 422:
+            assert (answer.json()["code"], answer.json()["rule"]) == ("approval_needed", "ATK-11")
+    assert (await s.ask(order, "refunds")).status_code == 200, "a till's key may"
+
+
+async def crew(s: Shop) -> tuple[str, dict[str, str]]:
+    """A cashier, and what a supervisor says to allow something."""
+    people = []
+    for code, role in (("01", "cashier"), ("90", "supervisor")):
+        body = {"store": s.w.store, "code": code, "name": "李四", "role": role}
+        people.append((await made(s.w.operator.post("/v1/cashiers", body)))["id"])
+    cashier, boss = people
+    pin = (await made(s.w.operator.post(f"/v1/cashiers/{boss}/pin")))["pin"]
+    asks = {"store": s.w.store, "cashier": cashier, "supervisor": boss, "pin": pin}
+    return cashier, asks
+
+
+@pytest.mark.row("ATK-11")
+async def test_a_cashier_takes_a_supervisor(s: Shop) -> None:
+    cashier, asks = await crew(s)
+    order, other = await s.open(60_000, cash()), await s.open(60_000, cash())
+
+    async def allowed(verb: str, amount: int) -> str:
+        body = asks | {"verb": verb, "subject": order["id"], "amount": amount}
+        return str((await made(s.w.merchant.post("/v1/overrides", body)))["id"])
+
+    piece = await s.ask(order, "refunds", "piece", amount=49_999, cashier=cashier)
+    assert piece.status_code == 200
+    more = await s.ask(order, "refunds", amount=1, cashier=cashier)
+    assert (more.status_code, more.json()["code"]) == (422, "override_needed")
+    again = await s.ask(order, "refunds", "piece", amount=49_999, cashier=cashier)
+    assert again.json() == piece.json(), "a repetition is answered"
+    given = await allowed("refund", 1)
+    wrong = await s.ask(other, "refunds", cashier=cashier, override=given)
+    assert wrong.json()["code"] == "override_not_valid"
+    assert parts(await s.did(order, "refunds", amount=1, cashier=cashier, override=given))
+    s.w.clock.advance(timedelta(minutes=31))
+    order = other
+    late = await s.ask(order, "cancel", cashier=cashier)
+    assert (late.status_code, late.json()["code"]) == (422, "override_needed")
+    given = await allowed("void", 60_000)
+    done = await s.did(order, "cancel", cashier=cashier, override=given)
+    assert done["status"] == "cancelled"

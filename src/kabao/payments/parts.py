@@ -195,13 +195,21 @@ class Parts:
             ],
         )
 
-    async def refund(self, conn: Conn, parts: Sequence[Part]) -> list[Refunded]:
-        """Give back so much of each. Raises `refund_window_over`."""
+    async def refund(self, conn: Conn, parts: Sequence[Part], *, by_hand: bool) -> list[Refunded]:
+        """Give back so much of each; `by_hand` as in `Payments.refund`.
+
+        Raises `refund_window_over`, `approval_needed`.
+        """
         limits = await self._limits(conn, [part.payment for part in parts])
         return await self._post(
             conn,
             [
-                GiveBack(**self._about(part.payment), amount_fen=part.amount_fen, limits=known)
+                GiveBack(
+                    **self._about(part.payment),
+                    amount_fen=part.amount_fen,
+                    limits=known,
+                    by_hand=by_hand,
+                )
                 for part, known in zip(parts, limits, strict=True)
             ],
         )

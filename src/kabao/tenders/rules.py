@@ -10,6 +10,7 @@ import msgspec
 
 from kabao.base.errors import INVALID
 from kabao.base.money import split
+from kabao.cards.model import APPROVAL_NEEDED
 from kabao.payments.model import HAS_REFUNDS, UNTOLD, VOID_WINDOW, Payment
 from kabao.policy.choices import TenderOrder
 from kabao.tenders.model import (
@@ -191,6 +192,15 @@ def to_refund(order: PaymentOrder, asked_fen: int | None, by: TenderOrder) -> li
             return split(amount, [t.refundable_fen for t in order.tenders])
         case _:
             assert_never(by)
+
+
+def check_by_hand(order: PaymentOrder, amount_fen: int, from_fen: int, row: str) -> None:
+    """What one person may give back in the back office, with what was given back before.
+
+    Raises `approval_needed`.
+    """
+    if order.refunded_fen + amount_fen >= from_fen:
+        raise APPROVAL_NEEDED.error(rule=row, field="amount")
 
 
 def _refunded(

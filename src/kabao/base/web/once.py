@@ -104,9 +104,8 @@ class Once:
                 `idempotency_key_in_flight`, `secret_already_shown`, and
                 whatever `work` raises.
         """
-        key = idempotency_key(request.headers.get(KEY_HEADER))
         route: Route = request.route_handler.opt["route"]
-        place = (principal.company, f"{route.method} {route.path}", key)
+        place = _place(request, principal)
         mac = self._mac(_canonical([dict(request.path_params), data]))
         declared = route.status if status is None else status
         await self._alone(place)
@@ -117,6 +116,11 @@ class Once:
             del self._at_work[place]
             done.set()
         return Response(body, status_code=answered, media_type=JSON)  # type: ignore[arg-type]  # T, encoded
+
+    async def answered(self, request: Request[Any, Any, Any], principal: Principal) -> bool:
+        """Whether this key has its answer: `work` would not run again."""
+        async with self._db.read() as conn:
+            return await sql.kept(conn, *_place(request, principal)) is not None
 
     async def _alone(self, place: tuple[str, str, str]) -> None:
         """Wait for the same key in this process without holding a connection.
@@ -180,6 +184,13 @@ class Once:
             purged += batch
             if batch < PURGE_BATCH:
                 return purged
+
+
+def _place(request: Request[Any, Any, Any], principal: Principal) -> tuple[str, str, str]:
+    """Where a key is claimed: company, route, key."""
+    route: Route = request.route_handler.opt["route"]
+    key = idempotency_key(request.headers.get(KEY_HEADER))
+    return principal.company, f"{route.method} {route.path}", key
 
 
 _SEALED_AT = ("base.idempotency", "body")

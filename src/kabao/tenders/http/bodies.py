@@ -65,7 +65,18 @@ class CaptureBody(RequestBody, frozen=True):
     final: bool = True
 
 
-class RefundBody(RequestBody, frozen=True):
+class UndoBody(RequestBody, frozen=True):
+    """The cashier who undoes a sale, and a supervisor's override where one is needed."""
+
+    cashier: EdgeId | None = None
+    override: EdgeId | None = None
+
+
+class CancelBody(UndoBody, frozen=True):
+    """By whom it is cancelled."""
+
+
+class RefundBody(UndoBody, frozen=True):
     """How much to give back; nothing given: all that is left."""
 
     amount: Amount | None = None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from kabao.base.clock import Clock
 from kabao.base.db import Database
 from kabao.base.errors import NOT_FOUND
-from kabao.base.ids import from_edge
+from kabao.base.ids import from_edge, to_edge
 from kabao.base.web.principal import Principal
+from kabao.merchants.model import OverrideAsk, OverrideVerb
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.payments.model import UNKNOWN_STORE, Place
-from kabao.tenders.http.bodies import OrderBody
+from kabao.tenders.http.bodies import OrderBody, UndoBody
 from kabao.tenders.http.views import PaymentOrderView, order_view
 from kabao.tenders.model import PaymentOrder
 from kabao.tenders.ops import Tenders
@@ -56,6 +57,41 @@ class SalesDesk:
         """The shift that the order's cashier works now."""
         shift = self._merchants.open_shift(order.cashier) if order.cashier else None
         return shift.id if shift else None
+
+    async def allow(
+        self,
+        order: PaymentOrder,
+        verb: OverrideVerb,
+        amount_fen: int,
+        body: UndoBody,
+        key: str,
+    ) -> None:
+        """A cashier may need a supervisor; a program that acts by itself has its key.
+        Nobody said: the order's own cashier, while that shift is open.
+
+        `key` names the request among those of all companies and verbs. Raises
+        `override_needed`, `override_not_valid`, and for a cashier who may not.
+        """
+        cashier = from_edge("csh", body.cashier, field="cashier") if body.cashier else None
+        if cashier is not None:
+            await self._merchants.find_till(order.store, None, cashier)
+        elif order.shift is not None and self.shift(order) == order.shift:
+            cashier = order.cashier
+        if cashier is None:
+            return
+        await self._merchants.overrides.require(
+            OverrideAsk(
+                verb=verb,
+                store=order.store,
+                cashier=cashier,
+                subject=to_edge("pmo", order.id),
+                amount_fen=amount_fen,
+            ),
+            from_edge("ovr", body.override, field="override") if body.override else None,
+            key=key,
+            made_us=order.created_us,
+            before_fen=order.refunded_fen,
+        )
 
     def view(self, order: PaymentOrder) -> PaymentOrderView:
         """An order for the outside, now."""

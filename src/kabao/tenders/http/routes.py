@@ -9,11 +9,13 @@ from litestar import Request, Response, get, post
 from msgspec.structs import replace
 
 from kabao.base.db import Conn
-from kabao.base.web.fields import EdgeId, Nothing, ShortText
+from kabao.base.web.fields import KEY_HEADER, EdgeId, Nothing, ShortText, idempotency_key
 from kabao.base.web.once import Once
 from kabao.base.web.pages import Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
+from kabao.merchants.model import OverrideVerb
 from kabao.tenders.http.bodies import (
+    CancelBody,
     CaptureBody,
     CardTender,
     CashTender,
@@ -30,6 +32,12 @@ from kabao.tenders.model import Status
 from kabao.tenders.ops import NewOrder
 
 _metadata = msgspec.json.Encoder(order="deterministic").encode
+
+
+def _key(request: Request[Any, Any, Any], principal: Principal, verb: str) -> str:
+    """Names a request among those of all companies and verbs."""
+    key = idempotency_key(request.headers.get(KEY_HEADER))
+    return f"{principal.company}/order-{verb}/{key}"
 
 
 @post("/v1/payment-orders", guards=[requires("payments:write")], tags=["payment-orders"])
@@ -148,10 +156,14 @@ async def cancel(
     payment_order: EdgeId,
     sales_desk: SalesDesk,
     once: Once,
-    data: Nothing = Nothing(),  # noqa: B008 - a frozen value
+    data: CancelBody = CancelBody(),  # noqa: B008 - a frozen value
 ) -> Response[PaymentOrderView]:
     """Undo a payment order whole: holds, and the same day also what was captured."""
     found = await sales_desk.find(principal, payment_order)
+    if not await once.answered(request, principal):
+        amount_fen = found.captured_fen + found.held_fen
+        key = _key(request, principal, "cancel")
+        await sales_desk.allow(found, OverrideVerb.VOID, amount_fen, data, key)
 
     async def work(conn: Conn) -> PaymentOrderView:
         shift = sales_desk.shift(found)
@@ -227,12 +239,22 @@ async def refund(
     """Give back part or all of what was captured, tender by tender as policy says.
 
     A card's part goes back to that card. `cash` and `channel` parts are due from
-    the cashier and the channel: they are recorded here and paid there.
+    the cashier and the channel: they are recorded here and paid there. A key that
+    cannot pay is the back office, and refunds only below the sum that policy names.
     """
     found = await sales_desk.find(principal, payment_order)
+    left_fen = found.captured_fen - found.refunded_fen
+    amount_fen = left_fen if data.amount is None else data.amount
+    if not await once.answered(request, principal):
+        key = _key(request, principal, "refund")
+        await sales_desk.allow(found, OverrideVerb.REFUND, amount_fen, data, key)
+    by_hand = "payments:write" not in principal.verbs
 
     async def work(conn: Conn) -> OrderRefundView:
-        return refund_view(await sales_desk.tenders.refund(conn, found.id, data.amount))
+        # The amount that was judged: what is left may be more by now.
+        return refund_view(
+            await sales_desk.tenders.refund(conn, found.id, amount_fen, by_hand=by_hand)
+        )
 
     return await once(request, principal, data, work)
 

@@ -64,30 +64,44 @@ class Tenders(Tendering):
         await self._parts.void(conn, moved, shift)
         return await self._stored(conn, after, after.status)
 
-    async def refund(self, conn: Conn, ident: str, amount_fen: int | None) -> Refund:
+    async def refund(
+        self, conn: Conn, ident: str, amount_fen: int | None, *, by_hand: bool
+    ) -> Refund:
         """Give back part or all of what was captured. Cards get theirs at once; what
-        was paid outside is due from the cashier or the channel.
+        was paid outside is due from the cashier or the channel. `by_hand`: entered
+        in the back office, not at a till.
 
-        Raises `exceeds_payment_order`, `refund_window_over`,
+        Raises `exceeds_payment_order`, `refund_window_over`, `approval_needed`,
         `payment_order_state_forbids`, `payment_order_frozen`.
         """
         order, now_us = await self._locked(conn, ident), self._clock.now_us()
         rules.require(order, rules.TAKEN, now_us)
-        by = TenderOrder(self._rules(order.store).text(names.TENDER_REFUND_ORDER))
+        policy = self._rules(order.store)
+        by = TenderOrder(policy.text(names.TENDER_REFUND_ORDER))
         shares = rules.to_refund(order, amount_fen, by)
+        if by_hand:
+            name = names.APPROVAL_REFUND_FROM_FEN
+            rules.check_by_hand(order, sum(shares), policy.int(name), policy.row(name))
         refund = Refund(self._ids.new(), order.id, sum(shares), now_us)
-        refund = _replace(refund, parts=await self._refund_parts(conn, refund.id, order, shares))
+        parts = await self._refund_parts(conn, refund.id, order, shares, by_hand=by_hand)
+        refund = _replace(refund, parts=parts)
         await sql.insert_refund(conn, refund)
         await self._stored(conn, rules.refunded(order, shares), "refunded")
         return refund
 
     async def _refund_parts(
-        self, conn: Conn, refund: str, order: PaymentOrder, shares: Sequence[int]
+        self,
+        conn: Conn,
+        refund: str,
+        order: PaymentOrder,
+        shares: Sequence[int],
+        *,
+        by_hand: bool,
     ) -> tuple[RefundPart, ...]:
         payments = await self._payments(conn, order)
         given = [(t, share) for t, share in zip(order.tenders, shares, strict=True) if share]
         cards = [Part(payments[t.payment], share) for t, share in given if t.payment]
-        back = iter(await self._parts.refund(conn, cards))
+        back = iter(await self._parts.refund(conn, cards, by_hand=by_hand))
         parts = []
         for tender, share in given:
             if tender.payment is None:
