@@ -19,7 +19,13 @@ FAILED = 1
 
 def tills_command(
     site: Annotated[
-        Path, typer.Argument(help="Where the tills stand: the demo's demo.json; - for stdin.")
+        Path,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            allow_dash=True,
+            help="Where the tills stand: the demo's demo.json; - for stdin.",
+        ),
     ],
     *,
     tills: Annotated[int, typer.Option(min=0, help="How many; 0 for every terminal.")] = 0,
@@ -48,7 +54,6 @@ def tills_command(
     answer was wrong. The cards are spent, and the terminals go on to their
     next batch. Terminals must not be in the middle of a batch.
     """
-    text = sys.stdin.buffer.read() if str(site) == "-" else site.read_bytes()
     faults = Faults(
         lost=lost,
         late=late,
@@ -58,10 +63,22 @@ def tills_command(
         garbage=garbage,
     )
     plan = Plan(tills=tills, customers=customers, faults=faults, bent=bent, seed=seed)
-    floor = asyncio.run(play(msgspec.json.decode(text, type=Site), plan))
+    floor = asyncio.run(play(_read(site), plan))
     typer.echo(msgspec.json.encode(floor).decode() if as_json else shown(floor))
     if not floor.holds:
         raise typer.Exit(FAILED)
+
+
+def _read(path: Path) -> Site:
+    """The site in a file. Raises BadParameter where no till could stand."""
+    text = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    try:
+        site = msgspec.json.decode(text, type=Site)
+    except msgspec.DecodeError as wrong:
+        raise typer.BadParameter(f"{path} is no site: {wrong}") from wrong
+    if not site.terminals or not site.cards:
+        raise typer.BadParameter(f"{path} has no terminals, or no cards")
+    return site
 
 
 def shown(floor: Floor) -> str:
