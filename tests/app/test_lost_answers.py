@@ -16,8 +16,8 @@ from kabao.cards.model import CardClass, Carrier, Proof, Resolved
 from kabao.cards.ops.secrets import JudgeSecret, Shown, Verdict
 from kabao.cards.states import CardState
 from kabao.ledger.model import Command, Root
+from kabao.payments.inquire import Inquire
 from kabao.payments.model import Inquiry, Limits
-from kabao.payments.pay import Inquire
 from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
 from kabao.topups import sql

@@ -16,8 +16,9 @@ from kabao.cards.model import Proof
 from kabao.ledger.model import Decision, Moment, Root
 from kabao.paycodes.model import ByCode
 from kabao.payments import sql
+from kabao.payments.inquire import Inquire
 from kabao.payments.model import Decline, Inquiry, Payment, Status, Tie
-from kabao.payments.pay import Inquire, Pay, Request, Terms, command
+from kabao.payments.pay import Pay, Request, Terms, command
 from kabao.payments.rules import No
 
 RULE = "P-14"

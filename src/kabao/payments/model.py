@@ -99,7 +99,7 @@ class Reason(StrEnum):
     REPLACED = "replaced"
     WRONG_SECRET = "wrong_secret"  # noqa: S105 - a reason, not a secret
     NO_PIN_SET = "no_pin_set"
-    SECRET_LOCKED = "secret_locked"  # noqa: S105
+    SECRET_LOCKED = "secret_locked"  # noqa: S105 - a reason, not a secret
     NOT_ACTIVATED = "not_activated"
 
 

@@ -33,6 +33,7 @@ from kabao.payments.after import (
     Reversed,
     Void,
 )
+from kabao.payments.inquire import Inquire
 from kabao.payments.lookup import LookUp
 from kabao.payments.model import (
     NOT_A_PAYMENT,
@@ -44,7 +45,7 @@ from kabao.payments.model import (
     Refund,
     Reversal,
 )
-from kabao.payments.pay import Inquire, Request, Stale, Terms, command
+from kabao.payments.pay import Request, Stale, Terms, command
 from kabao.payments.rules import No, dimensions
 from kabao.payments.waiting import Waiting
 from kabao.policy import names
