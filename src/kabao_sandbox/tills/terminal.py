@@ -10,8 +10,11 @@ from kabao_sandbox.tills.mouth import SIGN_IN, TRIES, UNSURE, Answer, Fields, Mo
 from kabao_sandbox.tills.wire import pin_block
 
 CNY = "156"
+SALE = "000000"
 TIMED_OUT = "98"
 NOT_EVEN = "95"
+STANDS = "22"
+"""Too late to be reversed: a load that is spent."""
 OFF, ONTO = -1, 1
 LINES_A_MESSAGE = 8
 AGAIN = 0.5
@@ -42,7 +45,7 @@ class Terminal:
 
     async def buy(self, card: Card, amount_fen: int) -> Made | None:
         """Sell something on a card; None if it was declined or given up."""
-        fields = self._asked("22", "000000", amount_fen) | self._shown(card)
+        fields = self._asked("22", SALE, amount_fen) | self._shown(card)
         mouth = self._mouth
         if not mouth.faults.draw_reversal(mouth.chance):
             return await self._heard_or_undone("sales", OFF, fields)
@@ -149,14 +152,15 @@ class Terminal:
                 if mouth.chance.random() < AGAIN:
                     self.till.done["asked again"] += 1
                     continue
-                await self._reverse(fields)
-                return None
+                break
             if answer.code == SIGN_IN:
                 await mouth.sign_in()
             elif answer.code not in UNSURE:
                 return self._made(verb, direction, fields, answer)
-        await self._reverse(fields)
-        return None
+        if await self._reverse(fields):
+            return None
+        answer = await mouth.until_heard("0200", fields)
+        return self._made(verb, direction, fields, answer)
 
     def _made(self, verb: str, direction: int, fields: Fields, answer: Answer) -> Made | None:
         if not answer.is_ok:
@@ -173,14 +177,17 @@ class Terminal:
         answer = await self._mouth.until_heard(mti, fields)
         self._made(verb, direction, fields, answer)
 
-    async def _reverse(self, fields: Fields) -> None:
-        """Undo a message, whether it came or not (MF-10)."""
+    async def _reverse(self, fields: Fields) -> bool:
+        """Undo a message, whether it came or not (MF-10); False if it stands all the same."""
         same = {number: fields[number] for number in (3, 4, 11, 25, 41, 42, 49)}
         same |= {39: TIMED_OUT, 60: f"22{self._mouth.batch}000"}
         answer = await self._mouth.until_heard("0400", same)
+        if answer.code == STANDS and fields[3] != SALE:
+            return False
         self.till.done["reversals"] += 1
         if not answer.is_ok:
             self._mouth.defect(f"the reversal of {fields[11]!r} was answered {answer.code}")
+        return True
 
     def _asked(self, kind: str, processing: str, amount_fen: int | None = None) -> Fields:
         fields = self._mouth.common(kind) | {3: processing, 25: "00", 49: CNY}
