@@ -41,6 +41,7 @@ from kabao.paycodes.model import Payable, PayCode
 from kabao.payments import pay
 from kabao.payments.after import Refunded, Reversed
 from kabao.payments.model import (
+    AMOUNT_EXCEEDS,
     CARD_NOT_ACCEPTED,
     UNKNOWN_STORE,
     UNTOLD,
@@ -419,11 +420,15 @@ class Desk:
         that acts by itself has its key. The cashier is the one it is booked on,
         said or not.
 
-        Raises `override_needed`, `override_not_valid`.
+        Raises `override_needed`, `override_not_valid`, `amount_exceeds_remaining`.
         """
         if place.cashier is None or await self.payments.was_done(ask):
             return
         verb, amount_fen = wanted
+        left_fen = payment.refundable_fen
+        if verb is OverrideVerb.REFUND and amount_fen > left_fen > 0:
+            # No supervisor is called for what cannot be.
+            raise AMOUNT_EXCEEDS.error(f"{left_fen} fen are left to refund.")
         await self._merchants.overrides.require(
             OverrideAsk(
                 verb=verb,

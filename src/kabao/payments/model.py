@@ -28,7 +28,7 @@ HAS_REFUNDS = code(
 NOT_A_PAYMENT = code(
     "key_of_another_verb",
     Kind.CONFLICT,
-    "That key belongs to a capture, refund or void; reverse the payment by its id.",
+    "That key belongs to a capture, refund, void or top-up; undo it by its id.",
 )
 OF_AN_ORDER = code(
     "payment_of_an_order",
