@@ -17,7 +17,7 @@ from kabao.cards.ops.secrets import JudgeSecret, Shown, Verdict
 from kabao.cards.states import CardState
 from kabao.ledger.model import Command, Root
 from kabao.payments.inquire import Inquire
-from kabao.payments.model import Inquiry, Limits
+from kabao.payments.model import Inquiry, Limits, Reason
 from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
 from kabao.topups import sql
@@ -101,7 +101,7 @@ def top_up(root: Root) -> Command[Any]:
 @pytest.mark.parametrize(
     ("ask", "refused"),
     [
-        (inquiry, Inquiry(accepted=False)),
+        (inquiry, Inquiry(accepted=False, reason=Reason.WRONG_SECRET, tries_left=2)),
         (claim, Verdict(accepted=False)),
         (top_up, NOT_ACCEPTED),
     ],

@@ -20,7 +20,7 @@ def test_defaults() -> None:
     assert settings.database_url is None
     assert settings.cipher is Cipher.SM4
     assert settings.business_day_cutoff == timedelta(0)
-    assert settings.lanes == 2
+    assert settings.lanes == 4
 
 
 def test_every_setting_can_be_set(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_every_setting_can_be_set(tmp_path: Path) -> None:
         "KABAO_TLS_CERT": str(tmp_path / "pem"),
         "KABAO_TLS_KEY": str(tmp_path / "pem"),
         "KABAO_TLS_CLIENT_CA": str(tmp_path / "pem"),
-        "KABAO_LANES": "4",
+        "KABAO_LANES": "3",
         "KABAO_SIMULATED": "true",
         "KABAO_LOG_LEVEL": "debug",
     }
@@ -49,7 +49,7 @@ def test_every_setting_can_be_set(tmp_path: Path) -> None:
     assert settings.data == Path.cwd() / "data"
     assert settings.business_day_cutoff == timedelta(hours=3, minutes=30)
     assert settings.log_level is LogLevel.DEBUG
-    assert settings.lanes == 4
+    assert settings.lanes == 3
     assert Settings.from_json(settings.to_json()) == settings
 
 
