@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kabao.base import outbox
-from tests.app.world import World, made, world
+from tests.app.world import World, all_told, made, world
 
 
 @pytest.fixture
@@ -64,6 +64,7 @@ async def test_refunds_and_loads_to_an_own_card_are_flagged_once(w: World) -> No
         assert {one["cashier"] for one in found} == {mine}
         assert {one["card"] for one in found} == {own["id"]}
         assert {one["store"] for one in found} == {w.store}
+    await all_told(w.kabao.db)
     async with w.kabao.db.read() as conn:
         told = [
             event.payload

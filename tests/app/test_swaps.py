@@ -12,7 +12,7 @@ import pytest
 from kabao.base import outbox
 from kabao.merchants.model import TerminalKey
 from tests.app.test_terminal_keys import inject, path_of, terminal
-from tests.app.world import World, made, world
+from tests.app.world import World, all_told, made, world
 
 ONE, TWO = bytes(range(16)), bytes(range(100, 116))[::-1]
 
@@ -64,6 +64,7 @@ async def test_other_hardware_takes_over_the_number(w: World) -> None:
     assert (old["state"], old["terminal_no"]) == ("retired", "POS00001")
     keys = (await made(w.operator.get(f"{path_of(dead)}/keys")))["data"]
     assert [key["state"] for key in keys] == ["ended"]
+    await all_told(w.kabao.db)
     async with w.kabao.db.read() as conn:
         told = [e for e in await outbox.read(conn, "test") if e.type == "terminal.replaced"]
     assert [event.payload for event in told] == [

@@ -6,6 +6,7 @@ and the first people.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -23,7 +24,7 @@ from kabao.app.composition import Kabao
 from kabao.app.server import build_web
 from kabao.app.settings import load
 from kabao.base.clock import FixedClock
-from kabao.base.db import Database
+from kabao.base.db import Database, fetch_value
 from kabao.base.ids import to_edge
 from kabao.org.model import IssuerType, NewCompany
 from kabao.vault.ops import FileKeys
@@ -184,3 +185,19 @@ async def world(url: str, folder: Path, at: datetime = START) -> AsyncIterator[W
             await kabao.stop()
     finally:
         await db.close()
+
+
+async def all_told(db: Database) -> None:
+    """Wait until readers of the outbox may see all of it: a transaction that is open
+    anywhere on the server, such as another test's, holds them back.
+    """
+    for _ in range(3_000):
+        async with db.read() as conn:
+            if await fetch_value(
+                conn,
+                "select coalesce(max(xid) < pg_snapshot_xmin(pg_current_snapshot()), true)"
+                " from base.outbox",
+            ):
+                return
+        await asyncio.sleep(0.01)
+    raise AssertionError("a transaction has been open for half a minute")

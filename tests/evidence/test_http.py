@@ -17,13 +17,19 @@ from kabao.app.cli import app
 from kabao.audit.ops import audit
 from kabao.evidence.model import op_of
 from kabao.evidence.ops import check
-from tests.app.world import World, made, world
+from tests.app.world import World, all_told, made, world
 
 
 @pytest.fixture
 async def w(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
     async with world(database_url, tmp_path) as w:
         yield w
+
+
+async def sign(w: World) -> int:
+    """Sign everything there is; how many receipts that were."""
+    await all_told(w.kabao.db)
+    return await w.kabao.evidence.sign()
 
 
 async def receipt(w: World, asked: str) -> dict[str, Any]:
@@ -64,8 +70,8 @@ async def test_a_payment_has_a_receipt_at_once_and_its_proof_a_moment_later(
     assert op_of(first["receipt"]["serial"]) == paid["id"].removeprefix("pay_")
     assert len(first["verification_code"]) == 8
 
-    assert await w.kabao.evidence.sign() == 2
-    assert await w.kabao.evidence.sign() == 0, "nothing twice"
+    assert await sign(w) == 2
+    assert await sign(w) == 0, "nothing twice"
     signed = await receipt(w, first["receipt"]["serial"])
     assert signed | {"proof": None} == first, "only the proof came"
     checked = check(json.dumps(signed).encode(), w.kabao.vault.public_key())
@@ -122,7 +128,7 @@ async def test_every_verb_has_its_receipt(w: World) -> None:
         for one in await all_of(w, payment=payment["id"])
     }
     assert len(serials) == 10
-    signed = await w.kabao.evidence.sign()
+    signed = await sign(w)
     assert signed == 12, "ten of payments, two of top-ups"
     for serial in serials:
         view = await receipt(w, serial)
@@ -132,12 +138,12 @@ async def test_every_verb_has_its_receipt(w: World) -> None:
 async def test_a_hold_whose_time_is_over(w: World) -> None:
     card = await w.card(await w.programme(), 10_000)
     hold = await w.pay(card, 2_000, capture=False)
-    assert await w.kabao.evidence.sign() == 2
+    assert await sign(w) == 2
     w.clock.advance(timedelta(days=30))
     assert await w.kabao.payments.expire_holds() == 1
     before = await all_of(w, payment=hold["id"])
     assert [told(one, "kind", "amount")[0] for one in before] == ["hold", "release"]
-    assert await w.kabao.evidence.sign() == 1
+    assert await sign(w) == 1
     assert [one["proof"] is None for one in await all_of(w, payment=hold["id"])] == [False] * 2
 
 
@@ -149,9 +155,9 @@ async def test_an_expired_rest_stays_one_when_the_payment_is_voided_later(w: Wor
     await made(w.merchant.post(f"/v1/payments/{hold['id']}/capture", body))
     w.clock.advance(timedelta(hours=3))
     assert await w.kabao.payments.expire_holds() == 1
-    await w.kabao.evidence.sign()
+    await sign(w)
     await made(w.merchant.post(f"/v1/payments/{hold['id']}/void"))
-    await w.kabao.evidence.sign()
+    await sign(w)
     found = await all_of(w, payment=hold["id"])
     assert [told(one, "kind", "amount") for one in found] == [
         ("hold", 2_000),
@@ -174,6 +180,7 @@ async def test_a_serial_of_a_void_is_found_before_the_job_came(w: World) -> None
     paid = await w.pay(card, 1_000)
     await made(w.merchant.post(f"/v1/payments/{paid['id']}/void"))
     _, void = await all_of(w, payment=paid["id"])
+    await all_told(w.kabao.db)
     found = await receipt(w, void["receipt"]["serial"].lower())
     assert found["receipt"] == void["receipt"]
     assert found["proof"] is not None, "looking for it signed it"
@@ -200,7 +207,7 @@ async def test_the_heads_form_a_chain(w: World) -> None:
     card = await w.card(await w.programme(), 10_000)
     for n in range(5):
         await w.pay(card, 100 + n)
-        await w.kabao.evidence.sign()
+        await sign(w)
     first = await made(w.auditor.get("/v1/receipt-heads", limit=2))
     rest = await made(w.auditor.get("/v1/receipt-heads", cursor=first["next_cursor"]))
     heads = [one["head"] for one in first["data"] + rest["data"]]
@@ -263,7 +270,7 @@ async def test_a_slip_for_an_unknown_outcome(w: World) -> None:
 async def test_books_that_were_changed_afterwards_are_found(w: World) -> None:
     card = await w.card(await w.programme(), 10_000)
     paid = await w.pay(card, 1_000)
-    await w.kabao.evidence.sign()
+    await sign(w)
     async with await psycopg.AsyncConnection.connect(w.kabao.db.url) as root:
         await root.execute("update ledger.transfer set amount_fen = 900 where amount_fen = 1000")
     refused = await w.merchant.get(f"/v1/receipts/{paid['id']}")
@@ -277,7 +284,7 @@ async def test_the_auditor_finds_what_was_done_to_the_log(w: World) -> None:
     for n in range(4):
         for _ in range(3):
             await w.pay(card, 100 + n)
-        await w.kabao.evidence.sign()
+        await sign(w)
 
     async def found(*tampering: str) -> list[str]:
         """What the auditor says, on a log that is mended again."""
