@@ -21,8 +21,6 @@ def tills_command(
     site: Annotated[
         Path,
         typer.Argument(
-            exists=True,
-            allow_dash=True,
             dir_okay=False,
             allow_dash=True,
             help="Where the tills stand: the demo's demo.json; - for stdin.",
