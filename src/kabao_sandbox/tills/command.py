@@ -70,7 +70,10 @@ def tills_command(
 
 def _read(path: Path) -> Site:
     """The site in a file. Raises BadParameter where no till could stand."""
-    text = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    try:
+        text = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as wrong:
+        raise typer.BadParameter(f"{path} cannot be read: {wrong.strerror}") from wrong
     try:
         site = msgspec.json.decode(text, type=Site)
     except msgspec.DecodeError as wrong:
