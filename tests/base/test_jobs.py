@@ -183,6 +183,31 @@ async def test_one_worker_runs_a_tick_at_a_time(db: Database, jobs: Jobs) -> Non
     assert most == 1
 
 
+async def test_many_ticks_at_once_do_not_wait_for_themselves(
+    db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each needs a connection for its work; there are fewer than ticks."""
+    small = Database(db.url, max_size=2)
+    await small.open()
+    jobs, done, together = Jobs(small), asyncio.Semaphore(0), asyncio.Barrier(10)
+
+    async def look() -> None:
+        async with asyncio.timeout(20):
+            await together.wait()
+        async with small.read() as conn:
+            await fetch_value(conn, "select 1")
+        done.release()
+
+    for number in range(10):
+        jobs.tick(f"look.{number}", timedelta(hours=1), look)
+    with caplog.at_level(logging.WARNING):
+        async with working(jobs):
+            for _ in range(10):
+                await asyncio.wait_for(done.acquire(), 20)
+    await small.close()
+    assert [entry for entry in caplog.records if "tick" in entry.getMessage()] == []
+
+
 async def test_a_queue_that_was_cut_off_is_served_again(
     db: Database, jobs: Jobs, server_url: str
 ) -> None:

@@ -69,6 +69,7 @@ class Jobs:
             )
         )
         self._ticks: list[_Tick] = []
+        self._turns = _Turns(db)
         self.tick("jobs.revive", timedelta(seconds=10), self._revive)
         self.tick("jobs.prune", timedelta(hours=1), self._prune)
 
@@ -121,10 +122,13 @@ class Jobs:
         """
         async with await self._open():
             ready()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._work())
-                for tick in self._ticks:
-                    group.create_task(self._repeat(tick))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._work())
+                    for tick in self._ticks:
+                        group.create_task(self._repeat(tick))
+            finally:
+                await self._turns.close()
 
     async def drain(self) -> None:
         """Do everything that waits now, then return: for tests and the demo."""
@@ -177,16 +181,12 @@ class Jobs:
 
     async def _turn(self, tick: _Tick) -> None:
         """Run a tick unless another worker is at it."""
-        key = int.from_bytes(hashlib.sha256(tick.name.encode()).digest()[:8], signed=True)
-        async with self._db.read() as conn:
-            taken = await conn.execute("select pg_try_advisory_lock(%s)", [key])
-            if (await taken.fetchone()) != (True,):
-                return
-            try:
-                await tick.work()
-            finally:
-                with contextlib.suppress(psycopg.OperationalError):
-                    await conn.execute("select pg_advisory_unlock(%s)", [key])
+        if not await self._turns.take(tick.name):
+            return
+        try:
+            await tick.work()
+        finally:
+            await self._turns.give_back(tick.name)
 
     async def _revive(self) -> None:
         """Give the jobs of killed workers to others."""
@@ -198,6 +198,49 @@ class Jobs:
     async def _prune(self) -> None:
         """Forget failed jobs after a month."""
         await self._app.job_manager.delete_old_jobs(nb_hours=FAILED_KEPT_HOURS, include_failed=True)
+
+
+class _Turns:
+    """Which ticks are this worker's now: advisory locks, all on one connection.
+
+    It is not of the pool: were every tick to hold one of the pool's while its
+    work asks for another, a handful of ticks would wait for themselves. Locks
+    go with a lost connection; another worker may then run a tick at the same
+    time, which ticks bear.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._conn: Conn | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def take(self, name: str) -> bool:
+        """Whether it is our turn. Raises `unavailable`."""
+        async with self._one_at_a_time:
+            try:
+                if self._conn is None or self._conn.closed:
+                    self._conn = await self._db.connect()
+                    await self._conn.set_autocommit(True)
+                taken = await self._conn.execute("select pg_try_advisory_lock(%s)", [_key(name)])
+                return await taken.fetchone() == (True,)
+            except psycopg.OperationalError as gone:
+                raise UNAVAILABLE.error("The database cannot be reached.") from gone
+
+    async def give_back(self, name: str) -> None:
+        """Let another worker have it; a lost connection has given it back already."""
+        async with self._one_at_a_time:
+            if self._conn is not None:
+                with contextlib.suppress(psycopg.OperationalError):
+                    await self._conn.execute("select pg_advisory_unlock(%s)", [_key(name)])
+
+    async def close(self) -> None:
+        if self._conn is not None:
+            await self._conn.close()
+            self._conn = None
+
+
+def _key(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
 
 
 class _Pool(AsyncConnectionPool):
