@@ -14,7 +14,8 @@ from kabao.edges.iso8583.batches import Batches
 from kabao.edges.iso8583.counter import Counter
 from kabao.edges.iso8583.desk import Desk
 from kabao.edges.iso8583.entries import Entries
-from kabao.edges.iso8583.host import Host, Limits, PosTls
+from kabao.edges.iso8583.host import Host, PosTls
+from kabao.edges.iso8583.limits import Limits
 from kabao.edges.iso8583.meters import Meters
 from kabao.edges.iso8583.reading import Reader
 from kabao.edges.iso8583.sales import Sales
@@ -71,10 +72,10 @@ def show_figures(host: Host, figures: Figures) -> None:
     for counts in host.desk.meters.all:
         figures.registry.register(counts)
     figures.registry.register(
-        Level("kabao_pos_connections", "Tills connected.", lambda: float(len(host)))
+        Level("kabao_pos_connections", "Tills connected.", lambda: float(len(host.crowd)))
     )
     figures.registry.register(
-        Level("kabao_pos_in_flight", "Messages at work.", lambda: float(host.in_flight))
+        Level("kabao_pos_in_flight", "Messages at work.", lambda: float(host.crowd.in_flight))
     )
 
 

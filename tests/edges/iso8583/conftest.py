@@ -13,7 +13,8 @@ import pytest
 from kabao.app.pos import build_host
 from kabao.base.db import Database
 from kabao.base.web.server import listen
-from kabao.edges.iso8583.host import Host, Limits, PosTls
+from kabao.edges.iso8583.host import Host, PosTls
+from kabao.edges.iso8583.limits import Limits
 from kabao.vault.model import TerminalCipher
 from tests.scenarios.clocked import Clocked, clocked
 from tests.scenarios.world import Card, Store

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import secrets
+import socket
 import sys
 import time
 from itertools import islice
@@ -14,15 +15,19 @@ import msgspec
 import pytest
 
 from kabao.app.fuzz_pos import Outcome, frames
+from kabao.app.pos import build_host
 from kabao.base.db import Database
+from kabao.base.web.server import listen
+from kabao.edges.iso8583 import sql
 from kabao.edges.iso8583.desk import Peer
-from kabao.edges.iso8583.host import Limits
+from kabao.edges.iso8583.limits import Limits
 from kabao.edges.iso8583.model import FormatError
 from kabao.edges.iso8583.reading import Reader
 from kabao.edges.iso8583.spec import SHIPPED, shipped, words
+from tests.base.web.make import until
 
 from .conftest import Pos, hosted
-from .till import unpack
+from .till import pack, unpack
 
 FLIPS = 10_000
 FRAMES = 100_000
@@ -155,3 +160,51 @@ async def test_too_many_guesses_make_a_terminal_wait(pos: Pos) -> None:
     assert (await till.buy(card, 1)).code == "38"
     pos.at.later(minutes=11)
     assert (await till.buy(card, 1)).code == "00"
+
+
+async def test_who_holds_no_keys_cannot_crowd_out_a_till(db: Database, tmp_path: Path) -> None:
+    """Sign-ins that wait, sent by hundreds, leave room for sales, and nobody is forgotten."""
+    limits = Limits(in_flight_total=8, unvouched_total=8, in_flight=4, unvouched=2)
+    async with hosted(db, tmp_path, limits) as pos:
+        till, card = await pos.till(), await pos.card(10_000)
+        about = await pos.key(pos.world.south)
+        first = pos.raw(*about)
+        await first.connect()
+        assert (await first.sign_in()).code == "00"
+        async with pos.kabao.db.transaction() as conn:
+            victim = pos.world.south.terminal.removeprefix("ter_")
+            assert await sql.lock_session(conn, victim) is not None
+            crowd = [pos.raw(*about) for _ in range(12)]
+            for one in crowd:
+                await one.connect()
+            asked = [asyncio.ensure_future(one.sign_in()) for one in crowd for _ in range(5)]
+            async with asyncio.timeout(5):
+                await until(lambda: pos.host.crowd.waiting > 0)
+                for _ in range(20):
+                    assert (await till.buy(card, 1)).code in {"00", "65"}
+            assert pos.host.crowd.waiting <= len(crowd)
+            assert not any(one.done() for one in asked)
+        assert {answer.code for answer in await asyncio.gather(*asked)} == {"00"}
+        assert (pos.host.crowd.waiting, pos.host.crowd.in_flight) == (0, 0)
+
+
+async def test_who_reads_nothing_is_cut_off_even_when_it_ends_wrongly(pos: Pos) -> None:
+    """Answers that nobody reads keep no connection open that the host wants to end."""
+    other = build_host(pos.kabao, limits=Limits(slow_s=0.3))
+    sock = listen("127.0.0.1", 0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+    await other.start(sock)
+    echo = pos.raw(*await pos.key(pos.world.north))
+    frame = echo.framed(pack("0820", echo.common("00") | {60: "00000001301"}))
+    loop = asyncio.get_running_loop()
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        deaf.setblocking(False)
+        await loop.sock_connect(deaf, sock.getsockname())
+        await loop.sock_sendall(deaf, 2_000 * frame + b"\xff\xff")
+        async with asyncio.timeout(5):
+            await until(lambda: other.desk.meters.faults.of("connection") == 1)
+            assert len(other.crowd) == 1
+            await until(lambda: len(other.crowd) == 0)
+    assert other.desk.meters.faults.of("cut_off") == 1
+    await other.stop()

@@ -51,6 +51,8 @@ class Later(msgspec.Struct, frozen=True, gc=False):
 
     future: asyncio.Future[Any]
     finish: Callable[[asyncio.Future[Any]], bytes]
+    vouched: bool = True
+    """Whether a right MAC was seen before any work was done."""
 
     async def answer(self) -> bytes:
         """Wait for it."""
@@ -155,7 +157,7 @@ class Desk:
         if verb is Verb.ECHO:
             return self._out(reader, head, message, Reply(Outcome.OK), None, None)
         if verb is Verb.SIGN_IN:
-            return self._later(self._sign_in(reader, head, message, peer))
+            return self._later(self._sign_in(reader, head, message, peer), vouched=False)
         session = self._sessions.cached(message.numbers)
         if session is not None:
             security = reader.dialect.security[session.algorithm]
@@ -163,7 +165,7 @@ class Desk:
             if keys is not None:
                 call = Call(message, session, keys, security, verb)
                 return self._proved(reader, head, call)
-        return self._later(self._look_again(reader, head, message, verb))
+        return self._later(self._look_again(reader, head, message, verb), vouched=False)
 
     async def _look_again(self, reader: Reader, head: bytes, message: Message, verb: Verb) -> bytes:
         """The session is not known here, or the MAC is wrong by the keys that are:
@@ -328,8 +330,8 @@ class Desk:
             body += mac(security.mac, keys.mak, body)
         return head + body
 
-    def _later(self, work: Awaitable[bytes]) -> Later:
-        return Later(asyncio.ensure_future(work), _result)
+    def _later(self, work: Awaitable[bytes], *, vouched: bool = True) -> Later:
+        return Later(asyncio.ensure_future(work), _result, vouched)
 
     def _aside(self, work: Any) -> None:
         """Work that no answer waits for."""
