@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 WORKERS ?= 2
 
 export UV_PYTHON_DOWNLOADS := never
+# Where it is set, each of the many processes of a test run compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 UV := .tools/bin/uv
 BIN := .venv/bin
 SYNC := $(UV) sync --quiet --locked --python .tools/bin/python

@@ -3,15 +3,13 @@
 Under pytest-xdist the controlling process starts the server and its workers
 join it; without xdist the first test that needs it does. It runs with every
 durable setting on, like the platform's. The schema is migrated once, and each
-database is a copy of that one.
+database is a copy of that one. All files are in one folder: see `scratch`.
 """
 
 from __future__ import annotations
 
 import io
-import itertools
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -32,7 +30,8 @@ from kabao.base.db import Database
 from kabao.base.ids import SequentialIds
 from kabao.base.postgres import EmbeddedPostgres
 
-TEMPLATE = "kabao"
+from .databases import Databases
+from .scratch import Scratch
 
 hypothesis.settings.register_profile(
     "test",
@@ -49,9 +48,9 @@ class Server:
     """The PostgreSQL of this test run, in a folder of its own."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="kabao-tests-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="shared-"))
         self.folder.chmod(0o755)
-        settings = {"shared_buffers": "256MB", "max_connections": "200", "max_wal_size": "1GB"}
+        settings = {"shared_buffers": "256MB", "max_connections": "200", "max_wal_size": "512MB"}
         self.postgres = EmbeddedPostgres(self.folder, settings=settings)
         try:
             self.url = self.postgres.start()
@@ -65,11 +64,14 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+_SCRATCH = pytest.StashKey[Scratch]()
 _SERVER = pytest.StashKey[Server]()
 _PROBLEM = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # xdist's workers have the folder of their controller
+        config.stash[_SCRATCH] = Scratch()
     logs.configure("info")
     logging.getLogger().handlers.clear()  # pytest shows the log of what fails
     proof = config.option.markexpr == "proof"
@@ -94,6 +96,8 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _SERVER in config.stash:
         config.stash[_SERVER].stop()
+    if _SCRATCH in config.stash:
+        config.stash[_SCRATCH].remove()
 
 
 @pytest.fixture(scope="session")
@@ -110,21 +114,18 @@ def server_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def _admin(server_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(server_url, dbname="postgres", autocommit=True) as conn:
-        yield conn
-
-
-_NUMBERS = itertools.count(1)
+def databases(server_url: str) -> Iterator[Databases]:
+    with psycopg.connect(server_url, dbname="postgres", autocommit=True) as admin:
+        made = Databases(server_url, admin)
+        yield made
+        made.drop_left()
 
 
 @pytest.fixture
-def database_url(server_url: str, _admin: psycopg.Connection) -> Iterator[str]:
-    """A fresh, migrated database, dropped after the test."""
-    name = f"t{os.getpid()}_{next(_NUMBERS)}"
-    _admin.execute(f"create database {name} template {TEMPLATE}")
-    yield server_url.rpartition("/")[0] + f"/{name}"
-    _admin.execute(f"drop database {name} with (force)")
+def database_url(databases: Databases) -> Iterator[str]:
+    """A fresh, migrated database, for this test alone."""
+    with databases.copy() as url:
+        yield url
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def kabao(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="kabao-tests-", dir="/tmp") as made:
+    with tempfile.TemporaryDirectory() as made:
         Path(made).chmod(0o755)
         yield Path(made) / "data"
 

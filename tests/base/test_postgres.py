@@ -51,7 +51,7 @@ def alive(pid: int) -> bool:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A data folder the database's own user can reach, as pytest's are not for root."""
-    with tempfile.TemporaryDirectory(prefix="kabao-tests-", dir="/tmp") as made:
+    with tempfile.TemporaryDirectory() as made:
         Path(made).chmod(0o755)
         yield Path(made)
 

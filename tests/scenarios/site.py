@@ -44,7 +44,7 @@ class Site:
     """One platform on a data folder and a port of its own, with a seeded world."""
 
     def __init__(self) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="kabao-site-", dir="/tmp"))
+        self.home = Path(tempfile.mkdtemp(prefix="site-"))
         self.home.chmod(0o755)
         self.data, self.log = self.home / "data", self.home / "log"
         self.port, self.pos_port = _free_port(), _free_port()

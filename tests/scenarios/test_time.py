@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import psycopg
 import pytest
 import pytest_asyncio
 
 from kabao.base.clock import from_us
 from kabao.base.db import Database
+from tests.databases import Databases
 
 from .clocked import START, Clocked, clocked
 from .http import fresh_key
@@ -30,18 +29,14 @@ def folder() -> Iterator[Path]:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def platform(
-    server_url: str, _admin: psycopg.Connection, folder: Path
-) -> AsyncIterator[Clocked]:
+async def platform(databases: Databases, folder: Path) -> AsyncIterator[Clocked]:
     """One for all tests: time goes on from each to the next."""
-    name = f"clocked_{os.getpid()}"
-    _admin.execute(f"create database {name} template kabao")
-    db = Database(server_url.rpartition("/")[0] + f"/{name}")
-    await db.open()
-    async with clocked(db, folder) as made:
-        yield made
-    await db.close()
-    _admin.execute(f"drop database {name} with (force)")
+    with databases.copy() as url:
+        db = Database(url)
+        await db.open()
+        async with clocked(db, folder) as made:
+            yield made
+        await db.close()
 
 
 @pytest.fixture

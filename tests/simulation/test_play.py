@@ -21,7 +21,7 @@ GROWTH_MAX = 0.05
 @pytest.fixture
 def settings() -> Iterator[Settings]:
     """A data folder of its own, which the database's own user can reach."""
-    folder = Path(tempfile.mkdtemp(prefix="kabao-simulation-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="simulation-"))
     folder.chmod(0o755)
     yield Settings(data=folder, log_level=LogLevel.ERROR)
     shutil.rmtree(folder, ignore_errors=True)

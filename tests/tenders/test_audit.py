@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,21 +12,17 @@ import pytest
 
 from kabao.audit.ops import audit
 from tests.audit.books import failing
-from tests.conftest import TEMPLATE
+from tests.databases import Databases
 
 from .make import CART, by_card, cash, guessed, shop, wechat
 
-_NUMBERS = itertools.count(1)
-
 
 @pytest.fixture(scope="module")
-def sold(server_url: str, _admin: psycopg.Connection) -> Iterator[str]:
-    """The name of a database with orders in every state."""
-    name = f"sold{os.getpid()}"
-    _admin.execute(f"create database {name} template {TEMPLATE}")
-    asyncio.run(_sell(server_url.rpartition("/")[0] + f"/{name}"))
-    yield name
-    _admin.execute(f"drop database {name} with (force)")
+def sold(databases: Databases) -> Iterator[str]:
+    """The URL of a database with orders in every state."""
+    with databases.copy() as url:
+        asyncio.run(_sell(url))
+        yield url
 
 
 async def _sell(url: str) -> None:
@@ -48,12 +42,10 @@ async def _sell(url: str) -> None:
 
 
 @pytest.fixture
-def books(server_url: str, _admin: psycopg.Connection, sold: str) -> Iterator[str]:
+def books(databases: Databases, sold: str) -> Iterator[str]:
     """The URL of a copy to ruin."""
-    name = f"o{os.getpid()}_{next(_NUMBERS)}"
-    _admin.execute(f"create database {name} template {sold}")
-    yield server_url.rpartition("/")[0] + f"/{name}"
-    _admin.execute(f"drop database {name} with (force)")
+    with databases.copy(sold) as url:
+        yield url
 
 
 OF_CAPTURED = "(select id from tenders.payment_order where status = 'captured' order by id limit 1)"
