@@ -144,6 +144,7 @@ class Http:
             found = self._idle.popleft()
             if not (found.reader.at_eof() or found.writer.transport.is_closing()):
                 return found
+            found.writer.close()
         return await self._open()
 
     async def _open(self) -> _Connection:

@@ -14,6 +14,7 @@ from kabao.edges.iso8583.batches import Batches
 from kabao.edges.iso8583.counter import Counter
 from kabao.edges.iso8583.desk import Desk
 from kabao.edges.iso8583.entries import Entries
+from kabao.edges.iso8583.guesses import Guesses
 from kabao.edges.iso8583.host import Host, PosTls
 from kabao.edges.iso8583.limits import Limits
 from kabao.edges.iso8583.meters import Meters
@@ -32,7 +33,8 @@ def build_host(kabao: Kabao, *, limits: Limits | None = None, tls: PosTls | None
     k = kabao
     said, zone = words(), ZoneInfo(k.settings.timezone)
     readers = [Reader(shipped(name), said, zone) for name in SHIPPED]
-    sessions = Sessions(k.db, k.vault, k.org, k.merchants, k.clock)
+    guesses = Guesses(k.proofs.counters, k.policy, k.clock, k.days)
+    sessions = Sessions(k.db, k.vault, k.org, k.merchants, guesses, k.clock)
     entries = Entries(k.db, k.vault, k.clock)
     sold = Sold(
         k.db, k.topups, k.cards, k.life, k.org, k.merchants, k.policy, k.vault, k.clock, k.days
@@ -49,7 +51,6 @@ def build_host(kabao: Kabao, *, limits: Limits | None = None, tls: PosTls | None
         entries,
         k.merchants,
         k.policy,
-        k.proofs.counters,
         k.clock,
         k.days,
         Meters(),

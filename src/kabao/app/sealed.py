@@ -6,12 +6,21 @@ from kabao.access.model import REWRAP_TARGETS as ACCESS
 from kabao.cards.model import CARD_KEY_USES
 from kabao.cards.model import REWRAP_TARGETS as CARDS
 from kabao.customers.model import REWRAP_TARGETS as CUSTOMERS
+from kabao.edges.iso8583.model import REWRAP_TARGETS as POS
 from kabao.merchants.model import REWRAP_TARGETS as MERCHANTS
 from kabao.paycodes.model import REWRAP_TARGETS as PAYCODES
 from kabao.proofs.model import REWRAP_TARGETS as PROOFS
 from kabao.vault.model import CardKeyUse, RewrapTarget
 
-SEALED: tuple[RewrapTarget, ...] = (*ACCESS, *PROOFS, *MERCHANTS, *CUSTOMERS, *CARDS, *PAYCODES)
+SEALED: tuple[RewrapTarget, ...] = (
+    *ACCESS,
+    *PROOFS,
+    *MERCHANTS,
+    *CUSTOMERS,
+    *CARDS,
+    *PAYCODES,
+    *POS,
+)
 """Not among them is `base.idempotency.body`: what is sealed there is a one-time
 secret that is gone after a day, so a version is only retired later.
 """

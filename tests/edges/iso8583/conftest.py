@@ -75,6 +75,23 @@ class Pos:
         self._tills.append(till)
         return till
 
+    @contextlib.asynccontextmanager
+    async def other(self, **how: Any) -> AsyncIterator[Pos]:
+        """Another process's host of the same platform, as far as a test's own process can be."""
+        host = build_host(self.kabao, **how)
+        sock = listen("127.0.0.1", 0)
+        await host.start(sock)
+        try:
+            yield Pos(self.at, host, sock.getsockname()[1])
+        finally:
+            await host.stop()
+
+    async def move(self, till: Till, to: Pos) -> None:
+        """A till's line goes to another process."""
+        await till.close()
+        till.port = to.port
+        await till.connect()
+
     async def close(self) -> None:
         for till in self._tills:
             await till.close()

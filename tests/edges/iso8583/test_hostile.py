@@ -149,19 +149,6 @@ async def test_what_cannot_be_read_is_a_format_error_where_the_head_can(pos: Pos
     writer.close()
 
 
-async def test_too_many_guesses_make_a_terminal_wait(pos: Pos) -> None:
-    till, card = await pos.till(), await pos.card(1_000)
-    codes = []
-    for _ in range(24):
-        nobody = type(card)(card.id, f"{secrets.randbelow(10**19):019d}", card.pin, "", "")
-        codes.append((await till.buy(nobody, 1)).code)
-    assert codes[:20] == ["14"] * 20
-    assert codes[-1] == "38"
-    assert (await till.buy(card, 1)).code == "38"
-    pos.at.later(minutes=11)
-    assert (await till.buy(card, 1)).code == "00"
-
-
 async def test_who_holds_no_keys_cannot_crowd_out_a_till(db: Database, tmp_path: Path) -> None:
     """Sign-ins that wait, sent by hundreds, leave room for sales, and nobody is forgotten."""
     limits = Limits(in_flight_total=8, unvouched_total=8, in_flight=4, unvouched=2)

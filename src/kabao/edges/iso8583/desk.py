@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 from typing import Any
 
 import msgspec
 import psycopg
 
 from kabao.base import logs
-from kabao.base.clock import BusinessDays, Clock, to_us
+from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KabaoError
 from kabao.edges.iso8583 import outcomes
@@ -26,21 +25,18 @@ from kabao.edges.iso8583.meters import Meters
 from kabao.edges.iso8583.model import FormatError, Outcome, Reply, Verb
 from kabao.edges.iso8583.reading import Message, Reader, head_of_reply
 from kabao.edges.iso8583.sales import Sales, refusal, show_inquiry, show_payment
-from kabao.edges.iso8583.sessions import Keys, Session, Sessions
+from kabao.edges.iso8583.sessions import Keys, Sessions
 from kabao.edges.iso8583.sold import Sold
 from kabao.edges.iso8583.spec import Security
 from kabao.merchants.ops import Merchants
 from kabao.policy import names
 from kabao.policy.ops import Policy
-from kabao.proofs.ops import Counters
 
 ANSWER_S = 4.7
 """How long a till waits for an answer at most."""
 
 SIGN_INS_AT_ONCE = 4
 """Of a storm of sign-ins, so many are at work and the rest wait: sales go on."""
-
-GUESSES = "pos.guess"
 
 
 class Later(msgspec.Struct, frozen=True, gc=False):
@@ -91,7 +87,6 @@ class Desk:
         entries: Entries,
         merchants: Merchants,
         policy: Policy,
-        counters: Counters,
         clock: Clock,
         days: BusinessDays,
         meters: Meters,
@@ -99,7 +94,7 @@ class Desk:
         self._readers, self._db, self._sessions = readers, db, sessions
         self._sales, self._after, self._counter = sales, after, counter
         self._batches, self._entries, self._merchants = batches, entries, merchants
-        self._policy, self._counters, self._clock = policy, counters, clock
+        self._policy, self._clock = policy, clock
         self._days, self.meters = days, meters
         self._sign_ins = asyncio.Semaphore(SIGN_INS_AT_ONCE)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -199,7 +194,7 @@ class Desk:
 
         def out(reply: Reply) -> bytes:
             if reply.outcome in outcomes.GUESSES:
-                self._aside(self._guessed(session))
+                self._aside(self._sessions.guessed(session))
             return self._out(reader, head, message, reply, keys, security)
 
         refused = self._refusal(call)
@@ -296,17 +291,6 @@ class Desk:
         await self._sessions.end(call.session)
         return Reply(Outcome.OK)
 
-    # --- guessing ---------------------------------------------------------------------------
-
-    async def _guessed(self, session: Session) -> None:
-        """A wrong card or secret: too many, and the terminal must wait (policy)."""
-        rules = self._rules()
-        window = timedelta(minutes=rules.int(names.POS_GUESS_WINDOW_MINUTES))
-        limit = rules.int(names.POS_GUESS_MAX_COUNT)
-        hit = await self._counters.hit_now(GUESSES, session.terminal, window, limit)
-        if hit.count > hit.limit:
-            session.blocked_until_us = to_us(hit.until)
-
     def _rules(self) -> Any:
         return self._policy.rules(jurisdiction="national", on=self._days.of(self._clock.now_us()))
 
@@ -360,6 +344,7 @@ _SHOWS_CARD = frozenset(
         Verb.HOLD,
         Verb.ADVICE,
         Verb.LOAD,
+        Verb.ACTIVATE,
         Verb.PIN_CHANGE,
         Verb.LOSS,
         Verb.CARD_RETURN,

@@ -6,6 +6,14 @@ from enum import StrEnum
 
 import msgspec
 
+from kabao.vault.model import RewrapTarget
+
+REWRAP_TARGETS = (
+    RewrapTarget("pos", "session", "terminal", "proven"),
+    RewrapTarget("pos", "session", "terminal", "fresh"),
+)
+"""Columns the vault's key rotation walks."""
+
 Value = str | bytes
 """A field's content: bytes where the field is binary."""
 

@@ -21,6 +21,7 @@ from kabao.base.clock import Clock, now
 from kabao.base.db import Database
 from kabao.edges.iso8583 import sql
 from kabao.edges.iso8583.ciphers import Block, mac
+from kabao.edges.iso8583.guesses import Guesses
 from kabao.edges.iso8583.spec import MacMethod
 from kabao.merchants.model import TerminalKey
 from kabao.merchants.ops import Merchants
@@ -102,10 +103,16 @@ class Sessions:
     """The sessions of one process."""
 
     def __init__(
-        self, db: Database, vault: Vault, org: Org, merchants: Merchants, clock: Clock
+        self,
+        db: Database,
+        vault: Vault,
+        org: Org,
+        merchants: Merchants,
+        guesses: Guesses,
+        clock: Clock,
     ) -> None:
         self._db, self._vault, self._org = db, vault, org
-        self._merchants, self._clock = merchants, clock
+        self._merchants, self._guesses, self._clock = merchants, guesses, clock
         self._known: dict[tuple[str, str], Session] = {}
         self._looked_s = -TRUST_S
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
@@ -140,10 +147,11 @@ class Sessions:
                 return None
             async with self._db.read() as conn:
                 row = await sql.session(conn, key.terminal)
+                blocked_until_us = await self._guesses.blocked_until_us(conn, key.terminal)
             if row is None or row.tmk_version != key.version:
                 self._known.pop(numbers, None)
                 return None
-            return self._keep(numbers, row, key)
+            return self._keep(numbers, row, key, blocked_until_us)
 
     async def key(self, numbers: tuple[str, str]) -> TerminalKey | None:
         """A terminal's master key; None for one that there is not, or that has none.
@@ -167,13 +175,17 @@ class Sessions:
             self._merchants.terminal_key_version(terminal.id) is not None
         )
 
-    def _keep(self, numbers: tuple[str, str], row: sql.SessionRow, key: TerminalKey) -> Session:
+    def _keep(
+        self,
+        numbers: tuple[str, str],
+        row: sql.SessionRow,
+        key: TerminalKey,
+        blocked_until_us: int,
+    ) -> Session:
         if len(self._known) >= SESSIONS_MAX:
             self._known.pop(next(iter(self._known)))
         session = Session(row, key.store, key.company, self._vault)
-        before = self._known.get(numbers)
-        if before is not None:
-            session.blocked_until_us = before.blocked_until_us
+        session.blocked_until_us = blocked_until_us
         self._known[numbers] = session
         return session
 
@@ -196,7 +208,8 @@ class Sessions:
                 cashier,
                 now(self._clock),
             )
-        self._keep(numbers, row, key)
+            blocked_until_us = await self._guesses.blocked_until_us(conn, key.terminal)
+        self._keep(numbers, row, key, blocked_until_us)
         return SignedIn(row.batch, _under(key, pair))
 
     async def prove(self, session: Session, keys: Keys) -> None:
@@ -207,6 +220,16 @@ class Sessions:
         session.revision += 1
         async with self._db.transaction() as conn:
             await sql.prove(conn, session.terminal, keys.sealed, now(self._clock))
+
+    async def guessed(self, session: Session) -> None:
+        """A wrong card or secret was shown: too many, and the terminal waits, wherever it is."""
+        until_us = await self._guesses.count(session.terminal)
+        if until_us <= session.blocked_until_us:
+            return
+        session.blocked_until_us = until_us
+        session.revision += 1
+        async with self._db.transaction() as conn:
+            await sql.touch_session(conn, session.terminal, now(self._clock))
 
     async def end(self, session: Session) -> None:
         """Signed off: the till must sign in again; its batch stays open."""

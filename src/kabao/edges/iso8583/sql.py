@@ -108,6 +108,14 @@ async def end_session(conn: Conn, terminal: str, at: datetime, *, settled: bool)
     )
 
 
+async def touch_session(conn: Conn, terminal: str, at: datetime) -> None:
+    """Let every process read a terminal's session again."""
+    await conn.execute(
+        "update pos.session set revision = revision + 1, changed_at = %s where terminal = %s",
+        [at, terminal],
+    )
+
+
 async def unsettled(conn: Conn) -> list[tuple[str, int]]:
     """Terminals and their batches that are open."""
     return await _rows(conn, "select terminal, batch from pos.session where not settled", [])

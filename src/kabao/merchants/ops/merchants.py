@@ -53,6 +53,7 @@ from kabao.merchants.sql import tills as sql
 from kabao.org.ops import Org
 from kabao.policy.ops import Policy
 from kabao.proofs.ops import Proofs
+from kabao.vault.model import KEY_UNKNOWN
 from kabao.vault.ops import Vault
 
 
@@ -126,9 +127,20 @@ class Merchants:
                     algorithm=key.algorithm,
                     version=key.version,
                     state=terminal.state,
-                    tmk=self._vault.decrypt(*TMK_PURPOSE, key.id, key.tmk),
+                    tmk=await self._open(key.id, key.tmk),
                 )
         return None
+
+    async def _open(self, key: str, sealed: bytes) -> bytes:
+        try:
+            return self._vault.decrypt(*TMK_PURPOSE, key, sealed)
+        except KabaoError as unknown:
+            if unknown.code is not KEY_UNKNOWN:
+                raise
+        # Sealed anew since the snapshot was read; what sealed it before is destroyed.
+        async with self._db.read() as conn:
+            sealed = await keys_sql.sealed_key(conn, key)
+        return self._vault.decrypt(*TMK_PURPOSE, key, sealed)
 
     def terminal_key_version(self, ident: str) -> int | None:
         """The version of a terminal's master key, as of the last refresh; None without one."""

@@ -40,6 +40,13 @@ async def active_keys(conn: Conn) -> list[SealedKey]:
     return convert(rows, list[SealedKey])
 
 
+async def sealed_key(conn: Conn, ident: str) -> bytes:
+    """A key's material, as it is sealed now."""
+    found = await fetch_value(conn, "select tmk from merchants.terminal_key where id = %s", [ident])
+    assert isinstance(found, bytes), "an active key has its material"
+    return found
+
+
 async def key(conn: Conn, ident: str) -> TerminalKeyEntry | None:
     """One key, without its material."""
     row = await fetch_one(conn, dict, _ENTRY + " where id = %s", [ident])
