@@ -69,7 +69,7 @@ def test_noise_is_a_format_error_and_nothing_else(name: str, raw: bytes) -> None
 
 
 def test_the_mac_covers_everything_before_it() -> None:
-    announced = UNIONPAY.encode("0200", SALE, mac=64)
+    announced = UNIONPAY.encode("0200", SALE, mac=True)
     raw = announced + b"12345678"
     decoded = UNIONPAY.decode(raw)
     assert decoded.mac_at == len(announced)

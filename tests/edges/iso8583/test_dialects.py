@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -17,60 +16,13 @@ from kabao.vault.model import TerminalCipher
 from tests.base.web.test_server import Certificates
 
 from . import oracle
+from .cmf import send
 from .conftest import Pos, hosted
-from .till import LostError, Till, des, mac_of, pin_block, xor
-
-CMF = shipped("jpos_cmf")
+from .till import LostError, Till, xor
 
 
 async def exchange(pos: Pos, frame: bytes) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", pos.port)
-    writer.write(len(frame).to_bytes(2, "big") + frame)
-    async with asyncio.timeout(10):
-        size = int.from_bytes(await reader.readexactly(2), "big")
-        answer = await reader.readexactly(size)
-    writer.close()
-    return answer
-
-
-async def test_a_till_of_jpos_cmf_signs_in_pays_and_reverses(pos: Pos) -> None:
-    """Written and read by pyiso8583."""
-    terminal_no, merchant_no, tmk = await pos.key(pos.world.north)
-    card = await pos.card(1_000)
-    common: dict[int, Any] = {41: f"{terminal_no:16}", 42: merchant_no, 59: f"{0:06}{0:06}01"}
-
-    async def ask(mti: str, fields: dict[int, Any], mak: bytes = b"") -> dict[str, str]:
-        if mak:
-            raw = oracle.encode(CMF, mti, common | fields | {64: bytes(8)})[:-8]
-            raw += mac_of(mak, raw)
-        else:
-            raw = oracle.encode(CMF, mti, common | fields)
-        answer = await exchange(pos, raw)
-        if mak:
-            assert answer[-8:] == mac_of(mak, answer[:-8])
-        return oracle.decode(CMF, answer)
-
-    signed = await ask("2804", {11: f"{1:012}", 24: "801"})
-    assert (signed["t"], signed["39"]) == ("2814", "0000")
-    keys = bytes.fromhex(signed["72"])
-    pik, mak = des(tmk, keys[:16], back=True), des(tmk, keys[20:28], back=True)
-    common[59] = f"{signed['59'][:6]}{0:06}01"
-    sale = {
-        2: card.number,
-        3: "006000",
-        4: f"{300:016}",
-        11: f"{2:012}",
-        52: pin_block(pik, card.pin, card.number),
-    }
-    paid = await ask("2200", sale, mak)
-    assert (paid["t"], paid["39"], paid["54"][-13:]) == ("2210", "0000", f"{700:013}")
-    short = await ask("2200", sale | {4: f"{701:016}", 11: f"{3:012}"}, mak)
-    assert short["39"] == "1016"
-    assert short["63"].startswith("EL2SPL")
-    undo = {3: "006000", 11: f"{4:012}", 56: f"2200{2:012}{0:014}"}
-    for _ in range(2):
-        assert (await ask("2420", undo, mak))["39"] == "0000"
-    assert await pos.actors.balance(card) == (1_000, 1_000)
+    return await send(pos.port, frame)
 
 
 class Sm4Till(Till):

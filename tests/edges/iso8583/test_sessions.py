@@ -7,7 +7,11 @@ import secrets
 import pytest
 
 from kabao.app.sealed import SEALED
+from kabao.edges.iso8583.model import Totals
+from kabao.edges.iso8583.reading import read_totals, show_totals
+from kabao.edges.iso8583.spec import shipped
 from kabao.vault.ops import Rotation
+from tests.base.web.make import until
 from tests.scenarios.world import Card
 
 from .conftest import Pos
@@ -15,6 +19,8 @@ from .till import Till
 
 GUESSES = 20
 """Policy `pos.guess.max_count`."""
+
+BATCH_MAX = shipped("unionpay").batch_max
 
 
 def nobody(card: Card) -> Card:
@@ -82,3 +88,58 @@ async def test_session_keys_survive_the_key_they_are_sealed_with(pos: Pos) -> No
         for till in (proven, fresh):
             await pos.move(till, other)
             assert (await till.buy(card, 1)).code == "00"
+
+
+@pytest.mark.row("C-05")
+async def test_a_repeated_settlement_of_an_old_batch_ends_no_session(pos: Pos) -> None:
+    till, card = await pos.till(), await pos.card(1_000)
+    assert (await till.buy(card, 1)).code == "00"
+    old = till.totals(), till.batch
+    first = await till.settle()
+    assert (await till.sign_in()).code == "00"
+    again = till.common("00") | {48: old[0], 49: "156", 60: f"00{old[1]}201"}
+    repeated = await till.exchange(till.signed("0500", again))
+    assert (repeated.code, repeated.fields[48]) == ("00", first.fields[48])
+    again = till.common("00") | {60: f"00{old[1]}207"}
+    assert (await till.exchange(till.signed("0320", again))).code == "00"
+    assert (await till.buy(card, 1)).code == "00"
+
+
+@pytest.mark.row("C-05")
+async def test_a_batch_is_settled_before_its_counts_overflow(pos: Pos) -> None:
+    """Field 48 counts to 999: the till hears in time, and can still correct what it did."""
+    till, card = await pos.till(), await pos.card(100_000)
+    assert (await till.buy(card, 1, trace="000001")).code == "00"
+    session = pos.host.desk._sessions.cached((till.terminal_no, till.merchant_no))
+    assert session is not None
+    await until(lambda: session.count == 1)
+    session.count = BATCH_MAX
+    full = await till.buy(card, 1)
+    assert (full.code, full.words[1]) == ("65", "STL")
+    assert (await till.inquire(card)).code == "00"
+    assert (await till.void("000001", 1)).code == "00"
+    till.trace = 100
+    assert (await till.settle()).code == "00"
+    assert (await till.sign_in()).code == "00"
+    assert (await till.buy(card, 1)).code == "00"
+
+
+async def test_what_a_batch_holds_is_learnt_from_the_books(pos: Pos) -> None:
+    till, card = await pos.till(), await pos.card(10_000)
+    for _ in range(5):
+        assert (await till.buy(card, 1)).code == "00"
+    async with pos.other() as other:
+        await pos.move(till, other)
+        assert (await till.inquire(card)).code == "00"
+        session = other.host.desk._sessions.cached((till.terminal_no, till.merchant_no))
+        assert session is not None
+        await until(lambda: session.count == 5)
+
+
+def test_counts_that_have_no_digits_are_shown_as_their_most() -> None:
+    layout = shipped("unionpay").totals
+    text = show_totals(layout, Totals(5_000, 1_000, 7, 1), even=False)
+    assert text == f"{5_000:012}999{7:012}0012{0:030}1"
+    assert read_totals(layout, text) == Totals(5_000, 999, 7, 1)
+    assert read_totals(layout, text[:29]) is None
+    assert read_totals(layout, "x" + text[1:]) is None

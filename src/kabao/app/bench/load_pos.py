@@ -95,7 +95,7 @@ class _Till(asyncio.Protocol):
             49: "156",
             52: pin_block(self._pik, pin, number),
         }
-        message = self._codec.encode("0200", fields, mac=64)
+        message = self._codec.encode("0200", fields, mac=True)
         self._sent[bytes.fromhex(cast("str", fields[11]))] = time.perf_counter()
         self._write(message + mac(MacMethod.XOR, self._mak, message))
 

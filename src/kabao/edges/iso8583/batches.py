@@ -16,16 +16,13 @@ from kabao.edges.iso8583 import sql
 from kabao.edges.iso8583.call import Call, Refused, key_of, label
 from kabao.edges.iso8583.model import (
     DIRECTIONS,
-    EVEN,
-    UNEVEN,
     Outcome,
     Reply,
     Totals,
     Verb,
-    read_totals,
-    show_totals,
 )
 from kabao.edges.iso8583.sales import kept_with
+from kabao.edges.iso8583.sessions import Session
 from kabao.ledger.model import OperationState
 from kabao.ledger.ops import Ledger
 from kabao.merchants.model import TerminalState
@@ -54,6 +51,8 @@ _KEYS = {
 Lines = dict[tuple[int, int], int]
 """Amount by trace and direction."""
 
+
+_encode = msgspec.json.Encoder().encode
 
 UNCLAIMED = ""
 """What a terminal claims that will never say anything again."""
@@ -90,7 +89,7 @@ class Batches:
 
     async def settle(self, call: Call) -> Reply:
         """Settle if the sums are even; a settled batch is answered alike again."""
-        claimed = read_totals(call.message.part("totals"))
+        claimed = call.message.claimed
         if claimed is None:
             raise Refused(Outcome.FORMAT_ERROR)
         async with self._db.transaction() as conn:
@@ -100,18 +99,18 @@ class Batches:
                 self._check_current(call)
                 totals = _sum(await self.host_lines(conn, _of(call)))
                 row = self._row(
-                    _of(call), totals, show_totals(claimed, EVEN), even=totals == claimed
+                    _of(call), totals, _encode(claimed).decode(), even=totals == claimed
                 )
                 await sql.put_batch(conn, row)
                 await self._close(conn, call, row)
-        if row.state == "settled":
-            call.session.signed_in = False
-            return Reply(Outcome.OK, totals=show_totals(row.totals, EVEN))
-        return Reply(Outcome.NOT_EVEN, totals=show_totals(row.totals, UNEVEN))
+        if row.state != "settled":
+            return Reply(Outcome.NOT_EVEN, totals=row.totals)
+        _sign_off(call)
+        return Reply(Outcome.OK, totals=row.totals)
 
     async def upload(self, call: Call) -> Reply:
         """Keep what the till says it did; each trace once."""
-        lines = _lines(call.message.part("totals"))
+        lines = _lines(call.message.lines)
         async with self._db.transaction() as conn:
             row = await sql.batch(conn, call.session.terminal, call.message.batch)
             if row is None:
@@ -133,8 +132,8 @@ class Batches:
                 row = self._row(_of(call), _sum(host), row.claimed, even=True)
                 await sql.put_batch(conn, row)
                 await self._close(conn, call, row)
-        call.session.signed_in = False
-        return Reply(Outcome.OK, totals=show_totals(row.totals, EVEN))
+        _sign_off(call)
+        return Reply(Outcome.OK, totals=row.totals)
 
     def _check_current(self, call: Call) -> None:
         """Raises Refused for a batch that is not the terminal's."""
@@ -179,6 +178,12 @@ class Batches:
                 await sql.end_session(conn, terminal, now(self._clock), settled=True)
             count += 1
         return count
+
+    async def count(self, session: Session) -> None:
+        """Learn from the books how many messages a terminal's batch has already."""
+        batch = Batch(session.terminal, session.batch, session.store, session.company)
+        async with self._db.read() as conn:
+            session.count += len(await self.host_lines(conn, batch))
 
     async def host_lines(self, conn: Conn, of: Batch) -> Lines:
         """What the books say of a batch."""
@@ -234,6 +239,12 @@ class Batches:
                 ours,
                 at,
             )
+
+
+def _sign_off(call: Call) -> None:
+    """The till signs in for the next batch, unless it is there already and only asks again."""
+    if call.message.batch == call.session.batch:
+        call.session.signed_in = False
 
 
 def _counts(payment: Payment) -> bool:

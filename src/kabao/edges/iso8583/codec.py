@@ -14,7 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from kabao.edges.iso8583.model import Fields, FormatError, Value
-from kabao.edges.iso8583.spec import Dialect, Field, Kind, Side
+from kabao.edges.iso8583.spec import LAST_FIELD, Dialect, Field, Kind, Side
 
 Read = Callable[[bytes, int], Value]
 """Bytes of a field, and its size, to its content. Raises ValueError."""
@@ -68,7 +68,7 @@ class Codec:
         self._reads = {n: _reader(f, dialect) for n, f in dialect.fields.items()}
         self._writes = {n: _writer(f, dialect) for n, f in dialect.fields.items()}
         self._plans: dict[bytes, _Plan] = {}
-        self._forms: dict[tuple[tuple[int, ...], int | None], _Form] = {}
+        self._forms: dict[tuple[tuple[int, ...], bool], _Form] = {}
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -119,8 +119,8 @@ class Codec:
             else:
                 run.append(number)
         self._close_run(run, steps)
-        last = numbers[-1] if numbers else None
-        mac = last if last in {self.dialect.bitmap.mac, 128} else None
+        last = numbers[-1] if numbers else 0
+        mac = last if last == self._mac_field(last) else None
         plan = (tuple(steps), len(bitmap), mac)
         if len(self._plans) < PLANS_MAX:
             self._plans[bitmap] = plan
@@ -153,14 +153,14 @@ class Codec:
 
     # --- writing ----------------------------------------------------------------------------
 
-    def encode(self, mti: str, fields: Fields, *, mac: int | None = None) -> bytes:
-        """A message from its fields. With `mac`, that field is announced in the bitmap and
+    def encode(self, mti: str, fields: Fields, *, mac: bool = False) -> bytes:
+        """A message from its fields. With `mac`, its field is announced in the bitmap and
         its bytes are for the caller to add. Raises ValueError for what the dialect forbids.
         """
         shape = (tuple(fields), mac)
         form = self._forms.get(shape)
         if form is None:
-            form = self._form(*shape)
+            form = self._form(tuple(fields), mac=mac)
             if len(self._forms) < PLANS_MAX:
                 self._forms[shape] = form
         head, writes = form
@@ -168,14 +168,21 @@ class Codec:
         parts += [write(fields[number]) for number, write in writes]
         return b"".join(parts)
 
-    def _form(self, numbers: tuple[int, ...], mac: int | None) -> _Form:
-        ordered = sorted(numbers if mac is None else (*numbers, mac))
+    def _mac_field(self, last: int) -> int:
+        """Where the MAC is in a message with this field at its end: it comes after it."""
+        mac = self.dialect.bitmap.mac
+        return mac if last <= mac else LAST_FIELD
+
+    def _form(self, numbers: tuple[int, ...], *, mac: bool) -> _Form:
+        ordered = sorted(numbers)
+        writes = tuple((n, self._writes[n]) for n in ordered)
+        if mac:
+            ordered.append(self._mac_field(ordered[-1] if ordered else 0))
         second = bool(ordered) and ordered[-1] > 64
         width = 128 if second else 64
         bits = (1 << (width - 1)) if second else 0
         for number in ordered:
             bits |= 1 << (width - number)
-        writes = tuple((n, self._writes[n]) for n in ordered if n != mac)
         return bits.to_bytes(width // 8, "big"), writes
 
 

@@ -22,7 +22,16 @@ from kabao.edges.iso8583.ciphers import mac
 from kabao.edges.iso8583.counter import Counter
 from kabao.edges.iso8583.entries import Done, Entries
 from kabao.edges.iso8583.meters import Meters
-from kabao.edges.iso8583.model import FormatError, Outcome, Reply, Verb
+from kabao.edges.iso8583.model import (
+    ABOUT_OTHERS,
+    DIRECTIONS,
+    FILLS_BATCH,
+    SHOWS_CARD,
+    FormatError,
+    Outcome,
+    Reply,
+    Verb,
+)
 from kabao.edges.iso8583.reading import Message, Reader, head_of_reply
 from kabao.edges.iso8583.sales import Sales, refusal, show_inquiry, show_payment
 from kabao.edges.iso8583.sessions import Keys, Sessions
@@ -191,13 +200,18 @@ class Desk:
         )
         if keys is session.fresh:
             self._aside(self._sessions.prove(session, keys))
+        if not session.counted:
+            session.counted = True
+            self._aside(self._batches.count(session))
 
         def out(reply: Reply) -> bytes:
             if reply.outcome in outcomes.GUESSES:
                 self._aside(self._sessions.guessed(session))
+            if reply.outcome in _DONE and call.verb in DIRECTIONS:
+                session.count += 1
             return self._out(reader, head, message, reply, keys, security)
 
-        refused = self._refusal(call)
+        refused = self._refusal(call, reader.dialect.batch_max)
         if refused is not None:
             return out(Reply(refused))
         try:
@@ -213,16 +227,18 @@ class Desk:
         except KabaoError as no:
             return out(refusal(no))
 
-    def _refusal(self, call: Call) -> Outcome | None:
+    def _refusal(self, call: Call, batch_max: int) -> Outcome | None:
         """Why this terminal may not do this now, if it may not."""
         session, verb = call.session, call.verb
         if not self._sessions.is_usable(session):
             return Outcome.TERMINAL_NOT_ALLOWED
-        if verb in _ABOUT_OTHERS:
+        if verb in ABOUT_OTHERS:
             return None
         if self._sessions.is_over(session) or call.message.batch != session.batch:
             return Outcome.SIGN_IN
-        if verb in _SHOWS_CARD and self._clock.now_us() < session.blocked_until_us:
+        if session.count >= batch_max and verb in FILLS_BATCH:
+            return Outcome.BATCH_FULL
+        if verb in SHOWS_CARD and self._clock.now_us() < session.blocked_until_us:
             return Outcome.THROTTLED
         return None
 
@@ -307,7 +323,7 @@ class Desk:
     ) -> bytes:
         verb = message.verb or "unknown"
         self.meters.answers.add(verb, reply.outcome)
-        if verb in _SHOWS_CARD:
+        if verb in SHOWS_CARD:
             self.meters.reads.add(message.entry, verb, reply.outcome)
         body = reader.write(message, reply, self._clock.now_us(), mac=keys is not None)
         if keys is not None and security is not None:
@@ -334,22 +350,7 @@ class Desk:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-_ABOUT_OTHERS = frozenset({Verb.REVERSAL, Verb.SETTLE, Verb.UPLOAD, Verb.UPLOAD_END, Verb.LAST})
-"""Verbs about an earlier message or batch, which may also be that of before a sign-in."""
-
-_SHOWS_CARD = frozenset(
-    {
-        Verb.INQUIRY,
-        Verb.PURCHASE,
-        Verb.HOLD,
-        Verb.ADVICE,
-        Verb.LOAD,
-        Verb.ACTIVATE,
-        Verb.PIN_CHANGE,
-        Verb.LOSS,
-        Verb.CARD_RETURN,
-    }
-)
+_DONE = frozenset({Outcome.OK, Outcome.PARTIAL})
 
 
 def _is_request(mti: str) -> bool:

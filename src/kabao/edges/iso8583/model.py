@@ -57,6 +57,30 @@ class Verb(StrEnum):
     UPLOAD_END = "upload_end"
 
 
+ABOUT_OTHERS = frozenset({Verb.REVERSAL, Verb.SETTLE, Verb.UPLOAD, Verb.UPLOAD_END, Verb.LAST})
+"""Verbs about an earlier message or batch, which may also be that of before a sign-in."""
+
+SHOWS_CARD = frozenset(
+    {
+        Verb.INQUIRY,
+        Verb.PURCHASE,
+        Verb.HOLD,
+        Verb.ADVICE,
+        Verb.LOAD,
+        Verb.ACTIVATE,
+        Verb.PIN_CHANGE,
+        Verb.LOSS,
+        Verb.CARD_RETURN,
+    }
+)
+"""Verbs with which a terminal could try out cards and secrets."""
+
+FILLS_BATCH = frozenset(
+    {Verb.PURCHASE, Verb.HOLD, Verb.COMPLETION, Verb.REFUND, Verb.LOAD, Verb.ACTIVATE}
+)
+"""Verbs that can wait until the batch is settled; what corrects it, or has happened, cannot."""
+
+
 class Outcome(StrEnum):
     """What the host says of a message. Every dialect has a code for each."""
 
@@ -92,26 +116,11 @@ class Outcome(StrEnum):
     SUPERVISOR = "supervisor"
     SIGN_IN = "sign_in"
     NOT_EVEN = "not_even"
+    BATCH_FULL = "batch_full"
     DUPLICATE = "duplicate"
     UNAVAILABLE = "unavailable"
     IN_DOUBT = "in_doubt"
     BAD_MAC = "bad_mac"
-
-
-class Reply(msgspec.Struct, frozen=True, gc=False):
-    """What the host answers. What is None is not in the answer."""
-
-    outcome: Outcome
-    rrn: str | None = None
-    approval: str | None = None
-    amount_fen: int | None = None
-    available_fen: int | None = None
-    tries_left: int | None = None
-    private: str | None = None
-    totals: str | None = None
-    keys: bytes | None = None
-    """What a sign-in answers with."""
-    batch: int | None = None
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -135,6 +144,23 @@ class Totals(msgspec.Struct, frozen=True):
         return self
 
 
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """What the host answers. What is None is not in the answer."""
+
+    outcome: Outcome
+    rrn: str | None = None
+    approval: str | None = None
+    amount_fen: int | None = None
+    available_fen: int | None = None
+    tries_left: int | None = None
+    private: str | None = None
+    totals: Totals | None = None
+    """The host's sums of a batch, when it is settled or could not be."""
+    keys: bytes | None = None
+    """What a sign-in answers with."""
+    batch: int | None = None
+
+
 DIRECTIONS = {
     Verb.PURCHASE: -1,
     Verb.ADVICE: -1,
@@ -149,26 +175,6 @@ DIRECTIONS = {
     Verb.ACTIVATE: 1,
 }
 """What a verb counts as in a batch: -1 value off a card, 1 value onto one; others neither."""
-
-EVEN, UNEVEN = "1", "2"
-_TOTALS_DIGITS = 30
-
-
-def show_totals(totals: Totals, result: str) -> str:
-    """Field 48 of a settlement (MF-08): domestic, then nothing foreign."""
-    return (
-        f"{totals.debit_fen:012}{totals.debit_count:03}"
-        f"{totals.credit_fen:012}{totals.credit_count:03}{result}"
-        f"{0:0{_TOTALS_DIGITS}}{EVEN}"
-    )
-
-
-def read_totals(text: str) -> Totals | None:
-    """What a till claims; None if it is not written as it should be."""
-    if len(text) < _TOTALS_DIGITS or not text.isdecimal():
-        return None
-    return Totals(int(text[:12]), int(text[12:15]), int(text[15:27]), int(text[27:30]))
-
 
 _BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PAIRS = [a + b for a in _BASE36 for b in _BASE36]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from kabao.base.clock import US_PER_S, from_us
 from kabao.edges.iso8583.codec import PLANS_MAX, Codec
-from kabao.edges.iso8583.model import Fields, FormatError, Outcome, Reply, Value, Verb
-from kabao.edges.iso8583.spec import Dialect, Entry, Kind, Shape, Words
+from kabao.edges.iso8583.model import Fields, FormatError, Outcome, Reply, Totals, Value, Verb
+from kabao.edges.iso8583.spec import SUMS, Dialect, Entry, Kind, Part, Shape, Words
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -44,6 +46,16 @@ class Message:
         place = self._parts.get(name)
         value = self.fields.get(place[0]) if place is not None else None
         return value if isinstance(value, bytes) else b""
+
+    @property
+    def lines(self) -> str:
+        """What a till uploads of its batch, as digits."""
+        return self.part("lines") or self.raw("lines").decode("ascii", "ignore")
+
+    @property
+    def claimed(self) -> Totals | None:
+        """The sums a till claims; None if they are not written as they should be."""
+        return read_totals(self._dialect.totals, self.part("totals"))
 
     @property
     def numbers(self) -> tuple[str, str]:
@@ -128,7 +140,8 @@ class Reader:
         if reply.approval is not None:
             fields[form.approval] = reply.approval
         if reply.totals is not None:
-            fields[form.totals] = reply.totals
+            even = reply.outcome is Outcome.OK
+            fields[form.totals] = show_totals(self.dialect.totals, reply.totals, even=even)
         if reply.private is not None:
             fields[form.private] = self._as_kind(form.private, reply.private)
         if reply.keys is not None:
@@ -137,9 +150,7 @@ class Reader:
             fields[form.kind] = kind
         if reply.outcome is not Outcome.OK:
             fields[form.words] = self.say(reply)
-        return self.codec.encode(
-            answer_mti(message.mti), fields, mac=self.mac_field if mac else None
-        )
+        return self.codec.encode(answer_mti(message.mti), fields, mac=mac)
 
     def _stamps(self, now_us: int) -> Fields:
         """The fields of time and date, made once a second."""
@@ -150,11 +161,6 @@ class Reader:
             self._stamped = {s[0]: at.strftime(s[1]) for s in stamps if s is not None}
             self._stamped_s = second
         return self._stamped
-
-    @property
-    def mac_field(self) -> int:
-        """The field in which a reply carries its MAC."""
-        return self.dialect.bitmap.mac
 
     def refuse(self, mti: str) -> bytes:
         """The answer to what cannot be read: a format error, and nothing else."""
@@ -172,8 +178,8 @@ class Reader:
     def _amounts(self, fields: Fields, reply: Reply) -> None:
         form = self.dialect.reply
         if reply.amount_fen is not None:
-            size = self.dialect.fields[form.amount].size
-            fields[form.amount] = f"{reply.amount_fen:0{size}d}"
+            number, layout = form.amount
+            fields[number] = layout.format(amount=reply.amount_fen)
         if reply.available_fen is not None:
             number, layout = form.balance
             fields[number] = layout.format(type=_AVAILABLE, amount=reply.available_fen)
@@ -192,6 +198,31 @@ class Reader:
         if self.dialect.fields[field].kind is Kind.BINARY:
             return text.encode("ascii")
         return text
+
+
+_Sums = tuple[tuple[Part, int], ...]
+
+
+def show_totals(layout: _Sums, totals: Totals, *, even: bool) -> str:
+    """A batch's sums as a dialect writes them. What is more than the digits can say is
+    shown as their most: such a batch is never even, and settled by uploading it.
+    """
+    said = msgspec.structs.asdict(totals) | {"result": 1 if even else 2, "nothing": 0, "even": 1}
+    return "".join(f"{min(said[part], 10**digits - 1):0{digits}d}" for part, digits in layout)
+
+
+def read_totals(layout: _Sums, text: str) -> Totals | None:
+    """What a till claims; None if it is not written as it should be."""
+    said, at = dict.fromkeys(SUMS, ""), 0
+    for name, digits in layout:
+        if name in SUMS:
+            said[name] = text[at : at + digits]
+            if len(said[name]) != digits:
+                return None
+        at += digits
+    if not text.isdecimal():
+        return None
+    return Totals(**{name: int(digits) for name, digits in said.items()})
 
 
 def part(places: Mapping[str, tuple[int, int, int]], fields: Fields, name: str) -> str:

@@ -59,8 +59,8 @@ class Session:
     """One terminal that has signed in at some time."""
 
     __slots__ = (
-        "algorithm", "batch", "blocked_until_us", "cashier", "company", "fresh", "loaded_s",
-        "proven", "revision", "signed_in", "store", "terminal", "tmk_version",
+        "algorithm", "batch", "blocked_until_us", "cashier", "company", "count", "counted", "fresh",
+        "loaded_s", "proven", "revision", "signed_in", "store", "terminal", "tmk_version",
     )  # fmt: skip
 
     def __init__(self, row: sql.SessionRow, store: str, company: str, vault: Vault) -> None:
@@ -72,6 +72,8 @@ class Session:
         self.fresh = _opened(row.fresh, row, vault)
         self.tmk_version = row.tmk_version
         self.blocked_until_us = 0
+        self.count, self.counted = 0, False
+        """Messages in the batch, about; and whether those before this session are among them."""
         self.loaded_s = asyncio.get_running_loop().time()
 
     def keys_of(self, method: MacMethod, signed: bytes, given: bytes) -> Keys | None:

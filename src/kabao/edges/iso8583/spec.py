@@ -72,7 +72,9 @@ TPDU_BYTES = 5
 
 
 class Bitmap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which bitmaps there may be, and where the MAC is: in the last field of either."""
+    """Which bitmaps there may be, and where the MAC is: in this field, or in the last one
+    (128) of a message with a second bitmap.
+    """
 
     secondary: bool
     mac: int
@@ -96,13 +98,35 @@ class ReplyForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     result: int
     rrn: int
     approval: int
-    amount: int
+    amount: tuple[int, str]
     balance: tuple[int, str]
     private: int
     totals: int
     words: int
     words_form: str
     local_date: tuple[int, str] | None = None
+
+
+class Part(StrEnum):
+    """What digits of a settlement's sums say."""
+
+    DEBIT_FEN = "debit_fen"
+    DEBIT_COUNT = "debit_count"
+    CREDIT_FEN = "credit_fen"
+    CREDIT_COUNT = "credit_count"
+    RESULT = "result"
+    """1 even, 2 not even."""
+    NOTHING = "nothing"
+    """Noughts: what there is none of here."""
+    EVEN = "even"
+    """Always 1: what there is none of is even."""
+
+
+COUNTS = frozenset({Part.DEBIT_COUNT, Part.CREDIT_COUNT})
+SUMS = frozenset({Part.DEBIT_FEN, Part.CREDIT_FEN}) | COUNTS
+
+CORRECTIONS = 100
+"""Of the messages that a batch's counts can tell, so many are kept for voids and the like."""
 
 
 class MacMethod(StrEnum):
@@ -150,11 +174,22 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fields: dict[int, Field]
     parts: dict[str, tuple[int, int, int]]
     messages: tuple[Shape, ...]
+    totals: tuple[tuple[Part, int], ...]
+    """A settlement's sums: what the digits say, and how many there are."""
     entry_modes: dict[str, Entry]
     currencies: dict[str, str]
     reply: ReplyForm
     results: dict[Outcome, str]
     security: dict[str, Security]
+
+    @property
+    def batch_max(self) -> int:
+        """After how many messages a batch must be settled, because its counts have no more
+        digits.
+        """
+        return (
+            int(10 ** min(digits for part, digits in self.totals if part in COUNTS)) - CORRECTIONS
+        )
 
     def check(self) -> None:
         """Raises ValueError for a file that contradicts itself."""
@@ -163,9 +198,12 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         last = LAST_FIELD if self.bitmap.secondary else 64
         if wrong := [n for n in self.fields if not 2 <= n <= last or n == 65]:
             raise ValueError(f"{self.name}: there can be no field {wrong[0]}")
-        for number in {part[0] for part in self.parts.values()} | {self.bitmap.mac}:
+        macs = {self.bitmap.mac} | ({LAST_FIELD} if self.bitmap.secondary else set())
+        for number in {part[0] for part in self.parts.values()} | macs:
             if number not in self.fields:
                 raise ValueError(f"{self.name}: field {number} is used and not described")
+        if missing := SUMS - {part for part, _ in self.totals}:
+            raise ValueError(f"{self.name}: the totals lack {', '.join(sorted(missing))}")
         for shape in self.messages:
             if unknown := shape.when.keys() - self.parts.keys():
                 raise ValueError(f"{self.name}: {shape.verb} looks at {', '.join(unknown)}")
