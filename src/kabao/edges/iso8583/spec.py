@@ -202,8 +202,8 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for number in {part[0] for part in self.parts.values()} | macs:
             if number not in self.fields:
                 raise ValueError(f"{self.name}: field {number} is used and not described")
-        if missing := SUMS - {part for part, _ in self.totals}:
-            raise ValueError(f"{self.name}: the totals lack {', '.join(sorted(missing))}")
+        if lacking := SUMS - {part for part, _ in self.totals}:
+            raise ValueError(f"{self.name}: the totals lack {', '.join(sorted(lacking))}")
         for shape in self.messages:
             if unknown := shape.when.keys() - self.parts.keys():
                 raise ValueError(f"{self.name}: {shape.verb} looks at {', '.join(unknown)}")
