@@ -150,6 +150,20 @@ MUTABLE = (
 )
 """The columns of a root that a decision may change, in storing order; `card` first."""
 
+PAYING = (
+    "principal_fen",
+    "bonus_fen",
+    "seq",
+    "event_seq",
+    "pin_tries",
+    "day",
+    "day_count",
+    "day_sum_fen",
+    "burst_from_us",
+    "burst_count",
+)
+"""The few of them that paying changes: a batch of payments stores no others."""
+
 
 class Moment(msgspec.Struct, frozen=True, gc=False):
     """When a batch decides: the clock's time and the open business day."""

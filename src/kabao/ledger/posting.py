@@ -50,7 +50,8 @@ class Played(msgspec.Struct):
     """Per item: its result, or the KabaoError it ends in."""
     errors: list[KabaoError | None]
     roots: dict[str, Root]
-    changed: set[str]
+    changed: dict[str, Root]
+    """Roots that were changed, as they were locked."""
     transfers: list[Transfer]
     operations: list[Operation]
     late: list[Operation]
@@ -77,7 +78,7 @@ def play(
 ) -> Played:
     """Decide every command in order. Pure: `roots` is copied, nothing else is touched."""
     played = Played(
-        moment, [], [], dict(roots), set(), [], [], [], [], {}, {}, [], []
+        moment, [], [], dict(roots), {}, [], [], [], [], {}, {}, [], []
     )  # fmt: skip
     seen = dict(known)
     for index, command in enumerate(commands):
@@ -134,8 +135,9 @@ def _one(
         loaded[command.loader][command.wanted] = decision.loaded
     played.transfers += transfers
     if after is not None and after is not root:
+        assert root is not None, "only a locked root can change"
         played.roots[after.id] = after
-        played.changed.add(after.id)
+        played.changed.setdefault(after.id, root)
     if decision.lot is not None:
         played.lots.append(
             StoredLot(transfers[0].root, transfers[0].seq, command.operation, decision.lot)

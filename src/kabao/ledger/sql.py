@@ -24,6 +24,7 @@ from kabao.base.db import (
 )
 from kabao.ledger.model import (
     MUTABLE,
+    PAYING,
     Balances,
     Hold,
     HouseBalance,
@@ -77,15 +78,22 @@ LOCK_KNOWN: LiteralString = KNOWN + " for no key update of o"
 # Locked, so that of two processes that bring a barred original only one answers it.
 
 _CAST = {"card": "uuid", "valid_until": "date"}
-_STORE_ROOTS: LiteralString = (
-    "update ledger.root r set "  # noqa: S608 - constant columns
-    + ", ".join([f"{name} = u.{name}" for name in MUTABLE])
-    + " from unnest(%s::uuid[], "
-    + ", ".join([f"%s::{_CAST.get(name, 'bigint')}[]" for name in MUTABLE])
-    + ") as u (id, "
-    + ", ".join(MUTABLE)
-    + ") where r.id = u.id"
-)
+
+
+def _store_roots(names: Sequence[str]) -> str:
+    """The update of these columns of roots, from an array each."""
+    columns = ", ".join(names)
+    arrays = ", ".join([f"%s::{_CAST.get(name, 'bigint')}[]" for name in names])
+    return (
+        f"update ledger.root r set {', '.join([f'{name} = u.{name}' for name in names])}"  # noqa: S608 - constant columns
+        f" from unnest(%s::uuid[], {arrays}) as u (id, {columns}) where r.id = u.id"
+    )
+
+
+_SETS = tuple((names, _store_roots(names)) for names in (PAYING, MUTABLE))
+"""What a batch may store of its roots, and the statement. The first that is enough
+is taken; two, so that a connection prepares two statements.
+"""
 
 _STORE_TRANSFERS: LiteralString = """
 insert into ledger.transfer (root, seq, op, related, debit, credit, house, amount_fen, currency,
@@ -157,18 +165,20 @@ _SHAPE: dict[str, Callable[[Sequence[Any]], object]] = {
 }
 
 
-async def store_roots(conn: Statements, roots: Sequence[Root]) -> None:
-    """Write the changed fields of locked roots."""
+async def store_roots(conn: Statements, changes: Sequence[tuple[Root, Root]]) -> None:
+    """Write the changed fields of locked roots: each as it was, and as it is now."""
+    roots = [after for _, after in changes]
+    before, after = (
+        dict(zip(MUTABLE, zip(*map(_mutable, side), strict=True), strict=True))
+        for side in zip(*changes, strict=True)
+    )
+    changed = {name for name in MUTABLE if before[name] != after[name]}
+    names, statement = next(each for each in _SETS if changed <= set(each[0]))
     await conn.execute(
-        _STORE_ROOTS,
+        statement,
         [
-            uuid_array([r.id for r in roots]),
-            *(
-                _SHAPE.get(name, number_array)(column)
-                for name, column in zip(
-                    MUTABLE, zip(*map(_mutable, roots), strict=True), strict=True
-                )
-            ),
+            uuid_array([root.id for root in roots]),
+            *(_SHAPE.get(name, number_array)(after[name]) for name in names),
         ],
     )
 

@@ -112,7 +112,9 @@ async def store(conn: Statements, played: Played, link: Chain) -> Chain:
     """Write what was decided. Returns the chain as it stands after the commit."""
     us = played.moment.us
     if played.changed:
-        await sql.store_roots(conn, [played.roots[i] for i in sorted(played.changed)])
+        await sql.store_roots(
+            conn, [(played.changed[i], played.roots[i]) for i in sorted(played.changed)]
+        )
     if played.operations:
         await sql.store_operations(conn, played.operations, us)
     if played.late:
