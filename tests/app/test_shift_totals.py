@@ -71,9 +71,9 @@ async def test_a_shift_is_read_and_then_counted_once(w: World) -> None:
     card = await w.card(await w.programme())
     await here.load(card["id"], 50_000)
     gone = await here.load(card["id"], 10_000)
-    supervisor = {"store": w.store, "code": "99", "name": "李四", "role": "supervisor"}
-    boss = (await made(w.operator.post("/v1/cashiers", supervisor)))["id"]
-    await made(w.operator.post(f"/v1/topups/{gone['id']}/void", {"supervisor": boss}))
+    boss = await w.person("99", "supervisor")
+    given = await w.allowed("topup_void", gone["id"], 10_000, here.who["cashier"], boss)
+    await made(w.operator.post(f"/v1/topups/{gone['id']}/void", {"override": given}))
     first = await here.pay(card, 3_000)
     second = await here.pay(card, 2_000)
     held = await here.pay(card, 1_000, capture=False)

@@ -152,6 +152,25 @@ class World:
         }
         return await made(self.merchant.post("/v1/payments", body | more))
 
+    async def person(self, code: str, role: str = "cashier") -> str:
+        """Somebody who works in the first store."""
+        body = {"store": self.store, "code": code, "name": "李雷", "role": role}
+        return str((await made(self.operator.post("/v1/cashiers", body)))["id"])
+
+    async def allowed(self, verb: str, subject: str, fen: int, cashier: str, boss: str) -> str:
+        """The override by which a supervisor of the first store allows something."""
+        drawn = await made(self.operator.post(f"/v1/cashiers/{boss}/pin"))
+        body = {
+            "verb": verb,
+            "store": self.store,
+            "cashier": cashier,
+            "subject": subject,
+            "amount": fen,
+            "supervisor": boss,
+            "pin": drawn["pin"],
+        }
+        return str((await made(self.merchant.post("/v1/overrides", body)))["id"])
+
     async def approve(self, approval: str) -> httpx.Response:
         return await self.approver.post(f"/v1/approvals/{approval}/approve")
 

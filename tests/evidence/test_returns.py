@@ -21,17 +21,39 @@ async def w(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
         yield w
 
 
-async def staff(w: World, role: str) -> str:
-    body = {"store": w.store, "code": role, "name": "李雷", "role": role}
-    return str((await made(w.operator.post("/v1/cashiers", body)))["id"])
+class Slip:
+    """A payment's slip in somebody's hand, and the counter that takes goods back on it."""
+
+    def __init__(self, w: World, payment: dict[str, Any]) -> None:
+        self.w, self.payment = w, payment
+
+    async def gather(self) -> None:
+        self.cashier = await self.w.person("01")
+        self.boss = await self.w.person("90", "supervisor")
+        shown = await made(self.w.merchant.get(f"/v1/receipts/{self.payment['id']}"))
+        self.code = str(shown["verification_code"])
+
+    async def allowed(self, amount: int, **more: str) -> str:
+        who = {"cashier": self.cashier, "boss": self.boss, "subject": self.payment["id"]} | more
+        return await self.w.allowed("return", fen=amount, **who)
+
+    async def body(self, amount: int | None = None, **more: Any) -> dict[str, Any]:
+        """What the counter asks for, with the supervisor's leave."""
+        said = {"code": self.code, "cashier": self.cashier} | ({"amount": amount} if amount else {})
+        leave = {} if "override" in more else {"override": await self.allowed(amount or 3_000)}
+        return said | leave | more
+
+    async def ask(self, body: dict[str, Any], key: str | None = None) -> httpx.Response:
+        return await self.w.merchant.post(f"/v1/receipts/{self.payment['id']}/returns", body, key)
+
+    async def give_back(self, amount: int | None = None, **more: Any) -> httpx.Response:
+        return await self.ask(await self.body(amount, **more))
 
 
-async def code_of(w: World, payment: dict[str, Any]) -> str:
-    return str((await made(w.merchant.get(f"/v1/receipts/{payment['id']}")))["verification_code"])
-
-
-async def give_back(w: World, payment: dict[str, Any], **body: Any) -> httpx.Response:
-    return await w.merchant.post(f"/v1/receipts/{payment['id']}/returns", body)
+async def slip(w: World, card: dict[str, Any]) -> Slip:
+    slip = Slip(w, await w.pay(card, 3_000))
+    await slip.gather()
+    return slip
 
 
 async def worth(w: World, card: str) -> tuple[int, int]:
@@ -48,9 +70,9 @@ async def balanced(w: World) -> None:
 async def test_a_refund_to_a_new_card(w: World) -> None:
     programme = await w.programme()
     card = await w.card(programme, 10_000)
-    paid = await w.pay(card, 3_000)
-    boss, code = await staff(w, "supervisor"), await code_of(w, paid)
-    done = await made(give_back(w, paid, code=code, amount=1_000, supervisor=boss))
+    at = await slip(w, card)
+    paid = at.payment
+    done = await made(at.give_back(1_000))
     new = done["card"]
     assert (done["payment"], done["amount"], done["principal"]) == (paid["id"], 1_000, 1_000)
     assert new["programme"] == programme
@@ -70,89 +92,99 @@ async def test_a_refund_to_a_new_card(w: World) -> None:
     )
     log = (await made(w.auditor.get("/v1/audit-log")))["data"]
     assert [(row["subject"], row["reason"]) for row in log if row["verb"] == "receipts:return"] == [
-        (done["refund"], f"confirmed by {boss}")
+        (done["refund"], f"allowed by {at.boss}")
     ]
     await balanced(w)
 
 
 async def test_the_rest_and_no_more(w: World) -> None:
     card = await w.card(await w.programme(), 10_000)
-    paid = await w.pay(card, 3_000)
-    boss, code = await staff(w, "supervisor"), await code_of(w, paid)
-    await made(w.merchant.post(f"/v1/payments/{paid['id']}/refunds", {"amount": 1}))
-    over = await give_back(w, paid, code=code, amount=3_000, supervisor=boss)
+    at = await slip(w, card)
+    await made(w.merchant.post(f"/v1/payments/{at.payment['id']}/refunds", {"amount": 1}))
+    over = await at.give_back(3_000)
     assert over.json()["code"] == "amount_exceeds_remaining"
-    assert (await made(give_back(w, paid, code=code, supervisor=boss)))["amount"] == 2_999
-    none = await give_back(w, paid, code=code, supervisor=boss)
-    assert none.status_code == 422
+    assert (await made(at.give_back()))["amount"] == 2_999
+    none = await at.give_back()
+    assert (none.status_code, none.json()["code"]) == (422, "amount_exceeds_remaining")
     await balanced(w)
 
 
 async def test_at_once_it_is_given_back_once(w: World) -> None:
     card = await w.card(await w.programme(), 10_000)
-    paid = await w.pay(card, 3_000)
-    boss, code = await staff(w, "supervisor"), await code_of(w, paid)
-    answers = await asyncio.gather(
-        *(give_back(w, paid, code=code, amount=2_000, supervisor=boss) for _ in range(3))
-    )
+    at = await slip(w, card)
+    bodies = [await at.body(2_000) for _ in range(3)]
+    answers = await asyncio.gather(*(at.ask(body) for body in bodies))
     assert sorted(answer.status_code for answer in answers) == [201, 422, 422]
     await balanced(w)
 
 
 async def test_the_same_key_gives_the_same_card(w: World) -> None:
     card = await w.card(await w.programme(), 10_000)
-    paid = await w.pay(card, 3_000)
-    body = {"code": await code_of(w, paid), "supervisor": await staff(w, "supervisor")}
-    path = f"/v1/receipts/{paid['id']}/returns"
-    first = await made(w.merchant.post(path, body, key="one"))
-    assert await made(w.merchant.post(path, body, key="one")) == first
+    at = await slip(w, card)
+    body = await at.body()
+    first = await made(at.ask(body, "one"))
+    await made(w.operator.post(f"/v1/cashiers/{at.cashier}/dismiss"))
+    for _ in range(7):
+        assert await made(at.ask(body, "one")) == first, "answered, whoever works there now"
+    wrong = await at.ask(body | {"code": at.code[::-1]}, "one")
+    assert wrong.json()["code"] == "verification_code_wrong", "a guess with an old key counts too"
     w.clock.advance(timedelta(days=2))
-    later = await w.merchant.post(path, body, key="one")
+    later = await at.ask(body, "one")
     assert later.json()["code"] == "secret_already_shown"
 
 
 @pytest.mark.row("P-12")
 async def test_guessing_the_code_is_stopped(w: World) -> None:
     card = await w.card(await w.programme(), 10_000)
-    paid = await w.pay(card, 3_000)
-    boss, code = await staff(w, "supervisor"), await code_of(w, paid)
-    wrong = f"{(int(code) + 1) % 10**8:08d}"
+    at = await slip(w, card)
+    wrong = f"{(int(at.code) + 1) % 10**8:08d}"
     for _ in range(5):
-        refused = await give_back(w, paid, code=wrong, supervisor=boss)
+        refused = await at.give_back(code=wrong)
         assert refused.json()["code"] == "verification_code_wrong"
-    for said in (wrong, code):
-        refused = await give_back(w, paid, code=said, supervisor=boss)
+    for said in (wrong, at.code):
+        refused = await at.give_back(code=said)
         assert refused.status_code == 429
         assert refused.json()["rule"] == "P-12"
     w.clock.advance(timedelta(minutes=60))
-    await made(give_back(w, paid, code=code, supervisor=boss))
+    await made(at.give_back())
 
 
+@pytest.mark.row("ATK-11")
 async def test_who_may_and_on_what(w: World) -> None:
     card = await w.card(await w.programme(), 10_000)
-    paid = await w.pay(card, 3_000)
-    boss, cashier = await staff(w, "supervisor"), await staff(w, "cashier")
-    code = await code_of(w, paid)
-    for body in ({}, {"supervisor": cashier}, {"supervisor": boss, "cashier": boss}):
-        refused = await give_back(w, paid, code=code, **body)
-        assert (refused.status_code, refused.json()["code"]) == (422, "supervisor_needed")
-    topup = await w.top_up(card["id"], 100)
-    refused = await give_back(w, topup, code=code, supervisor=boss)
+    at = await slip(w, card)
+    good = await at.body()
+    for missing in ("override", "cashier"):
+        refused = await at.ask({name: said for name, said in good.items() if name != missing})
+        assert (refused.status_code, refused.json()["code"]) == (422, "override_needed")
+        assert (refused.json()["field"], refused.json()["rule"]) == (missing, "CR-20")
+    other = await w.pay(card, 100)
+    for override in (
+        await at.allowed(2_999),
+        await at.allowed(3_000, subject=other["id"]),
+        await w.allowed("refund", at.payment["id"], 3_000, at.cashier, at.boss),
+        "ovr_" + "0" * 32,
+    ):
+        refused = await at.give_back(override=override)
+        assert (refused.status_code, refused.json()["code"]) == (422, "override_not_valid")
+    topup = Slip(w, await w.top_up(card["id"], 100))
+    refused = await topup.ask(good)
     assert refused.json()["code"] == "receipt_not_returnable"
-    body = {"code": code, "supervisor": boss}
-    path = f"/v1/receipts/{paid['id']}/returns"
-    assert (await w.auditor.post(path, body)).status_code == 403
-    assert (await w.by("other-operator").post(path, body)).status_code == 404
-    assert await worth(w, card["id"]) == (7_100, 7_100)
+    path = f"/v1/receipts/{at.payment['id']}/returns"
+    assert (await w.auditor.post(path, good)).status_code == 403
+    assert (await w.by("other-operator").post(path, good)).status_code == 404
+    assert await worth(w, card["id"]) == (7_000, 7_000)
+    await made(at.ask(good))
+    twice = await at.ask(good)
+    assert twice.json()["code"] == "amount_exceeds_remaining"
 
 
 async def test_a_card_that_was_lost_meanwhile(w: World) -> None:
     """What the refund passes through may be stopped; the new card may not."""
     card = await w.card(await w.programme(), 10_000)
-    paid = await w.pay(card, 3_000)
+    at = await slip(w, card)
     await made(w.operator.post(f"/v1/cards/{card['id']}/freeze", {"reason": "risk"}))
-    boss, code = await staff(w, "supervisor"), await code_of(w, paid)
-    done = await made(give_back(w, paid, code=code, supervisor=boss))
+    done = await made(at.give_back())
     assert await worth(w, done["card"]["id"]) == (3_000, 3_000)
     assert await worth(w, card["id"]) == (7_000, 7_000)
     await balanced(w)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from .http import Reply
@@ -214,37 +212,41 @@ async def test_sales_are_stopped_at_once_and_payments_go_on(actors: Actors) -> N
 # Undoing
 
 
-def by(supervisor: str | None) -> dict[str, Any]:
-    return {} if supervisor is None else {"supervisor": supervisor}
-
-
-@pytest.mark.row("T-02", "T-20")
+@pytest.mark.row("T-02", "T-20", "ATK-11")
 async def test_a_mistake_is_undone_with_a_supervisor(actors: Actors) -> None:
-    card = await actors.card(1_000)
-    topup = await actors.load(card, 4_000)
-    path, supervisor = f"/v1/topups/{topup['id']}/void", actors.world.north.supervisor
-    for other in (None, actors.world.north.cashier, actors.world.south.supervisor):
-        refused = await actors.merchant.post(path, by(other))
-        assert refused.status == 422, repr(refused)
-        assert refused["field"] in {"supervisor", "cashier"}
-    voided = await actors.merchant.post(path, by(supervisor))
-    assert (voided.status, voided["status"], voided["balance_after"]) == (200, "voided", 1_000)
-    again = await actors.merchant.post(path, by(supervisor))
+    card, north = await actors.card(1_000), actors.world.north
+    topup, other = await actors.load(card, 4_000), await actors.load(card, 1)
+    path = f"/v1/topups/{topup['id']}/void"
+    named = await actors.merchant.post(path, {"supervisor": north.supervisor})
+    assert named.status == 400, "a name alone is nobody's consent"
+    alone = await actors.merchant.post(path, {})
+    assert (alone.status, alone.code, alone["rule"]) == (422, "override_needed", "ATK-11")
+    for verb, subject, amount, who in (
+        ("void", topup["id"], 4_000, ""),
+        ("topup_void", other["id"], 4_000, ""),
+        ("topup_void", topup["id"], 3_999, ""),
+        ("topup_void", topup["id"], 4_000, actors.world.south.cashier),
+    ):
+        given = await actors.allowed(verb, subject, amount, who)
+        refused = await actors.merchant.post(path, {"override": given})
+        assert (refused.status, refused.code) == (422, "override_not_valid"), repr(refused)
+    voided = await actors.unload(topup)
+    assert (voided.status, voided["status"], voided["balance_after"]) == (200, "voided", 1_001)
+    again = await actors.unload(topup)
     assert (again.status, again.code) == (409, "topup_already_voided")
-    assert await actors.balance(card) == (1_000, 1_000)
+    assert await actors.balance(card) == (1_001, 1_001)
 
 
 @pytest.mark.row("T-02")
 async def test_only_what_is_unspent_is_taken_back(actors: Actors) -> None:
     card = await actors.card(1_000)
     topup = await actors.load(card, 4_000)
-    path, body = f"/v1/topups/{topup['id']}/void", by(actors.world.north.supervisor)
     # First in, first out: 1,000 fen come from the load before it, the 1,001st from this one.
     paid = await actors.paid(card, 1_001)
-    refused = await actors.merchant.post(path, body)
+    refused = await actors.unload(topup)
     assert (refused.status, refused.code) == (422, "topup_already_spent")
     await actors.act(paid, "refunds", amount=1)
-    assert (await actors.merchant.post(path, body)).status == 200
+    assert (await actors.unload(topup)).status == 200
     assert await actors.balance(card) == (0, 0)
 
 
@@ -252,12 +254,11 @@ async def test_only_what_is_unspent_is_taken_back(actors: Actors) -> None:
 async def test_what_is_held_is_not_taken_back(actors: Actors) -> None:
     card = await actors.card()
     topup = await actors.load(card, 4_000)
-    path, body = f"/v1/topups/{topup['id']}/void", by(actors.world.north.supervisor)
     hold = await actors.held(card, 1)
-    refused = await actors.merchant.post(path, body)
+    refused = await actors.unload(topup)
     assert (refused.status, refused.code) == (422, "topup_already_spent")
     await actors.act(hold, "void")
-    assert (await actors.merchant.post(path, body)).status == 200
+    assert (await actors.unload(topup)).status == 200
 
 
 @pytest.mark.row("T-02")
@@ -270,16 +271,12 @@ async def test_the_same_shift_only(actors: Actors, site: Site) -> None:
     await actors.operator.made(f"/v1/shifts/{shift['id']}/close", {})
     await actors.operator.made("/v1/shifts", {"cashier": store.cashier, "terminal": store.terminal})
     await _on_shift(actors, site, store)
-    late = await actors.merchant.post(
-        f"/v1/topups/{topup['id']}/void", by(actors.world.north.supervisor)
-    )
+    late = await actors.unload(topup, store.cashier)
     assert (late.status, late.code, late["rule"]) == (422, "topup_void_too_late", "T-02")
     nobody = await actors.merchant.made(
         "/v1/topups", actors.topup_body(card, 500, cashier=None, terminal=None)
     )
-    late = await actors.merchant.post(
-        f"/v1/topups/{nobody['id']}/void", by(actors.world.north.supervisor)
-    )
+    late = await actors.unload(nobody)
     assert late.code == "topup_void_too_late"
 
 
@@ -292,7 +289,7 @@ async def _another_till(actors: Actors) -> Store:
         {"store": north.id, "code": terminal["terminal_no"], "name": "n", "role": "cashier"},
     )
     await actors.operator.made("/v1/shifts", {"cashier": cashier["id"], "terminal": terminal["id"]})
-    return Store(north.id, terminal["id"], cashier["id"], north.supervisor)
+    return Store(north.id, terminal["id"], cashier["id"], north.supervisor, north.pin)
 
 
 async def _on_shift(actors: Actors, site: Site, store: Store) -> None:

@@ -54,6 +54,8 @@ class Store(msgspec.Struct, frozen=True):
     terminal: str
     cashier: str
     supervisor: str
+    pin: str
+    """The supervisor's."""
 
 
 class World(msgspec.Struct):
@@ -174,7 +176,8 @@ async def _store(operator: Caller, company: str, name: str) -> Store:
     ]
     cashier, supervisor = (person["id"] for person in people)
     await operator.made("/v1/shifts", {"cashier": cashier, "terminal": terminal["id"]})
-    return Store(store["id"], terminal["id"], cashier, supervisor)
+    drawn = await operator.made(f"/v1/cashiers/{supervisor}/pin", {})
+    return Store(store["id"], terminal["id"], cashier, supervisor, drawn["pin"])
 
 
 _PREFIXES = itertools.count(88_000_000)
@@ -358,6 +361,26 @@ class Actors:
     async def act(self, payment: Any, verb: str, key: str = "", **body: Any) -> Reply:
         """`capture`, `void` or `refunds` on a payment."""
         return await self.merchant.post(f"/v1/payments/{payment['id']}/{verb}", body, key=key)
+
+    async def allowed(self, verb: str, subject: str, amount: int, cashier: str = "") -> str:
+        """The northern supervisor allows something to a cashier; the override's id."""
+        north = self.world.north
+        body = {
+            "verb": verb,
+            "store": north.id,
+            "cashier": cashier or north.cashier,
+            "subject": subject,
+            "amount": amount,
+            "supervisor": north.supervisor,
+            "pin": north.pin,
+        }
+        ident: str = (await self.merchant.made("/v1/overrides", body))["id"]
+        return ident
+
+    async def unload(self, topup: Any, cashier: str = "") -> Reply:
+        """Void a top-up, allowed by the supervisor."""
+        given = await self.allowed("topup_void", topup["id"], topup["amount"], cashier)
+        return await self.merchant.post(f"/v1/topups/{topup['id']}/void", {"override": given})
 
     async def reverse(self, *, key: str = "", **original: Any) -> Reply:
         return await self.merchant.post("/v1/reversals", {"original": original}, key=key)

@@ -78,7 +78,7 @@ def done() -> tuple[DayDone, Chain, Tally]:
     tally.labelled("stolen_card")
     tally.answered("pay", 5.0, 1)
     world = make_world(1, 2, 10)
-    shops = [Shop(plan, f"sto_{plan.index}", "m", [], "s") for plan in world.stores]
+    shops = [Shop(plan, f"sto_{plan.index}", "m", [], "s", "0") for plan in world.stores]
     chain = Chain(world, "com_1", {}, shops, [])
     figures = tally.new_day()
     day = DayDone(date(2026, 11, 20), figures, 5_000, 92_700, 12, 7, {})

@@ -274,7 +274,7 @@ class Kabao:
             "sales_desk": SalesDesk(self.db, self.tenders, self.org, self.merchants, self.clock),
             "receipts": ReceiptDesk(self.db, self.evidence, self.org),
             "return_counter": ReturnCounter(
-                self.policy, self.proofs, self.merchants, self.clock, self.days
+                self.db, self.policy, self.proofs, self.merchants, self.clock, self.days
             ),
             "returns": self.returns,
             "stock": self.stock,

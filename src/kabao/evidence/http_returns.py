@@ -10,9 +10,9 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta, Struct
 
 from kabao.base.clock import BusinessDays, Clock, rfc3339
-from kabao.base.db import Conn
+from kabao.base.db import Conn, Database
 from kabao.base.ids import from_edge, to_edge
-from kabao.base.web.fields import Amount, EdgeId, RequestBody
+from kabao.base.web.fields import KEY_HEADER, Amount, EdgeId, RequestBody, idempotency_key
 from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal, requires
 from kabao.cards.claims import By
@@ -26,27 +26,29 @@ from kabao.evidence.model import (
     TOO_MANY_TRIES,
 )
 from kabao.evidence.ports import Diary, Returning
-from kabao.merchants.model import CashierRole, Till
+from kabao.merchants.model import NO_TILL, OVERRIDE_NEEDED, OverrideAsk, OverrideVerb, Till
 from kabao.merchants.ops import Merchants
-from kabao.payments.model import Returned
+from kabao.payments.model import AMOUNT_EXCEEDS, OF_AN_ORDER, Payment, Returned
 from kabao.payments.ops import Payments
 from kabao.policy import names
 from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
 from kabao.proofs.ops import Proofs
-from kabao.topups.model import NEEDS_SUPERVISOR
 
 TRIES = "receipt.code"
+NEEDS_SUPERVISOR = names.RECEIPT_RETURN_NEEDS_SUPERVISOR
 
 
 class ReturnBody(RequestBody, frozen=True):
-    """What the slip says, and who takes the goods back. No amount: all that is left."""
+    """What the slip says, who takes the goods back, and the override by which a supervisor
+    allows it. No amount: all that is left.
+    """
 
     code: Annotated[str, Meta(pattern="^[0-9]{8}$", description="The slip's 验证码.")]
     amount: Amount | None = None
     terminal: EdgeId | None = None
     cashier: EdgeId | None = None
-    supervisor: EdgeId | None = None
+    override: EdgeId | None = None
 
 
 class NewCardView(Struct, frozen=True):
@@ -82,43 +84,62 @@ class Counter:
 
     def __init__(
         self,
+        db: Database,
         policy: Policy,
         proofs: Proofs,
         merchants: Merchants,
         clock: Clock,
         days: BusinessDays,
     ) -> None:
-        self._policy, self._proofs, self._merchants = policy, proofs, merchants
+        self._db, self._policy, self._proofs, self._merchants = db, policy, proofs, merchants
         self._clock, self._days = clock, days
 
     def till(self, dealt: Dealt, body: ReturnBody) -> Till:
-        """The till of the store that sold, with a supervisor where policy wants one.
+        """The till of the store that sold. Nobody guesses codes without an override in hand.
 
-        Raises `supervisor_needed`, `returns_not_allowed`, and as `Merchants.till`.
+        Raises `returns_not_allowed`, `override_needed`, and as `Merchants.till`.
         """
-        rules, store = self._rules(), dealt.subject.store
-        allowed = names.RECEIPT_RETURN_ALLOWED
+        rules, allowed = self._rules(), names.RECEIPT_RETURN_ALLOWED
         if not rules.flag(allowed):
             raise RETURNS_STOPPED.error(rule=rules.row(allowed))
-        needs = names.RECEIPT_RETURN_NEEDS_SUPERVISOR
-        if rules.flag(needs) and not self._is_supervisor(store, body):
-            raise NEEDS_SUPERVISOR.error(rule=rules.row(needs), field="supervisor")
+        if rules.flag(NEEDS_SUPERVISOR):
+            for field, said in (("cashier", body.cashier), ("override", body.override)):
+                if said is None:
+                    raise OVERRIDE_NEEDED.error(rule=rules.row(NEEDS_SUPERVISOR), field=field)
         return self._merchants.till(
-            store,
+            dealt.subject.store,
             from_edge("ter", body.terminal, field="terminal") if body.terminal else None,
             from_edge("csh", body.cashier, field="cashier") if body.cashier else None,
         )
 
-    def _is_supervisor(self, store: str, body: ReturnBody) -> bool:
-        """Somebody else than the cashier, with that role in this store."""
-        if body.supervisor is None or body.supervisor == body.cashier:
-            return False
-        ident = from_edge("csh", body.supervisor, field="supervisor")
-        person = self._merchants.till(store, None, ident).cashier
-        return person is not None and person.role is CashierRole.SUPERVISOR
+    async def allowed(
+        self, payment: Payment, amount_fen: int, till: Till, override: str | None, key: str
+    ) -> str | None:
+        """The supervisor who allows the return, by an override that is used up here for
+        the request of `key`; None where policy wants nobody.
+
+        Raises `override_needed`, `override_not_valid`.
+        """
+        rules = self._rules()
+        if not rules.flag(NEEDS_SUPERVISOR):
+            return None
+        assert till.cashier is not None, "`till` has asked for one"
+        return await self._merchants.overrides.use(
+            OverrideAsk(
+                verb=OverrideVerb.RETURN,
+                store=payment.store,
+                cashier=till.cashier.id,
+                subject=to_edge("pay", payment.id),
+                amount_fen=amount_fen,
+            ),
+            from_edge("ovr", override, field="override") if override else None,
+            key=key,
+            row=rules.row(NEEDS_SUPERVISOR),
+        )
 
     async def judge(self, receipts: Desk, dealt: Dealt, said: str) -> None:
-        """Count the try, then judge the code: whoever guesses is stopped (P-12).
+        """Count the try, then judge the code: whoever guesses is stopped (P-12). After the
+        right one the count begins anew. Takes connections: never call it inside a transaction.
 
         Raises `verification_tried_too_often`, `verification_code_wrong`.
         """
@@ -129,10 +150,8 @@ class Counter:
             raise TOO_MANY_TRIES.error(rule=rules.row(limit), field="code")
         if not receipts.evidence.is_code(dealt.receipt, said):
             raise CODE_WRONG.error(rule="P-12", field="code")
-
-    async def forgive(self, conn: Conn, dealt: Dealt) -> None:
-        """After the right code the count begins anew."""
-        await self._proofs.counters.clear(conn, TRIES, dealt.op)
+        async with self._db.transaction() as conn:
+            await self._proofs.counters.clear(conn, TRIES, dealt.op)
 
     def _rules(self) -> Rules:
         on = self._days.of(self._clock.now_us())
@@ -159,18 +178,26 @@ async def give_back(
 ) -> Response[ReturnView]:
     """Refund a payment to a new card of its programme, on its slip instead of its card.
 
-    Never to cash; bonus goes back to bonus. The new card's number and PIN are
-    in this answer, which can be had again with the same key for 24 hours.
+    Never to cash; bonus goes back to bonus. A supervisor allows it to the cashier
+    by an override (`POST /v1/overrides`, verb `return`) on the payment. The new
+    card's number and PIN are in this answer, which can be had again with the same
+    key for 24 hours.
     """
     dealt = await receipts.find(principal, receipt)
     if dealt.receipt.kind not in RETURNABLE:
         raise NOT_RETURNABLE.error(f"This is the receipt of a {dealt.receipt.kind}.")
-    till = return_counter.till(dealt, data)
+    repeated = await once.answered(request, principal)
+    till = NO_TILL if repeated else return_counter.till(dealt, data)
     await return_counter.judge(receipts, dealt, data.code)
+    async with receipts.db.read() as conn:
+        payment = await payments.get(conn, dealt.subject.id)
+    amount_fen, supervisor = data.amount or payment.refundable_fen, None
+    if not repeated:
+        _check(payment, amount_fen)
+        key = f"{principal.company}/return/{idempotency_key(request.headers.get(KEY_HEADER))}"
+        supervisor = await return_counter.allowed(payment, amount_fen, till, data.override, key)
 
     async def work(conn: Conn) -> ReturnView:
-        await return_counter.forgive(conn, dealt)
-        payment = await payments.get(conn, dealt.subject.id)
         by = By(
             actor=principal.id,
             company=principal.company,
@@ -179,14 +206,24 @@ async def give_back(
             cashier=till.cashier.id if till.cashier else None,
             shift=till.shift.id if till.shift else None,
         )
-        done = await returns.give_back(conn, payment, data.amount, by)
-        confirmed = f"confirmed by {data.supervisor}" if data.supervisor else ""
-        await diary.note(
-            conn, principal, "receipts:return", to_edge("ref", done.refund.id), confirmed
-        )
+        # The amount that was allowed: what is left may be another by now.
+        done = await returns.give_back(conn, payment, amount_fen, by)
+        why = f"allowed by {to_edge('csh', supervisor)}" if supervisor else ""
+        await diary.note(conn, principal, "receipts:return", to_edge("ref", done.refund.id), why)
         return _view(done)
 
     return await once(request, principal, data, work, secret=True)
+
+
+def _check(payment: Payment, amount_fen: int) -> None:
+    """No supervisor is called for what cannot be.
+
+    Raises `payment_of_an_order`, `amount_exceeds_remaining`.
+    """
+    if payment.of_order:
+        raise OF_AN_ORDER.error(rule="P-16")
+    if not 0 < amount_fen <= payment.refundable_fen:
+        raise AMOUNT_EXCEEDS.error(f"{payment.refundable_fen} fen are left to refund.")
 
 
 def _view(done: Returned) -> ReturnView:

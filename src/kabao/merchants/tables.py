@@ -90,7 +90,9 @@ override = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("expires_at", Instant, nullable=False),
     sa.Column("used_by", sa.Text),
-    sa.CheckConstraint("verb in ('typed_card', 'refund', 'void')", name="verb"),
+    sa.CheckConstraint(
+        "verb in ('typed_card', 'refund', 'void', 'topup_void', 'return')", name="verb"
+    ),
     sa.CheckConstraint("length(subject) between 1 and 64", name="subject_length"),
     sa.CheckConstraint("amount_fen >= 0", name="amount"),
     sa.CheckConstraint("supervisor <> cashier", name="two_persons"),

@@ -129,4 +129,4 @@ class CrimeActs(CardActs):
         if loaded is None:
             return
         await self.wait(intent.after_s)
-        await self.verbs.void_top_up(loaded, shop, Label.CASHIER_VOID_AFTER_CASH)
+        await self.verbs.void_top_up(loaded, shop, intent.till, Label.CASHIER_VOID_AFTER_CASH)

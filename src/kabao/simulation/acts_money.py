@@ -236,7 +236,7 @@ class MoneyActs(Actor):
             if intent.mistaken_fen is not None:
                 loaded = await self.verbs.top_up(card, intent.mistaken_fen, shop, intent.till)
                 if loaded is not None:
-                    await self.verbs.void_top_up(loaded, shop)
+                    await self.verbs.void_top_up(loaded, shop, intent.till)
                 card.sure = False
             await self.load(card, intent.amount_fen, shop, intent.till)
 

@@ -39,6 +39,7 @@ class Shop(msgspec.Struct):
     merchant_no: str
     tills: list[Till]
     supervisor: str
+    supervisor_pin: str
 
     def place(self, till: int) -> dict[str, str]:
         """Where something happens, as requests name it."""

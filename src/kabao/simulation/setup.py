@@ -45,6 +45,15 @@ class StoreMade(msgspec.Struct, frozen=True):
     merchant_no: str
 
 
+class PinMade(msgspec.Struct, frozen=True):
+    """A supervisor's PIN."""
+
+    pin: str
+
+    def __repr__(self) -> str:
+        return "PinMade(…)"
+
+
 class TerminalMade(msgspec.Struct, frozen=True):
     """A terminal."""
 
@@ -156,7 +165,9 @@ class Builder:
             Till(terminal.id, terminal.terminal_no, cashier.id)
             for terminal, cashier in zip(terminals, cashiers, strict=False)
         ]
-        return Shop(plan, store.id, store.merchant_no, tills, cashiers[-1].id)
+        boss = cashiers[-1].id
+        drawn = await self._make(f"cashiers/{boss}/pin", {}, PinMade)
+        return Shop(plan, store.id, store.merchant_no, tills, boss, drawn.pin)
 
     async def _programme(self, card_class: Class) -> str:
         bearer = card_class is Class.BEARER

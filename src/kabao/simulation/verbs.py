@@ -71,6 +71,12 @@ class Loaded(msgspec.Struct, frozen=True):
     card: LoadedCard
 
 
+class Allowed(msgspec.Struct, frozen=True):
+    """A supervisor's override."""
+
+    id: str
+
+
 class Worth(msgspec.Struct, frozen=True):
     """A balance inquiry's answer."""
 
@@ -302,15 +308,23 @@ class Verbs:
         return loaded
 
     async def void_top_up(
-        self, loaded: Loaded, shop: Shop, label: str | None = None
+        self, loaded: Loaded, shop: Shop, till: int, label: str | None = None
     ) -> Loaded | None:
-        """Undo a top-up; the supervisor confirms."""
+        """Undo a top-up; the supervisor comes to the till and allows it."""
+        here = shop.place(till)
+        allowed = await self._allowed(loaded, shop, here["cashier"])
+        if allowed is None:
+            return None
         reply = await self.doors.do(
             Ask(
                 verb="topup_void",
                 path=f"/v1/topups/{loaded.id}/void",
                 token=self.keys.merchant,
-                body={"supervisor": shop.supervisor},
+                body={
+                    "terminal": here["terminal"],
+                    "cashier": here["cashier"],
+                    "override": allowed.id,
+                },
                 says=_topup_void,
                 amount=loaded.amount,
                 store=shop.id,
@@ -322,6 +336,27 @@ class Verbs:
         self.tally.moved(Flow.LOAD_VOIDED, shop.plan.index, loaded.amount)
         self.tally.cash(shop.plan.index, given_fen=loaded.amount)
         return reply.read(Loaded)
+
+    async def _allowed(self, loaded: Loaded, shop: Shop, cashier: str) -> Allowed | None:
+        reply = await self.doors.do(
+            Ask(
+                verb="override",
+                path="/v1/overrides",
+                token=self.keys.merchant,
+                body={
+                    "verb": "topup_void",
+                    "store": shop.id,
+                    "cashier": cashier,
+                    "subject": loaded.id,
+                    "amount": loaded.amount,
+                    "supervisor": shop.supervisor,
+                    "pin": shop.supervisor_pin,
+                },
+                says=_done,
+                journaled=False,
+            )
+        )
+        return reply.read(Allowed) if reply is not None and reply.ok else None
 
     # A card's life
 

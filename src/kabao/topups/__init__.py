@@ -2,8 +2,8 @@
 
 Words
   top-up   value bought for a card; each one is a lot of the ledger
-  void     undo a top-up made by mistake: same shift, a supervisor confirms, and
-           only while nothing of it was spent
+  void     undo a top-up made by mistake: same shift, a supervisor allows it with the
+           own PIN, and only while nothing of it was spent
 
 Table: topup.
 

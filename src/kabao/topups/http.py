@@ -29,6 +29,7 @@ from kabao.cards.claims import unsecret
 from kabao.cards.model import CardRef, Source
 from kabao.customers.ops import Customers
 from kabao.ledger.ops import Ledger
+from kabao.merchants.model import NO_TILL, Till
 from kabao.merchants.ops import Merchants
 from kabao.org.model import Store
 from kabao.org.ops import Org
@@ -55,9 +56,13 @@ class TopUpBody(RequestBody, frozen=True):
 
 
 class VoidBody(RequestBody, frozen=True):
-    """Who confirms the void."""
+    """The till that gives the cash back, nothing said: the one that took it; and the
+    override by which a supervisor allows it.
+    """
 
-    supervisor: EdgeId | None = None
+    terminal: EdgeId | None = None
+    cashier: EdgeId | None = None
+    override: EdgeId | None = None
 
 
 class TopUpCard(msgspec.Struct, frozen=True):
@@ -119,17 +124,15 @@ async def create(
     """Load a card with cash at a counter."""
     if (data.card is None) == (data.source is None):
         raise INVALID.error("Name the card by its id or by its source.", field="source")
-    key = idempotency_key(request.headers.get(KEY_HEADER))
+    key = f"topup/{idempotency_key(request.headers.get(KEY_HEADER))}"
     said = replace(data, source=unsecret(data.source)) if data.source else data
     store = await _store(org, principal, data.store)
-    till = await merchants.find_till(
-        store.id,
-        from_edge("ter", data.terminal, field="terminal") if data.terminal else None,
-        from_edge("csh", data.cashier, field="cashier") if data.cashier else None,
-    )
+    # A till that was blocked since still gets the first answer again.
+    done_before = await topups.was_done(principal.company, key)
+    till = NO_TILL if done_before else await _till(merchants, store.id, data)
     new = NewTopUp(
         principal.company,
-        f"topup/{key}",
+        key,
         vault.mac("idempotency", _canonical(said)),
         data.source or CardRef(data.card or ""),
         data.amount,
@@ -158,16 +161,30 @@ async def void(
     data: VoidBody,
     topups: TopUps,
     org: Org,
+    merchants: Merchants,
     ledger: Ledger,
     db: Database,
     vault: Vault,
 ) -> TopUpView:
-    """Undo a top-up made by mistake, in the same shift, while none of it is spent."""
+    """Undo a top-up made by mistake, in the same shift, while none of it is spent.
+
+    A supervisor allows it by an override (`POST /v1/overrides`, verb `topup_void`)
+    to the cashier named here, or else to the one who took the cash.
+    """
     found = await _find(principal, topup, topups, org, db)
-    key = idempotency_key(request.headers.get(KEY_HEADER))
+    key = f"topup-void/{idempotency_key(request.headers.get(KEY_HEADER))}"
     mac = vault.mac("idempotency", _canonical([found.id, data]))
-    supervisor = from_edge("csh", data.supervisor, field="supervisor") if data.supervisor else None
-    done = await topups.void(principal.company, f"topup-void/{key}", mac, found, supervisor)
+    till = supervisor = None
+    if not await topups.was_done(principal.company, key):
+        if data.terminal or data.cashier:
+            till = await _till(merchants, found.store, data)
+        supervisor = await topups.allowed(
+            found,
+            till.cashier.id if till and till.cashier else None,
+            from_edge("ovr", data.override, field="override") if data.override else None,
+            key=f"{principal.company}/{key}",
+        )
+    done = await topups.void(principal.company, key, mac, found, supervisor, till)
     return topup_view(done, told=await _covers(principal, done, ledger, db))
 
 
@@ -205,6 +222,15 @@ async def search(
         )
     told = {t.card: await _covers(principal, t, ledger, db) for t in found[:limit]}
     return page(found, limit, lambda t: topup_view(t, told=told[t.card]), lambda t: (t.id,))
+
+
+async def _till(merchants: Merchants, store: str, body: TopUpBody | VoidBody) -> Till:
+    """The till a body names. Raises what `Merchants.till` raises."""
+    return await merchants.find_till(
+        store,
+        from_edge("ter", body.terminal, field="terminal") if body.terminal else None,
+        from_edge("csh", body.cashier, field="cashier") if body.cashier else None,
+    )
 
 
 async def _store(org: Org, principal: Principal, ident: str) -> Store:

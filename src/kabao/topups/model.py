@@ -25,6 +25,7 @@ from kabao.ledger.model import (
     RootState,
     RowWriter,
 )
+from kabao.merchants.model import OVERRIDE_NEEDED
 from kabao.policy import names
 from kabao.policy.choices import VoidWindow
 from kabao.policy.model import Rules
@@ -38,7 +39,6 @@ NEEDS_TRANSFER = code(
 ALREADY_VOIDED = code("topup_already_voided", Kind.CONFLICT, "The top-up was voided before.")
 SPENT = code("topup_already_spent", Kind.REFUSED, "Part of the top-up was spent or is held.")
 VOID_TOO_LATE = code("topup_void_too_late", Kind.REFUSED, "The top-up cannot be voided any more.")
-NEEDS_SUPERVISOR = code("supervisor_needed", Kind.REFUSED, "A supervisor must confirm this.")
 
 
 class Status(StrEnum):
@@ -67,7 +67,7 @@ class TopUp(msgspec.Struct, frozen=True):
     status: str
     balance_after_fen: int
     confirmed_by: str | None
-    """The supervisor who confirmed a void."""
+    """The supervisor who allowed a void."""
     created_us: int
     day: int
 
@@ -215,6 +215,7 @@ class Void(CommandBase, frozen=True, kw_only=True):
     topup: str
     shift: str | None
     supervisor: str | None
+    """Who has allowed it with a PIN, if anybody has."""
     rules: Rules
     update: RowWriter
     unheard: bool = False
@@ -264,7 +265,7 @@ class Void(CommandBase, frozen=True, kw_only=True):
     def _check_supervisor(self, topup: TopUp) -> None:
         name = names.TOPUP_VOID_NEEDS_SUPERVISOR
         if self.rules.flag(name) and self.supervisor in {None, topup.cashier}:
-            raise NEEDS_SUPERVISOR.error(rule=self.rules.row(name), field="supervisor")
+            raise OVERRIDE_NEEDED.error(rule=self.rules.row(name), field="override")
 
     def _check_window(self, topup: TopUp, moment: Moment) -> None:
         name = names.TOPUP_VOID_WINDOW

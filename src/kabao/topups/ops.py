@@ -11,14 +11,14 @@ import msgspec
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
-from kabao.base.ids import Ids
+from kabao.base.ids import Ids, to_edge
 from kabao.cards.model import CardClass, Programme, Proof, Resolved, Source
 from kabao.cards.ops import Cards
 from kabao.customers.model import Customer, Party, check_buyer
 from kabao.customers.ops import Customers
-from kabao.ledger.model import Dimensions
+from kabao.ledger.model import Dimensions, OperationState
 from kabao.ledger.ops import Ledger
-from kabao.merchants.model import CashierRole, Till
+from kabao.merchants.model import OverrideAsk, OverrideVerb, Till
 from kabao.merchants.ops import Merchants
 from kabao.org.model import Store
 from kabao.org.ops import Org
@@ -28,7 +28,6 @@ from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
 from kabao.topups import sql
 from kabao.topups.model import (
-    NEEDS_SUPERVISOR,
     REFUSALS,
     TOPUP_STOPPED,
     Known,
@@ -108,7 +107,7 @@ class TopUps:
             key=new.key,
             mac=new.mac,
             root=None if card is None else card.root,
-            dims=_dims(new),
+            dims=_dims(new.store.id, new.till),
             loading=None if card is None else self._loading(ident, new, card, buyer),
             insert=sql.insert_topups,
         )
@@ -172,6 +171,38 @@ class TopUps:
             return refused
         return None
 
+    async def was_done(self, company: str, key: str) -> bool:
+        """Whether this was asked and done before: its answer is only repeated."""
+        async with self._db.read() as conn:
+            known = await self._ledger.operation(conn, company, key)
+        return known is not None and known.state == OperationState.ANSWERED
+
+    async def allowed(
+        self, topup: TopUp, cashier: str | None, override: str | None, *, key: str
+    ) -> str | None:
+        """The supervisor who lets this cashier, or else the one who took the cash, void a
+        top-up: by an override, used up here for the request of `key`. None without one.
+
+        Raises `override_not_valid`, and for a cashier who may not work in the store.
+        """
+        asking = cashier or topup.cashier
+        if override is None or asking is None:
+            return None
+        async with self._db.read() as conn:
+            rules = await self._rules(conn, topup)
+        return await self._merchants.overrides.use(
+            OverrideAsk(
+                verb=OverrideVerb.TOPUP_VOID,
+                store=topup.store,
+                cashier=asking,
+                subject=to_edge("top", topup.id),
+                amount_fen=topup.amount_fen,
+            ),
+            override,
+            key=key,
+            row=rules.row(names.TOPUP_VOID_NEEDS_SUPERVISOR),
+        )
+
     async def void(
         self,
         company: str,
@@ -179,17 +210,20 @@ class TopUps:
         mac: bytes,
         topup: TopUp,
         supervisor: str | None,
+        till: Till | None = None,
         *,
         unheard: bool = False,
     ) -> TopUp:
-        """Undo a top-up whole. `unheard`: a till reverses it that never got an answer;
-        neither a supervisor nor a window stands against that.
+        """Undo a top-up whole. `supervisor` is who has allowed it with a PIN, see `allowed`;
+        `till` gives the cash back: the one that took it, unless another is named.
+        `unheard`: a till reverses it that never got an answer; neither a supervisor
+        nor a window stands against that.
 
-        Raises `topup_already_voided`, `topup_void_too_late`, `supervisor_needed`,
+        Raises `topup_already_voided`, `topup_void_too_late`, `override_needed`,
         `topup_already_spent`.
         """
         async with self._db.read() as conn:
-            command = await self._undoing(conn, company, key, mac, topup, supervisor)
+            command = await self._undoing(conn, company, key, mac, topup, supervisor, till)
         command = msgspec.structs.replace(command, unheard=unheard)
         voided: TopUp = await asyncio.shield(self._ledger.post(command))
         return voided
@@ -219,26 +253,18 @@ class TopUps:
         mac: bytes,
         topup: TopUp,
         supervisor: str | None,
+        till: Till | None = None,
     ) -> Void:
-        if supervisor is not None:
-            self._check_supervisor(topup, supervisor)
-        root = await self._ledger.root(conn, topup.root)
-        assert root is not None, "a top-up without a root"
         shift = self._merchants.open_shift(topup.cashier) if topup.cashier else None
-        rules = self._cards.rules(root.programme, self._days.of(self._clock.now_us()))
+        rules = await self._rules(conn, topup)
+        own = shift is not None and shift.id == topup.shift
         return Void(
             company=company,
             operation=self._ids.new(),
             key=key,
             mac=mac,
             root=topup.root,
-            dims=Dimensions(
-                selling_store=topup.store,
-                terminal=topup.terminal,
-                cashier=topup.cashier,
-                shift=topup.shift,
-                channel=topup.channel,
-            ),
+            dims=_dims(topup.store, till) if till is not None else _dims_of(topup, own=own),
             loader=self._known_loader,
             wanted=(topup.id, topup.root, rules.text(names.CARD_LOT_ORDER)),
             topup=topup.id,
@@ -248,11 +274,11 @@ class TopUps:
             update=sql.update_topups,
         )
 
-    def _check_supervisor(self, topup: TopUp, supervisor: str) -> None:
-        """A supervisor of the same store. Raises `supervisor_needed`."""
-        person = self._merchants.till(topup.store, None, supervisor).cashier
-        if person is None or person.role is not CashierRole.SUPERVISOR:
-            raise NEEDS_SUPERVISOR.error("That cashier is no supervisor.", field="supervisor")
+    async def _rules(self, conn: Conn, topup: TopUp) -> Rules:
+        """What policy says today for a top-up's card."""
+        root = await self._ledger.root(conn, topup.root)
+        assert root is not None, "a top-up without a root"
+        return self._cards.rules(root.programme, self._days.of(self._clock.now_us()))
 
     async def _load_known(self, conn: Conn, wanted: Sequence[Any]) -> dict[Any, Known]:
         """Top-ups and the derivation of their cards' lots, under the lock."""
@@ -290,14 +316,24 @@ class TopUps:
         return await sql.search(conn, stores, card, reference, before, limit)
 
 
-def _dims(new: NewTopUp) -> Dimensions:
-    till = new.till
+def _dims(store: str, till: Till) -> Dimensions:
     return Dimensions(
-        selling_store=new.store.id,
+        selling_store=store,
         terminal=till.terminal.id if till.terminal else None,
         cashier=till.cashier.id if till.cashier else None,
         shift=till.shift.id if till.shift else None,
         channel="cash",
+    )
+
+
+def _dims_of(topup: TopUp, *, own: bool) -> Dimensions:
+    """Where a top-up was made; the store alone once its shift is closed and counted."""
+    return Dimensions(
+        selling_store=topup.store,
+        terminal=topup.terminal if own else None,
+        cashier=topup.cashier if own else None,
+        shift=topup.shift if own else None,
+        channel=topup.channel,
     )
 
 

@@ -65,7 +65,6 @@ _ERRORS = {
     "bank_transfer_needed": Outcome.OVER_AMOUNT,
     "later_activity": Outcome.LATER_ACTIVITY,
     "topup_already_spent": Outcome.LATER_ACTIVITY,
-    "supervisor_needed": Outcome.SUPERVISOR,
     "override_needed": Outcome.SUPERVISOR,
     "override_not_valid": Outcome.SUPERVISOR,
     "override_refused": Outcome.SUPERVISOR,

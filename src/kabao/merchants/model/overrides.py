@@ -25,6 +25,9 @@ class OverrideVerb(StrEnum):
     """Take a typed card number without its PIN."""
     REFUND = "refund"
     VOID = "void"
+    TOPUP_VOID = "topup_void"
+    RETURN = "return"
+    """Give goods back on a slip, to a new card."""
 
 
 class OverrideAsk(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +71,8 @@ class OverrideRules(msgspec.Struct, frozen=True):
         """The row that wants a supervisor for this, if one does.
 
         `amount_fen` is all that is given back of a payment, before and now; `age_us`
-        is how long ago the payment was made that is to be undone.
+        is how long ago the payment was made that is to be undone. Top-ups and
+        returns have rules of their own, which their slices know.
         """
         if verb not in self.verbs:
             return None
@@ -79,6 +83,8 @@ class OverrideRules(msgspec.Struct, frozen=True):
                 return self.refund_row if amount_fen >= self.refund_from_fen else None
             case OverrideVerb.VOID:
                 return self.void_row if age_us > self.void_after_us else None
+            case OverrideVerb.TOPUP_VOID | OverrideVerb.RETURN:
+                return None
 
 
 class CashierPin(msgspec.Struct, frozen=True):

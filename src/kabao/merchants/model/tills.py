@@ -160,6 +160,10 @@ class Till(msgspec.Struct, frozen=True):
     shift: Shift | None
 
 
+NO_TILL = Till(None, None, None)
+"""Nothing was said."""
+
+
 def check_terminal_at(terminal: Terminal, store: str) -> Terminal:
     """The terminal, if this store may use it.
 

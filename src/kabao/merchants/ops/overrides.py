@@ -40,8 +40,8 @@ class Overrides:
     """What a supervisor allows at a till, the same for every door.
 
     A try must count even when what it was for is refused, and an override must
-    be used up before money moves: `grant` and `require` have transactions of
-    their own and take connections of the pool. Never call them inside one.
+    be used up before money moves: `grant`, `require` and `use` have transactions
+    of their own and take connections of the pool. Never call them inside one.
     """
 
     def __init__(
@@ -119,8 +119,10 @@ class Overrides:
         key: str,
         made_us: int | None = None,
         before_fen: int = 0,
-    ) -> None:
+    ) -> str | None:
         """Let a cashier go on where policy wants a supervisor only with an override, used up here.
+
+        Returns the supervisor; None where nobody was needed.
 
         Args:
             ask: what is about to happen.
@@ -137,13 +139,20 @@ class Overrides:
         rules, now_us = self.rules(), self._clock.now_us()
         amount_fen, age_us = before_fen + ask.amount_fen, now_us - (made_us or now_us)
         row = rules.refusal(ask.verb, amount_fen, age_us)
-        if row is None:
-            return
+        return None if row is None else await self.use(ask, override, key=key, row=row)
+
+    async def use(self, ask: OverrideAsk, override: str | None, *, key: str, row: str) -> str:
+        """Use an override up for what takes one by the rule of `row`. Returns the supervisor.
+
+        Raises `override_needed`, `override_not_valid`.
+        """
         if override is None:
             raise OVERRIDE_NEEDED.error(rule=row, field="override")
         async with self._db.transaction() as conn:
-            if not await sql.use(conn, override, ask, key, now(self._clock)):
-                raise OVERRIDE_NOT_VALID.error(rule=row, field="override")
+            supervisor = await sql.use(conn, override, ask, key, now(self._clock))
+        if supervisor is None:
+            raise OVERRIDE_NOT_VALID.error(rule=row, field="override")
+        return supervisor
 
     async def _judge(
         self, conn: Conn, ask: OverrideAsk, supervisor: str, pin: str

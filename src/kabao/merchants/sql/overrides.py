@@ -48,14 +48,17 @@ async def insert_override(conn: Conn, override: Override) -> None:
     )
 
 
-async def use(conn: Conn, ident: str, ask: OverrideAsk, key: str, at: datetime) -> bool:
-    """Use an override up for the request of this key; a repetition uses the same one again."""
-    found = await fetch_value(
+async def use(conn: Conn, ident: str, ask: OverrideAsk, key: str, at: datetime) -> str | None:
+    """Use an override up for the request of this key; a repetition uses the same one again.
+
+    Returns the supervisor, or None for an override that does not fit.
+    """
+    supervisor: str | None = await fetch_value(
         conn,
         "update merchants.override set used_by = %(key)s where id = %(id)s and verb = %(verb)s"
         " and store = %(store)s and cashier = %(cashier)s and subject = %(subject)s"
         " and amount_fen >= %(amount_fen)s"
-        " and (used_by = %(key)s or used_by is null and expires_at > %(at)s) returning 1",
+        " and (used_by = %(key)s or used_by is null and expires_at > %(at)s) returning supervisor",
         asdict(ask) | {"id": ident, "key": key, "at": at},
     )
-    return found is not None
+    return supervisor

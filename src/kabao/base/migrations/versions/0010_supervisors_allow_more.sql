@@ -1,0 +1,3 @@
+alter table merchants.override drop constraint ck_override_verb;
+alter table merchants.override add constraint ck_override_verb
+    check (verb in ('typed_card', 'refund', 'void', 'topup_void', 'return'));
