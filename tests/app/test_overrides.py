@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from kabao.base.errors import KabaoError
 from kabao.merchants.model import OVERRIDE_NEEDED, OverrideAsk, OverrideVerb
 from tests.app.world import World, made, world
 
+Refunding = Callable[[int], Awaitable[httpx.Response]]
 FROM_FEN, AFTER, VALID, TRIES = 50_000, timedelta(minutes=30), timedelta(seconds=120), 3
 
 
@@ -199,3 +201,69 @@ async def test_the_pos_door_asks_the_same(w: World, crew: Crew) -> None:
     await overrides.require(ask, given.id, key="pos/1")
     with pytest.raises(KabaoError):
         await overrides.require(ask, given.id, key="pos/2")
+
+
+@pytest.mark.row("ATK-11")
+async def test_refunds_at_once_are_not_two_small_ones(w: World, crew: Crew) -> None:
+    """What was given back before is judged under the lock, not before it."""
+    for refund in (crew.refund, await order_refund(w, crew)):
+        answers = await asyncio.gather(*(refund(FROM_FEN // 2) for _ in range(2)))
+        assert sorted(a.status_code for a in answers) == [200, 422]
+        refused = next(a for a in answers if a.status_code == 422)
+        assert (code_of(refused), refused.json()["rule"]) == ((422, "override_needed"), "ATK-11")
+
+
+async def order_refund(w: World, crew: Crew) -> Refunding:
+    body = order_of(w, amount=60_000)
+    order = (await made(w.merchant.post("/v1/payment-orders", body)))["id"]
+
+    async def refund(fen: int) -> httpx.Response:
+        said = {"amount": fen, "cashier": crew.cashier}
+        return await w.merchant.post(f"/v1/payment-orders/{order}/refunds", said)
+
+    return refund
+
+
+@pytest.mark.row("P-17")
+async def test_what_was_done_is_answered_again_whoever_works_there_now(
+    w: World, crew: Crew
+) -> None:
+    """A till repeats what got no answer: hours later, its cashier gone and its terminal blocked."""
+    till = await made(w.operator.post("/v1/terminals", {"store": w.store, "model": "A920"}))
+    who = {"terminal": till["id"], "cashier": crew.cashier}
+    await made(w.merchant.post("/v1/shifts", who))
+    voided, held = await w.pay(crew.card, 100, **who), await w.pay(crew.card, 200, capture=False)
+    cancelled, refunded, taken = [
+        await made(w.merchant.post("/v1/payment-orders", order_of(w, capture=capture) | who))
+        for capture in (True, True, False)
+    ]
+    loaded = await load(w, crew, who, "load")
+    allowed = await w.allowed("topup_void", loaded["id"], 500, crew.cashier, crew.boss)
+    asked = [
+        (f"/v1/payments/{voided['id']}/void", who),
+        (f"/v1/payments/{held['id']}/capture", who),
+        (f"/v1/payments/{crew.payment['id']}/refunds", who | {"amount": 100}),
+        (f"/v1/payment-orders/{cancelled['id']}/cancel", who),
+        (f"/v1/payment-orders/{refunded['id']}/refunds", who | {"amount": 100}),
+        (f"/v1/payment-orders/{taken['id']}/capture", who),
+        (f"/v1/topups/{loaded['id']}/void", who | {"override": allowed}),
+    ]
+    first = [await made(w.merchant.post(path, body, path)) for path, body in asked]
+    await made(w.operator.post(f"/v1/cashiers/{crew.cashier}/dismiss"))
+    await made(w.operator.post(f"/v1/terminals/{till['id']}/block"))
+    w.clock.advance(timedelta(hours=5))
+    again = [await w.merchant.post(path, body, path) for path, body in asked]
+    assert [(a.status_code, a.json()) for a in again] == [(200, body) for body in first]
+    assert await load(w, crew, who, "load") == loaded
+    fresh = await w.merchant.post(f"/v1/payments/{crew.payment['id']}/refunds", who)
+    assert fresh.status_code in {409, 422}, "what is new is judged"
+
+
+def order_of(w: World, **more: Any) -> dict[str, Any]:
+    tenders = [{"type": "cash"}]
+    return {"amount": 1_000, "currency": "CNY", "store": w.store, "tenders": tenders} | more
+
+
+async def load(w: World, crew: Crew, who: dict[str, str], key: str) -> dict[str, Any]:
+    body = {"card": crew.card["id"], "amount": 500, "currency": "CNY", "channel": "cash"}
+    return await made(w.operator.post("/v1/topups", body | who | {"store": w.store}, key))

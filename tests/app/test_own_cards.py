@@ -88,3 +88,20 @@ async def test_a_link_may_come_late_or_be_undone(w: World) -> None:
     assert len(await flags(w)) == 1, "what was flagged stays"
     unknown = await w.operator.post(link, {"customer": "cus_" + "0" * 32})
     assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.row("ATK-11")
+async def test_a_refund_of_a_payment_order_is_flagged_too(w: World) -> None:
+    person, mine = await customer(w), await cashier(w, "01")
+    own = await held_card(w, person)
+    await load(w, own["id"], 1_000, await cashier(w, "02"))
+    await made(w.operator.post(f"/v1/cashiers/{mine}/link", {"customer": person}))
+    source = {"type": "card_number", "number": own["number"], "pin": own["pin"]}
+    body = {"amount": 600, "currency": "CNY", "store": w.store}
+    tenders = [{"type": "card", "source": source}]
+    order = await made(w.merchant.post("/v1/payment-orders", body | {"tenders": tenders}))
+    path = f"/v1/payment-orders/{order['id']}/refunds"
+    await made(w.merchant.post(path, {"amount": 200, "cashier": mine}))
+    assert [(one["deed"], one["amount"], one["cashier"]) for one in await flags(w)] == [
+        ("refund", 200, mine)
+    ]

@@ -162,3 +162,63 @@ async def test_only_who_sees_the_store_sees_its_takings(w: World) -> None:
         if name in w.keys:
             found = await w.by(name).get(f"/v1/shifts/{here.shift}/totals")
             assert found.status_code == 404
+
+
+@pytest.mark.row("C-05", "P-16")
+async def test_a_sale_by_several_tenders_counts_at_the_tills_that_do_it(w: World) -> None:
+    here, there = await till(w), await till(w, "02")
+    card = await w.card(await w.programme(), 10_000)
+    source = {"type": "card_number", "number": card["number"], "pin": card["pin"]}
+
+    async def sale(**more: Any) -> str:
+        tenders = [{"type": "card", "source": source, "amount": 900}, {"type": "cash"}]
+        body = {"amount": 1_000, "currency": "CNY", "tenders": tenders}
+        body |= here.who | here.there | more
+        return str((await made(w.merchant.post("/v1/payment-orders", body)))["id"])
+
+    async def then(order: str, verb: str, **body: Any) -> None:
+        await made(w.merchant.post(f"/v1/payment-orders/{order}/{verb}", body))
+
+    first, held, third = await sale(), await sale(capture=False), await sale()
+    await then(held, "capture", **there.who)
+    await then(first, "refunds", amount=100)
+    await then(first, "refunds", amount=50, **there.who)
+    await then(third, "cancel", **there.who)
+    assert lines(await here.totals()) == {
+        ("stored_value", "capture"): (2, 1_800),
+        ("stored_value", "refund"): (1, -100),
+    }
+    assert lines(await there.totals()) == {
+        ("stored_value", "capture"): (1, 900),
+        ("stored_value", "refund"): (1, -50),
+        ("stored_value", "void"): (1, -900),
+    }
+    z = (await here.close())["z_report"]
+    await then(first, "refunds", amount=1)
+    assert await here.totals() == z, "a closed shift stays as it was counted"
+
+
+@pytest.mark.row("C-05", "CR-20")
+async def test_goods_taken_back_on_a_slip_count_at_the_till(w: World) -> None:
+    here, there = await till(w), await till(w, "02")
+    card = await w.card(await w.programme(), 10_000)
+    paid = await here.pay(card, 3_000)
+    boss, cashier = await w.person("99", "supervisor"), there.who["cashier"]
+    receipt = await made(w.merchant.get(f"/v1/receipts/{paid['id']}"))
+    given = await w.allowed("return", paid["id"], 1_000, cashier, boss)
+    body = {"code": receipt["verification_code"], "amount": 1_000, "override": given}
+    await made(w.merchant.post(f"/v1/receipts/{paid['id']}/returns", body | there.who))
+    assert lines(await here.totals()) == {("stored_value", "payment"): (1, 3_000)}
+    assert lines(await there.totals()) == {("stored_value", "refund"): (1, -1_000)}
+
+
+async def test_cash_given_back_counts_where_it_was_given(w: World) -> None:
+    here, there = await till(w), await till(w, "02")
+    card = await w.card(await w.programme())
+    loaded = await here.load(card["id"], 500)
+    boss, cashier = await w.person("99", "supervisor"), there.who["cashier"]
+    given = await w.allowed("topup_void", loaded["id"], 500, cashier, boss)
+    path = f"/v1/topups/{loaded['id']}/void"
+    await made(w.operator.post(path, there.who | {"override": given}))
+    assert lines(await here.totals()) == {("cash", "load"): (1, 500)}
+    assert lines(await there.totals()) == {("cash", "load_void"): (1, -500)}

@@ -49,10 +49,16 @@ class Shop:
             )
             await kabao.ledger.post_in(conn, [act])
 
-    async def open(self, amount: int, *tenders: dict[str, Any], **more: Any) -> dict[str, Any]:
-        return await made(
-            self.w.merchant.post("/v1/payment-orders", self.body(amount, *tenders, **more))
-        )
+    async def open(
+        self, amount: int, *tenders: dict[str, Any], key: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        body = self.body(amount, *tenders, **more)
+        return await made(self.w.merchant.post("/v1/payment-orders", body, key))
+
+    async def reverse(self, original: str, key: str | None = None) -> httpx.Response:
+        """Undo what was asked for with a key."""
+        body = {"original": {"idempotency_key": original}}
+        return await self.w.merchant.post("/v1/reversals", body, key)
 
     def body(self, amount: int, *tenders: dict[str, Any], **more: Any) -> dict[str, Any]:
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from .make import Shop, by_card, cash, shop
 from .till import Order, Till
 
 CARDS = [3_000, 5_000, 700]
+KEYS = count(1)
 
 which, fen = st.integers(0, 3), st.integers(1, 2_000)
 STEPS = st.one_of(
@@ -26,7 +28,7 @@ STEPS = st.one_of(
     st.tuples(st.just("tender"), which, st.sampled_from([None, 0, 1, 2]), fen),
     st.tuples(st.just("rest"), which, st.sampled_from([None, 0, 1, 2])),
     st.tuples(st.just("capture"), which, st.none() | fen, st.booleans()),
-    st.tuples(st.sampled_from(["release", "cancel", "unfreeze"]), which),
+    st.tuples(st.sampled_from(["release", "cancel", "reverse", "unfreeze"]), which),
     st.tuples(st.just("refund"), which, fen),
     st.tuples(st.just("freeze"), which, st.booleans()),
     st.tuples(st.just("wait"), st.sampled_from([1, 10, 29, 30, 31])),
@@ -46,7 +48,8 @@ class Play:
     async def step(self, verb: str, *args: Any) -> None:
         if verb == "open":
             self.till.open(*args)
-            self.ids.append(await self.s.open(args[0], capture=args[1]))
+            key = f"order-{next(KEYS)}"
+            self.ids.append(await self.s.open(args[0], capture=args[1], key=key) | {"key": key})
         elif verb == "wait":
             self.till.wait(*args)
             await self.s.later(timedelta(minutes=args[0]))
@@ -59,8 +62,11 @@ class Play:
         if verb == "rest":
             verb, args = "tender", (*args, max(1, order.amount - order.total("approved")))
         allowed = getattr(self.till, verb)(order, *args)
-        path, body = self._said(verb, *args)
-        reply = await self.s.ask(ident, path, **body)
+        if verb == "reverse":
+            reply = await self.s.reverse(ident["key"])
+        else:
+            path, body = self._said(verb, *args)
+            reply = await self.s.ask(ident, path, **body)
         assert reply.is_success == allowed, (verb, args, reply.text, order)
 
     def _said(self, verb: str, *args: Any) -> tuple[str, dict[str, Any]]:

@@ -119,6 +119,9 @@ class Till:
         order.status = "cancelled"
         return True
 
+    def reverse(self, order: Order) -> bool:
+        return order.status in {"cancelled", "expired"} or self.cancel(order)
+
     def refund(self, order: Order, fen: int) -> bool:
         left = order.total("captured") - order.total("refunded")
         if not self._moves(order, "partially_captured", "captured") or fen > left:

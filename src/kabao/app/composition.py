@@ -84,7 +84,7 @@ from kabao.proofs.http_pages import ROUTES as PAGE_ROUTES
 from kabao.proofs.jobs import register as register_proof_jobs
 from kabao.proofs.ops import PageTokens, Proofs, SmsTable
 from kabao.tenders.http import ROUTES as TENDER_ROUTES
-from kabao.tenders.http import SalesDesk
+from kabao.tenders.http import OrderKeys, SalesDesk
 from kabao.tenders.jobs import register as register_tender_jobs
 from kabao.tenders.ops import Tenders
 from kabao.topups.http import ROUTES as TOPUP_ROUTES
@@ -238,6 +238,7 @@ class Kabao:
     @property
     def provided(self) -> dict[str, Any]:
         """Collaborators by the name handlers ask for them."""
+        desk = SalesDesk(self.db, self.tenders, self.org, self.merchants, self.once, self.clock)
         return {
             "access": self.access,
             "adjustments": self.adjustments,
@@ -271,7 +272,8 @@ class Kabao:
             "payments": self.payments,
             "policy": self.policy,
             "proofs": self.proofs,
-            "sales_desk": SalesDesk(self.db, self.tenders, self.org, self.merchants, self.clock),
+            "sales_desk": desk,
+            "order_keys": OrderKeys(self.db, self.once, desk, self.payments),
             "receipts": ReceiptDesk(self.db, self.evidence, self.org),
             "return_counter": ReturnCounter(
                 self.db, self.policy, self.proofs, self.merchants, self.clock, self.days

@@ -88,6 +88,11 @@ KEY_REUSED = code(
 KEY_IN_FLIGHT = code(
     "idempotency_key_in_flight", Kind.CONFLICT, "The first request with this key is still at work."
 )
+KEY_BARRED = code(
+    "idempotency_key_barred",
+    Kind.CONFLICT,
+    "This Idempotency-Key was reversed before its request came.",
+)
 SECRET_SHOWN = code(
     "secret_already_shown", Kind.CONFLICT, "The secret in this answer was shown once and is gone."
 )

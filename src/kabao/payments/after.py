@@ -23,6 +23,7 @@ from kabao.ledger.model import (
     Root,
     RootState,
 )
+from kabao.merchants.model import Alone
 from kabao.payments import rules, sql
 from kabao.payments.model import (
     AMOUNT_EXCEEDS,
@@ -70,6 +71,8 @@ class Reversed(msgspec.Struct, frozen=True):
 
     reversal: Reversal
     payment: Payment | None
+    payment_order: str | None = None
+    """The order that was undone, where it was one."""
 
 
 class Later(CommandBase, frozen=True, kw_only=True):
@@ -203,6 +206,8 @@ class GiveBack(Later, frozen=True, kw_only=True):
     """None for a payment of a card that nobody knows: it was declined."""
     by_hand: bool = False
     """Entered in the back office by one person."""
+    alone: Alone | None = None
+    """What the cashier who asks may give back without a supervisor, if one asks alone."""
 
     def recall(self, result: bytes) -> Refunded:
         """The first answer again."""
@@ -224,6 +229,8 @@ class GiveBack(Later, frozen=True, kw_only=True):
         if self.by_hand and payment.refunded_fen + amount >= limits.refund_by_hand_below_fen:
             row = limits.rows["refund_by_hand_below_fen"]
             raise APPROVAL_NEEDED.error(rule=row, field="amount")
+        if self.alone is not None:
+            self.alone.check(payment.refunded_fen + amount)
         principal, bonus = rules.give_back(
             amount,
             payment.principal_fen - payment.refunded_principal_fen,

@@ -34,7 +34,7 @@ from kabao.base.web.principal import Principal, requires
 from kabao.base.web.timely import timely
 from kabao.cards.claims import unsecret
 from kabao.cards.model import CardRef
-from kabao.merchants.model import OverrideAsk, OverrideVerb
+from kabao.merchants.model import Alone, OverrideAsk, OverrideVerb
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.paycodes.model import Payable, PayCode
@@ -51,6 +51,7 @@ from kabao.payments.model import (
     Refund,
 )
 from kabao.payments.ops import Ask, Payments
+from kabao.payments.ports import AllSales
 
 Mac = Callable[[bytes], bytes]
 """A keyed hash over a parsed body."""
@@ -179,13 +180,16 @@ class RefundLine(msgspec.Struct, frozen=True):
 
 
 class ReversalView(msgspec.Struct, frozen=True):
-    """A reversal. `payment` null: the original never came, and is barred."""
+    """A reversal of a payment or a payment order; of neither, where the original never
+    came: it is barred.
+    """
 
     id: str
     status: str
     amount: int
     created_at: str
     payment: PaymentView | None
+    payment_order: str | None
 
 
 class InquiryView(msgspec.Struct, frozen=True):
@@ -387,14 +391,17 @@ class Desk:
         ):
             raise NOT_FOUND.error("There is no such payment.")
 
-    async def place(self, payment: Payment, till: AtTill) -> Place:
-        """Where a later verb happens. Raises what `Merchants.till` raises.
+    async def place(self, payment: Payment, till: AtTill, ask: Ask) -> Place:
+        """Where a later verb happens. Raises what `Merchants.till` raises, unless this
+        was done before: then it is only answered again, whoever works there now.
 
         Without a till of its own it counts where the payment did, as long as
         that shift is still open.
         """
         if till.terminal is None and till.cashier is None:
             return self.place_of(payment)
+        if await self.payments.was_done(ask):
+            return Place(payment.store, channel=payment.channel)
         found = await self._merchants.find_till(
             payment.store,
             from_edge("ter", till.terminal, field="terminal") if till.terminal else None,
@@ -415,21 +422,21 @@ class Desk:
         override: str | None,
         place: Place,
         ask: Ask,
-    ) -> None:
+    ) -> Alone | None:
         """A cashier may need a supervisor for a verb and its amount in fen; a program
         that acts by itself has its key. The cashier is the one it is booked on,
-        said or not.
+        said or not. Returns what a cashier without one may give back.
 
         Raises `override_needed`, `override_not_valid`, `amount_exceeds_remaining`.
         """
         if place.cashier is None or await self.payments.was_done(ask):
-            return
+            return None
         verb, amount_fen = wanted
         left_fen = payment.refundable_fen
         if verb is OverrideVerb.REFUND and amount_fen > left_fen > 0:
             # No supervisor is called for what cannot be.
             raise AMOUNT_EXCEEDS.error(f"{left_fen} fen are left to refund.")
-        await self._merchants.overrides.require(
+        return await self._merchants.overrides.require(
             OverrideAsk(
                 verb=verb,
                 store=payment.store,
@@ -487,7 +494,7 @@ async def capture(
     """Take part or all of a hold."""
     found = await desk.find(principal, payment)
     ask = desk.ask(request, principal, "capture", found.id, data)
-    place = await desk.place(found, data)
+    place = await desk.place(found, data, ask)
     return payment_view(
         await desk.payments.capture(ask, found, data.amount, final=data.final, place=place)
     )
@@ -512,7 +519,7 @@ async def void(
     found = await desk.find(principal, payment)
     ask = desk.ask(request, principal, "void", found.id, data)
     shift = merchants.open_shift(found.cashier) if found.cashier else None
-    place = await desk.place(found, data)
+    place = await desk.place(found, data, ask)
     amount_fen = found.captured_fen + found.held_fen
     await desk.allow(found, (OverrideVerb.VOID, amount_fen), data.override, place, ask)
     return payment_view(await desk.payments.void(ask, found, shift.id if shift else None, place))
@@ -539,13 +546,15 @@ async def refund(
     """
     found = await desk.find(principal, payment)
     ask = desk.ask(request, principal, "refund", found.id, data)
-    place = await desk.place(found, data)
+    place = await desk.place(found, data, ask)
     amount_fen = found.refundable_fen if data.amount is None else data.amount
-    await desk.allow(found, (OverrideVerb.REFUND, amount_fen), data.override, place, ask)
+    wanted = (OverrideVerb.REFUND, amount_fen)
+    alone = await desk.allow(found, wanted, data.override, place, ask)
     by_hand = "payments:write" not in principal.verbs
     # The amount that was judged: what is left may be more by then.
-    done = await desk.payments.refund(ask, found, amount_fen, place, by_hand=by_hand)
-    return refund_view(done)
+    return refund_view(
+        await desk.payments.refund(ask, found, amount_fen, place, by_hand=by_hand, alone=alone)
+    )
 
 
 def refund_view(done: Refunded) -> RefundView:
@@ -569,9 +578,17 @@ def refund_view(done: Refunded) -> RefundView:
     tags=["payments"],
 )
 async def reverse(
-    request: Request[Any, Any, Any], principal: Principal, data: ReversalBody, desk: Desk
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    data: ReversalBody,
+    desk: Desk,
+    order_keys: AllSales,
 ) -> ReversalView:
-    """Undo a payment whose outcome is not known, also before it has come."""
+    """Undo a payment whose outcome is not known, also before it has come.
+
+    By the key of a payment order the order is undone whole. A payment of the
+    same key goes before it.
+    """
     original = data.original
     if (original.payment is None) == (original.idempotency_key is None):
         raise INVALID.error("Name the original by its key or by its id.", field="original")
@@ -585,6 +602,7 @@ async def reverse(
         original.idempotency_key,
         lambda found: desk.check(principal, found),
         desk.place_of,
+        order_keys.seen_by(principal),
     )
     return reversal_view(reversed_)
 
@@ -593,10 +611,11 @@ def reversal_view(done: Reversed) -> ReversalView:
     """A reversal for the outside."""
     return ReversalView(
         to_edge("rev", done.reversal.id),
-        "reversed" if done.payment is not None else "barred",
+        "reversed" if done.payment or done.payment_order else "barred",
         done.reversal.amount_fen,
         rfc3339(done.reversal.created_us),
         payment_view(done.payment) if done.payment is not None else None,
+        to_edge("pmo", done.payment_order) if done.payment_order else None,
     )
 
 

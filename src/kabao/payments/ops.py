@@ -19,6 +19,7 @@ from kabao.cards.model import Programme, Proof, Resolved
 from kabao.cards.ops import Cards
 from kabao.ledger.model import Command, CommandBase, Decision, OperationState, RootState
 from kabao.ledger.ops import Ledger
+from kabao.merchants.model import Alone
 from kabao.org.model import ACCEPTANCE_RULE, STORE_OUTSIDE_GROUP
 from kabao.org.ops import Org
 from kabao.paycodes.model import ByCode, Payable
@@ -46,6 +47,7 @@ from kabao.payments.model import (
     Reversal,
 )
 from kabao.payments.pay import Request, Stale, Terms, command
+from kabao.payments.ports import Sales
 from kabao.payments.rules import No, dimensions
 from kabao.payments.waiting import Waiting
 from kabao.policy import names
@@ -269,15 +271,18 @@ class Payments:
         place: Place | None = None,
         *,
         by_hand: bool = False,
+        alone: Alone | None = None,
     ) -> Refunded:
-        """Give back part or all; `by_hand`: entered in the back office, not at a till.
+        """Give back part or all; `by_hand`: entered in the back office, not at a till;
+        `alone`: by a cashier whom no supervisor has allowed it.
 
-        Raises `amount_exceeds_remaining`, `refund_window_over`, `approval_needed`.
+        Raises `amount_exceeds_remaining`, `refund_window_over`, `approval_needed`,
+        `override_needed`.
         """
         limits = await self._limits_of(payment)
         about = self._about(ask, payment, place)
         return await self._later(
-            GiveBack(**about, amount_fen=amount_fen, limits=limits, by_hand=by_hand)
+            GiveBack(**about, amount_fen=amount_fen, limits=limits, by_hand=by_hand, alone=alone)
         )
 
     async def refund_in(self, conn: Conn, ask: Ask, payment: Payment, amount_fen: int) -> Refunded:
@@ -299,13 +304,15 @@ class Payments:
         original: str,
         check: Callable[[Payment], None],
         place_of: Callable[[Payment], Place | None] = lambda _: None,
+        sales: Sales | None = None,
     ) -> Reversed:
         """Undo by the original's Idempotency-Key, also before it has come (F-7).
 
         Either the original is in the books and is undone, or its key is barred
         in the same moment; the unique key decides which, whatever the timing.
         `check` raises for a payment outside the caller's scope; `place_of` tells
-        the till whose shift counts it.
+        the till whose shift counts it. `sales` are made of payments, and undone
+        and barred in the same way where the key is theirs.
         """
         for _ in range(STALE_TRIES):
             async with self._db.read() as conn:
@@ -315,29 +322,52 @@ class Payments:
                     payment = await self.get(conn, known.id)
                 check(payment)
                 return await self.reverse(ask, payment, place_of(payment))
+            if sales is not None and (done := await sales.reverse(ask, original)) is not None:
+                return done
             async with self._db.read() as conn:
                 for verb in ("capture", "refund", "void", "topup", "topup-void"):
                     if await self._ledger.operation(conn, ask.company, f"{verb}/{original}"):
                         raise NOT_A_PAYMENT.error(rule="P-19")
             try:
-                return await self._bar(ask, original, barred=known is not None)
-            except psycopg.errors.UniqueViolation:
+                return await self._bar(ask, original, sales, barred=known is not None)
+            except (psycopg.errors.UniqueViolation, _CameMeanwhileError):
                 continue  # the original, or this very reversal, came meanwhile
         raise UNAVAILABLE.error()
 
-    async def _bar(self, ask: Ask, original: str, *, barred: bool) -> Reversed:
-        ident = self._ids.new()
-        answer = Reversed(Reversal(ident, None, 0, self._clock.now_us()), None)
-        command = _Bar(
-            company=ask.company, operation=ident, key=ask.key, mac=ask.mac, answer=answer
-        )
+    async def _bar(self, ask: Ask, original: str, sales: Sales | None, *, barred: bool) -> Reversed:
         async with self._db.transaction() as conn:
-            outcome: Reversed = (await self._ledger.post_in(conn, [command]))[0]
-            if outcome.reversal.id == ident and not barred:
+            outcome, first = await self._answer_reversal(conn, ask, 0, None)
+            if first and not barred:
                 await self._ledger.bar(
                     conn, ask.company, f"pay/{original}", self._ids.new(), "null"
                 )
+            if first and sales and not await sales.bar(conn, ask.company, original):
+                raise _CameMeanwhileError
         return outcome
+
+    async def reversed_in(
+        self, conn: Conn, ask: Ask, payment_order: str, amount_fen: int
+    ) -> Reversed:
+        """The answer to the reversal of a sale that was undone in this transaction; the
+        first one again if its key has one.
+        """
+        return (await self._answer_reversal(conn, ask, amount_fen, payment_order))[0]
+
+    async def _answer_reversal(
+        self, conn: Conn, ask: Ask, amount_fen: int, payment_order: str | None
+    ) -> tuple[Reversed, bool]:
+        """Keep the answer to a reversal that undoes no payment itself; whether it is the first."""
+        ident = self._ids.new()
+        reversal = Reversal(ident, None, amount_fen, self._clock.now_us())
+        command = _Answer(
+            company=ask.company,
+            operation=ident,
+            key=ask.key,
+            mac=ask.mac,
+            answer=Reversed(reversal, None, payment_order),
+        )
+        outcome: Reversed = (await self._ledger.post_in(conn, [command]))[0]
+        return outcome, outcome.reversal.id == ident
 
     async def expire_holds(self) -> int:
         """Release holds whose time is over. Returns how many; the job repeats it."""
@@ -487,15 +517,21 @@ def within(card: Resolved | None, covers: Callable[[str], bool]) -> Resolved | N
     return card
 
 
-class _Bar(CommandBase, frozen=True, kw_only=True):
-    """The reversal of an original that has not come: only the answer is kept."""
+class _CameMeanwhileError(Exception):
+    """A sale was made under the key that was to be barred."""
+
+
+class _Answer(CommandBase, frozen=True, kw_only=True):
+    """The reversal of what is no payment, or has not come: only the answer is kept."""
 
     answer: Reversed
 
     def decide(self, root: Any, moment: Any, loaded: Any) -> Decision:
         """Nothing moves."""
         del root, moment, loaded
-        return Decision(result=self.answer, rows=((sql.insert_reversals, self.answer.reversal),))
+        # What a sale's reversal moved stands in the rows of its payments.
+        row = msgspec.structs.replace(self.answer.reversal, amount_fen=0)
+        return Decision(result=self.answer, rows=((sql.insert_reversals, row),))
 
     def recall(self, result: bytes) -> Reversed:
         """The first answer again."""

@@ -26,6 +26,8 @@ from kabao.payments.after import (
     GiveBack,
     OfPayment,
     Refunded,
+    Reverse,
+    Reversed,
     Void,
     changed,
     set_free,
@@ -168,34 +170,53 @@ class Parts:
                 return Held(payment, terms.limits.hold_us if terms is not None else None)
         raise UNAVAILABLE.error("The card is changing; try again.")
 
-    async def capture(self, conn: Conn, parts: Sequence[Part], *, final: bool) -> list[Payment]:
+    # `place` is the till that asks, here and in the verbs below: its shift counts it.
+
+    async def capture(
+        self, conn: Conn, parts: Sequence[Part], place: Place, *, final: bool
+    ) -> list[Payment]:
         """Take so much of each hold; `final` sets the rest of them free."""
         return await self._post(
             conn,
             [
-                Capture(**self._about(part.payment), amount_fen=part.amount_fen, final=final)
+                Capture(**self._about(part.payment, place), amount_fen=part.amount_fen, final=final)
                 for part in parts
             ],
         )
 
-    async def release(self, conn: Conn, payments: Sequence[Payment]) -> list[Payment]:
+    async def release(self, conn: Conn, payments: Sequence[Payment], place: Place) -> list[Payment]:
         """Set free what is left of each hold."""
-        return await self._post(conn, [Release(**self._about(p)) for p in payments])
+        return await self._post(conn, [Release(**self._about(p, place)) for p in payments])
 
     async def void(
-        self, conn: Conn, payments: Sequence[Payment], shift: str | None
+        self, conn: Conn, payments: Sequence[Payment], place: Place, shift: str | None
     ) -> list[Payment]:
-        """Undo each whole. Raises `void_window_over`."""
+        """Undo each whole; `shift` as in `Payments.void`. Raises `void_window_over`."""
         limits = await self._limits(conn, payments)
         return await self._post(
             conn,
             [
-                Void(**self._about(p), limits=known, shift=shift)
+                Void(**self._about(p, place), limits=known, shift=shift)
                 for p, known in zip(payments, limits, strict=True)
             ],
         )
 
-    async def refund(self, conn: Conn, parts: Sequence[Part], *, by_hand: bool) -> list[Refunded]:
+    async def reverse(
+        self, conn: Conn, payments: Sequence[Payment], place: Place
+    ) -> list[Reversed]:
+        """Undo each whole, because the outcome is not known. Raises `reversal_window_over`."""
+        limits = await self._limits(conn, payments)
+        return await self._post(
+            conn,
+            [
+                Reverse(**self._about(p, place), limits=known)
+                for p, known in zip(payments, limits, strict=True)
+            ],
+        )
+
+    async def refund(
+        self, conn: Conn, parts: Sequence[Part], place: Place, *, by_hand: bool
+    ) -> list[Refunded]:
         """Give back so much of each; `by_hand` as in `Payments.refund`.
 
         Raises `refund_window_over`, `approval_needed`.
@@ -205,7 +226,7 @@ class Parts:
             conn,
             [
                 GiveBack(
-                    **self._about(part.payment),
+                    **self._about(part.payment, place),
                     amount_fen=part.amount_fen,
                     limits=known,
                     by_hand=by_hand,
@@ -217,14 +238,14 @@ class Parts:
     async def _post(self, conn: Conn, commands: Sequence[Command[Any]]) -> list[Any]:
         return await self._ledger.post_in(conn, commands) if commands else []
 
-    def _about(self, payment: Payment) -> dict[str, Any]:
+    def _about(self, payment: Payment, place: Place) -> dict[str, Any]:
         operation = self._ids.new()
         return {
             "company": payment.company,
             "operation": operation,
             "key": f"order/{operation}",
             "root": payment.root,
-            "dims": dimensions(Place(payment.store, channel=payment.channel)),
+            "dims": dimensions(_replace(place, channel=payment.channel)),
             "loader": sql.load,
             "wanted": payment.id,
             "by_order": True,

@@ -133,7 +133,7 @@ class Returns:
             operation=operation,
             key=f"return/{operation}",  # idempotency is the door's: the answer holds a secret
             root=payment.root,
-            dims=rules.dimensions(Place(payment.store, channel=CHANNEL)),
+            dims=rules.dimensions(_at(payment, by)),
             loader=sql.load,
             wanted=payment.id,
             amount_fen=amount_fen,
@@ -178,5 +178,10 @@ class Returns:
             operation=self._ids.new(),
             root=issued.card.root,
             run=run,
-            dims=rules.dimensions(Place(done.payment.store, channel=CHANNEL)),
+            dims=rules.dimensions(_at(done.payment, by)),
         )
+
+
+def _at(payment: Payment, by: By) -> Place:
+    """The till that takes the goods back, in the store that sold them."""
+    return Place(payment.store, by.terminal, by.cashier, by.shift, CHANNEL)

@@ -11,7 +11,7 @@ import msgspec
 from kabao.base.errors import INVALID
 from kabao.base.money import split
 from kabao.cards.model import APPROVAL_NEEDED
-from kabao.payments.model import HAS_REFUNDS, UNTOLD, VOID_WINDOW, Payment
+from kabao.payments.model import HAS_REFUNDS, REVERSAL_WINDOW, UNTOLD, VOID_WINDOW, Payment
 from kabao.policy.choices import TenderOrder
 from kabao.tenders.model import (
     EXCEEDS,
@@ -32,6 +32,9 @@ _replace = msgspec.structs.replace
 
 TAKEN = frozenset({Status.PARTIALLY_CAPTURED, Status.CAPTURED})
 """States in which something was captured."""
+
+UNDONE = frozenset({Status.CANCELLED, Status.EXPIRED})
+"""States in which nothing is left to undo."""
 
 
 def require(order: PaymentOrder, states: frozenset[Status], now_us: int) -> None:
@@ -262,6 +265,22 @@ def cancelled(order: PaymentOrder, now_us: int, today: date, window_row: str) ->
     require(order, HOLDING | TAKEN, now_us)
     if order.captured_on not in {None, today}:
         raise VOID_WINDOW.error(rule=window_row)
+    return _undone(order)
+
+
+def reversed_(order: PaymentOrder, now_us: int, until_us: int, window_row: str) -> PaymentOrder:
+    """The order undone whole because its outcome was not known; `window_row` says until
+    when that may be.
+
+    Raises `reversal_window_over`, and otherwise as `cancelled`.
+    """
+    require(order, HOLDING | TAKEN, now_us)
+    if now_us > until_us:
+        raise REVERSAL_WINDOW.error(rule=window_row)
+    return _undone(order)
+
+
+def _undone(order: PaymentOrder) -> PaymentOrder:
     if order.settled_on is not None:
         raise ORDER_FORBIDS.error("The payment order is settled.", rule="P-06")
     if order.refunded_fen:

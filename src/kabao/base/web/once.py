@@ -20,7 +20,7 @@ from psycopg.errors import LockNotAvailable
 
 from kabao.base.clock import Clock, now
 from kabao.base.db import Conn, Database
-from kabao.base.errors import KEY_IN_FLIGHT, KEY_REUSED, SECRET_SHOWN
+from kabao.base.errors import KEY_BARRED, KEY_IN_FLIGHT, KEY_REUSED, SECRET_SHOWN
 from kabao.base.web import sql
 from kabao.base.web.answers import JSON
 from kabao.base.web.binding import Route
@@ -33,6 +33,9 @@ WAIT_S = 4.0
 """How long the second request with a key waits for the first."""
 
 PURGE_BATCH = 1_000
+
+BARRED = bytes(32)
+"""In place of the MAC of a request that never came and is refused if it does."""
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 _encode = msgspec.json.Encoder().encode
@@ -122,6 +125,31 @@ class Once:
         async with self._db.read() as conn:
             return await sql.kept(conn, *_place(request, principal)) is not None
 
+    async def told(self, conn: Conn, company: str, route: str, key: str) -> bytes | None:
+        """What was answered to a request of this key on a route that tells no secrets,
+        `POST /v1/things`; None if none came.
+        """
+        kept = await sql.kept(conn, company, route, key)
+        return None if kept is None or kept.mac == BARRED else kept.body
+
+    async def bar(self, conn: Conn, company: str, route: str, key: str) -> bool:
+        """Refuse a request of this key from now on. False if one was answered before;
+        one at work is waited for.
+
+        Raises `idempotency_key_in_flight`.
+        """
+        await sql.limit_lock_wait(conn, int(self._wait_s * 1000))
+        try:
+            first = await sql.claim(
+                conn, company, route, key, BARRED, now(self._clock), sealed=False
+            )
+        except LockNotAvailable:
+            raise KEY_IN_FLIGHT.error() from None
+        if first:
+            await sql.keep(conn, company, route, key, 204, b"")
+            return True
+        return await self.told(conn, company, route, key) is None
+
     async def _alone(self, place: tuple[str, str, str]) -> None:
         """Wait for the same key in this process without holding a connection.
 
@@ -161,6 +189,8 @@ class Once:
     ) -> tuple[int, bytes]:
         kept = await sql.kept(conn, *place)
         assert kept is not None, "keys are never deleted"
+        if kept.mac == BARRED:
+            raise KEY_BARRED.error(rule="P-19")
         if kept.mac != mac:
             raise KEY_REUSED.error()
         if not kept.sealed:

@@ -56,6 +56,20 @@ class Override(msgspec.Struct, frozen=True):
     expires_at: datetime
 
 
+class Alone(msgspec.Struct, frozen=True):
+    """What a cashier may give back of one sale without a supervisor: all together less
+    than this. Judged where the sale is locked, since others may give back meanwhile.
+    """
+
+    below_fen: int
+    row: str
+
+    def check(self, given_fen: int) -> None:
+        """`given_fen`: before and now. Raises `override_needed`."""
+        if given_fen >= self.below_fen:
+            raise OVERRIDE_NEEDED.error(rule=self.row, field="override")
+
+
 class OverrideRules(msgspec.Struct, frozen=True):
     """What policy says today of overrides, and where."""
 
@@ -66,6 +80,12 @@ class OverrideRules(msgspec.Struct, frozen=True):
     verbs_row: str
     refund_row: str
     void_row: str
+
+    @property
+    def alone(self) -> Alone | None:
+        """None: refunds never take a supervisor."""
+        named = OverrideVerb.REFUND in self.verbs
+        return Alone(self.refund_from_fen, self.refund_row) if named else None
 
     def refusal(self, verb: OverrideVerb, amount_fen: int, age_us: int) -> str | None:
         """The row that wants a supervisor for this, if one does.

@@ -18,6 +18,7 @@ from kabao.merchants.model import (
     OVERRIDE_NEEDED,
     OVERRIDE_NOT_VALID,
     OVERRIDE_REFUSED,
+    Alone,
     Cashier,
     CashierPin,
     CashierRole,
@@ -119,10 +120,11 @@ class Overrides:
         key: str,
         made_us: int | None = None,
         before_fen: int = 0,
-    ) -> str | None:
+    ) -> Alone | None:
         """Let a cashier go on where policy wants a supervisor only with an override, used up here.
 
-        Returns the supervisor; None where nobody was needed.
+        Returns what the cashier may give back alone if nobody was needed, to be
+        judged once more under the lock; None once a supervisor has allowed it.
 
         Args:
             ask: what is about to happen.
@@ -139,7 +141,10 @@ class Overrides:
         rules, now_us = self.rules(), self._clock.now_us()
         amount_fen, age_us = before_fen + ask.amount_fen, now_us - (made_us or now_us)
         row = rules.refusal(ask.verb, amount_fen, age_us)
-        return None if row is None else await self.use(ask, override, key=key, row=row)
+        if row is None:
+            return rules.alone
+        await self.use(ask, override, key=key, row=row)
+        return None
 
     async def use(self, ask: OverrideAsk, override: str | None, *, key: str, row: str) -> str:
         """Use an override up for what takes one by the rule of `row`. Returns the supervisor.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kabao.tenders.http.desk import SalesDesk
+from kabao.tenders.http.keys import OrderKeys
 from kabao.tenders.http.routes import ROUTES
 
-__all__ = ["ROUTES", "SalesDesk"]
+__all__ = ["ROUTES", "OrderKeys", "SalesDesk"]

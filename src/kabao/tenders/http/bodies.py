@@ -58,17 +58,23 @@ class OrderBody(RequestBody, frozen=True):
     metadata: Metadata = msgspec.field(default_factory=dict)
 
 
-class CaptureBody(RequestBody, frozen=True):
+class AtTill(RequestBody, frozen=True):
+    """The till that asks for a later verb, where one does: its open shift counts it."""
+
+    terminal: EdgeId | None = None
+    cashier: EdgeId | None = None
+
+
+class CaptureBody(AtTill, frozen=True):
     """How much to take of what is held; nothing given: all of it."""
 
     amount: Amount | None = None
     final: bool = True
 
 
-class UndoBody(RequestBody, frozen=True):
-    """The cashier who undoes a sale, and a supervisor's override where one is needed."""
+class UndoBody(AtTill, frozen=True):
+    """What a cashier may need a supervisor for."""
 
-    cashier: EdgeId | None = None
     override: EdgeId | None = None
 
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar import Request, Response
+
 from kabao.base.clock import Clock
-from kabao.base.db import Database
+from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import from_edge, to_edge
+from kabao.base.web.fields import KEY_HEADER, idempotency_key
+from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal
-from kabao.merchants.model import OverrideAsk, OverrideVerb
+from kabao.merchants.model import Alone, OverrideAsk, OverrideVerb
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.payments.model import UNKNOWN_STORE, Place
-from kabao.tenders.http.bodies import OrderBody, UndoBody
+from kabao.tenders.http.bodies import AtTill, OrderBody, UndoBody
 from kabao.tenders.http.views import PaymentOrderView, order_view
-from kabao.tenders.model import PaymentOrder
+from kabao.tenders.model import EXCEEDS, PaymentOrder
 from kabao.tenders.ops import Tenders
+
+_KEY_OF = {OverrideVerb.VOID: "order-cancel", OverrideVerb.REFUND: "order-refund"}
 
 
 class SalesDesk:
@@ -26,10 +35,11 @@ class SalesDesk:
         tenders: Tenders,
         org: Org,
         merchants: Merchants,
+        once: Once,
         clock: Clock,
     ) -> None:
         self.db, self.tenders, self._org, self._merchants = db, tenders, org, merchants
-        self._clock = clock
+        self._once, self._clock = once, clock
 
     async def find(self, principal: Principal, ident: str) -> PaymentOrder:
         """An order inside the key's scope. Raises `not_found`."""
@@ -39,7 +49,23 @@ class SalesDesk:
             raise NOT_FOUND.error("There is no such payment order.")
         return order
 
-    def place(self, principal: Principal, body: OrderBody) -> Place:
+    async def change(
+        self,
+        request: Request[Any, Any, Any],
+        principal: Principal,
+        said: Any,
+        verb: Callable[[Conn], Awaitable[PaymentOrder]],
+    ) -> Response[PaymentOrderView]:
+        """Do something to an order once, and show it."""
+
+        async def work(conn: Conn) -> PaymentOrderView:
+            return self.view(await verb(conn))
+
+        return await self._once(request, principal, said, work)
+
+    # Where it happens
+
+    def opened_at(self, principal: Principal, body: OrderBody) -> Place:
         """Where a sale happens. Raises `unknown_store`, and for a till that may not."""
         store = from_edge("sto", body.store, field="store")
         if not self._sees(principal, store):
@@ -48,6 +74,41 @@ class SalesDesk:
         cashier = from_edge("csh", body.cashier, field="cashier") if body.cashier else None
         till = self._merchants.till(store, terminal, cashier)
         return Place(store, terminal, cashier, till.shift.id if till.shift else None)
+
+    def place_of(self, order: PaymentOrder) -> Place:
+        """The till of an order whose shift is still open; else the store alone."""
+        if order.shift is None or order.shift != self.shift(order):
+            return Place(order.store)
+        return Place(order.store, order.terminal, order.cashier, order.shift)
+
+    async def at(
+        self,
+        request: Request[Any, Any, Any],
+        principal: Principal,
+        order: PaymentOrder,
+        till: AtTill,
+    ) -> Place:
+        """Where a later verb happens: at the till that is named, or else where the order
+        was opened, as long as that shift is open. What was done before is only answered
+        again, whoever works there now.
+
+        Raises what `Merchants.till` raises.
+        """
+        if till.terminal is None and till.cashier is None:
+            return self.place_of(order)
+        if await self._once.answered(request, principal):
+            return Place(order.store)
+        found = await self._merchants.find_till(
+            order.store,
+            from_edge("ter", till.terminal, field="terminal") if till.terminal else None,
+            from_edge("csh", till.cashier, field="cashier") if till.cashier else None,
+        )
+        return Place(
+            order.store,
+            found.terminal.id if found.terminal else None,
+            found.cashier.id if found.cashier else None,
+            found.shift.id if found.shift else None,
+        )
 
     def stores(self, principal: Principal) -> list[str] | None:
         """The stores a list may show; None: every one."""
@@ -60,35 +121,35 @@ class SalesDesk:
 
     async def allow(
         self,
+        request: Request[Any, Any, Any],
+        principal: Principal,
         order: PaymentOrder,
-        verb: OverrideVerb,
-        amount_fen: int,
+        wanted: tuple[OverrideVerb, int],
         body: UndoBody,
-        key: str,
-    ) -> None:
-        """A cashier may need a supervisor; a program that acts by itself has its key.
-        Nobody said: the order's own cashier, while that shift is open.
+        place: Place,
+    ) -> Alone | None:
+        """A cashier may need a supervisor for a verb and its amount in fen; a program that
+        acts by itself has its key. Returns what a cashier without one may give back.
 
-        `key` names the request among those of all companies and verbs. Raises
-        `override_needed`, `override_not_valid`, and for a cashier who may not.
+        Raises `override_needed`, `override_not_valid`, `exceeds_payment_order`.
         """
-        cashier = from_edge("csh", body.cashier, field="cashier") if body.cashier else None
-        if cashier is not None:
-            await self._merchants.find_till(order.store, None, cashier)
-        elif order.shift is not None and self.shift(order) == order.shift:
-            cashier = order.cashier
-        if cashier is None:
-            return
-        await self._merchants.overrides.require(
+        if place.cashier is None or await self._once.answered(request, principal):
+            return None
+        (verb, amount_fen), left_fen = wanted, order.captured_fen - order.refunded_fen
+        if verb is OverrideVerb.REFUND and amount_fen > left_fen > 0:
+            # No supervisor is called for what cannot be.
+            raise EXCEEDS.error(f"{left_fen} fen are left to refund.", field="amount")
+        key = idempotency_key(request.headers.get(KEY_HEADER))
+        return await self._merchants.overrides.require(
             OverrideAsk(
                 verb=verb,
                 store=order.store,
-                cashier=cashier,
+                cashier=place.cashier,
                 subject=to_edge("pmo", order.id),
                 amount_fen=amount_fen,
             ),
             from_edge("ovr", body.override, field="override") if body.override else None,
-            key=key,
+            key=f"{principal.company}/{_KEY_OF[verb]}/{key}",
             made_us=order.created_us,
             before_fen=order.refunded_fen,
         )

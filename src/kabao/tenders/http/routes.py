@@ -9,7 +9,7 @@ from litestar import Request, Response, get, post
 from msgspec.structs import replace
 
 from kabao.base.db import Conn
-from kabao.base.web.fields import KEY_HEADER, EdgeId, Nothing, ShortText, idempotency_key
+from kabao.base.web.fields import EdgeId, Nothing, ShortText
 from kabao.base.web.once import Once
 from kabao.base.web.pages import Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
@@ -28,16 +28,10 @@ from kabao.tenders.http.bodies import (
 )
 from kabao.tenders.http.desk import SalesDesk
 from kabao.tenders.http.views import OrderRefundView, PaymentOrderView, refund_view
-from kabao.tenders.model import Status
+from kabao.tenders.model import PaymentOrder, Status
 from kabao.tenders.ops import NewOrder
 
 _metadata = msgspec.json.Encoder(order="deterministic").encode
-
-
-def _key(request: Request[Any, Any, Any], principal: Principal, verb: str) -> str:
-    """Names a request among those of all companies and verbs."""
-    key = idempotency_key(request.headers.get(KEY_HEADER))
-    return f"{principal.company}/order-{verb}/{key}"
 
 
 @post("/v1/payment-orders", guards=[requires("payments:write")], tags=["payment-orders"])
@@ -46,7 +40,6 @@ async def create(
     principal: Principal,
     data: OrderBody,
     sales_desk: SalesDesk,
-    once: Once,
 ) -> Response[PaymentOrderView]:
     """Open a payment order, with tenders or without.
 
@@ -55,10 +48,10 @@ async def create(
     its reason stands in the tender, and the next one may be added.
     """
 
-    async def work(conn: Conn) -> PaymentOrderView:
+    async def opened(conn: Conn) -> PaymentOrder:
         new = NewOrder(
             company=principal.company,
-            place=sales_desk.place(principal, data),
+            place=sales_desk.opened_at(principal, data),
             amount_fen=data.amount,
             currency=data.currency,
             at_once=data.capture,
@@ -66,10 +59,10 @@ async def create(
             metadata=_metadata(data.metadata).decode(),
         )
         tenders = [new_tender(tender) for tender in data.tenders]
-        return sales_desk.view(await sales_desk.tenders.open(conn, new, tenders, principal.covers))
+        return await sales_desk.tenders.open(conn, new, tenders, principal.covers)
 
     told = replace(data, tenders=[said(tender) for tender in data.tenders])
-    return await once(request, principal, told, work)
+    return await sales_desk.change(request, principal, told, opened)
 
 
 @post(
@@ -83,17 +76,16 @@ async def add_tender(
     payment_order: EdgeId,
     data: CardTender | CashTender | ChannelTender,
     sales_desk: SalesDesk,
-    once: Once,
 ) -> Response[PaymentOrderView]:
     """Add a tender, such as cash for what a card did not have."""
-    found = await sales_desk.find(principal, payment_order)
-
-    async def work(conn: Conn) -> PaymentOrderView:
-        return sales_desk.view(
-            await sales_desk.tenders.add(conn, found.id, new_tender(data), principal.covers)
-        )
-
-    return await once(request, principal, said(data), work)
+    found, tenders = await sales_desk.find(principal, payment_order), sales_desk.tenders
+    new, place = new_tender(data), sales_desk.place_of(found)
+    return await sales_desk.change(
+        request,
+        principal,
+        said(data),
+        lambda conn: tenders.add(conn, found.id, new, principal.covers, place),
+    )
 
 
 @post(
@@ -108,17 +100,16 @@ async def capture(
     payment_order: EdgeId,
     data: CaptureBody,
     sales_desk: SalesDesk,
-    once: Once,
 ) -> Response[PaymentOrderView]:
     """Take what is held, or part of it: goods that are handed over or sent."""
-    found = await sales_desk.find(principal, payment_order)
-
-    async def work(conn: Conn) -> PaymentOrderView:
-        return sales_desk.view(
-            await sales_desk.tenders.capture(conn, found.id, data.amount, final=data.final)
-        )
-
-    return await once(request, principal, data, work)
+    found, tenders = await sales_desk.find(principal, payment_order), sales_desk.tenders
+    place = await sales_desk.at(request, principal, found, data)
+    return await sales_desk.change(
+        request,
+        principal,
+        data,
+        lambda conn: tenders.capture(conn, found.id, data.amount, place, final=data.final),
+    )
 
 
 @post(
@@ -132,16 +123,14 @@ async def release(
     principal: Principal,
     payment_order: EdgeId,
     sales_desk: SalesDesk,
-    once: Once,
     data: Nothing = Nothing(),  # noqa: B008 - a frozen value
 ) -> Response[PaymentOrderView]:
     """Set free what is held still; what was captured stays."""
-    found = await sales_desk.find(principal, payment_order)
-
-    async def work(conn: Conn) -> PaymentOrderView:
-        return sales_desk.view(await sales_desk.tenders.release(conn, found.id))
-
-    return await once(request, principal, data, work)
+    found, tenders = await sales_desk.find(principal, payment_order), sales_desk.tenders
+    place = sales_desk.place_of(found)
+    return await sales_desk.change(
+        request, principal, data, lambda conn: tenders.release(conn, found.id, place)
+    )
 
 
 @post(
@@ -155,21 +144,16 @@ async def cancel(
     principal: Principal,
     payment_order: EdgeId,
     sales_desk: SalesDesk,
-    once: Once,
     data: CancelBody = CancelBody(),  # noqa: B008 - a frozen value
 ) -> Response[PaymentOrderView]:
     """Undo a payment order whole: holds, and the same day also what was captured."""
-    found = await sales_desk.find(principal, payment_order)
-    if not await once.answered(request, principal):
-        amount_fen = found.captured_fen + found.held_fen
-        key = _key(request, principal, "cancel")
-        await sales_desk.allow(found, OverrideVerb.VOID, amount_fen, data, key)
-
-    async def work(conn: Conn) -> PaymentOrderView:
-        shift = sales_desk.shift(found)
-        return sales_desk.view(await sales_desk.tenders.cancel(conn, found.id, shift))
-
-    return await once(request, principal, data, work)
+    found, tenders = await sales_desk.find(principal, payment_order), sales_desk.tenders
+    place, shift = await sales_desk.at(request, principal, found, data), sales_desk.shift(found)
+    wanted = (OverrideVerb.VOID, found.captured_fen + found.held_fen)
+    await sales_desk.allow(request, principal, found, wanted, data, place)
+    return await sales_desk.change(
+        request, principal, data, lambda conn: tenders.cancel(conn, found.id, place, shift)
+    )
 
 
 @post(
@@ -184,19 +168,17 @@ async def freeze(
     payment_order: EdgeId,
     data: FreezeBody,
     sales_desk: SalesDesk,
-    once: Once,
 ) -> Response[PaymentOrderView]:
     """Let nothing move for half an hour; with an unknown outcome, until it is known."""
-    found = await sales_desk.find(principal, payment_order)
-
-    async def work(conn: Conn) -> PaymentOrderView:
-        return sales_desk.view(
-            await sales_desk.tenders.freeze(
-                conn, found.id, data.reason, outcome_unknown=data.outcome_unknown
-            )
-        )
-
-    return await once(request, principal, data, work)
+    found, tenders = await sales_desk.find(principal, payment_order), sales_desk.tenders
+    return await sales_desk.change(
+        request,
+        principal,
+        data,
+        lambda conn: tenders.freeze(
+            conn, found.id, data.reason, outcome_unknown=data.outcome_unknown
+        ),
+    )
 
 
 @post(
@@ -210,16 +192,13 @@ async def unfreeze(
     principal: Principal,
     payment_order: EdgeId,
     sales_desk: SalesDesk,
-    once: Once,
     data: Nothing = Nothing(),  # noqa: B008 - a frozen value
 ) -> Response[PaymentOrderView]:
     """The outcome is known: the order goes on with the time it had left."""
-    found = await sales_desk.find(principal, payment_order)
-
-    async def work(conn: Conn) -> PaymentOrderView:
-        return sales_desk.view(await sales_desk.tenders.unfreeze(conn, found.id))
-
-    return await once(request, principal, data, work)
+    found, tenders = await sales_desk.find(principal, payment_order), sales_desk.tenders
+    return await sales_desk.change(
+        request, principal, data, lambda conn: tenders.unfreeze(conn, found.id)
+    )
 
 
 @post(
@@ -245,15 +224,17 @@ async def refund(
     found = await sales_desk.find(principal, payment_order)
     left_fen = found.captured_fen - found.refunded_fen
     amount_fen = left_fen if data.amount is None else data.amount
-    if not await once.answered(request, principal):
-        key = _key(request, principal, "refund")
-        await sales_desk.allow(found, OverrideVerb.REFUND, amount_fen, data, key)
+    place = await sales_desk.at(request, principal, found, data)
+    wanted = (OverrideVerb.REFUND, amount_fen)
+    alone = await sales_desk.allow(request, principal, found, wanted, data, place)
     by_hand = "payments:write" not in principal.verbs
 
     async def work(conn: Conn) -> OrderRefundView:
         # The amount that was judged: what is left may be more by now.
         return refund_view(
-            await sales_desk.tenders.refund(conn, found.id, amount_fen, by_hand=by_hand)
+            await sales_desk.tenders.refund(
+                conn, found.id, amount_fen, place, by_hand=by_hand, alone=alone
+            )
         )
 
     return await once(request, principal, data, work)

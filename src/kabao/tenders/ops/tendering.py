@@ -85,18 +85,27 @@ class Tendering(Orders):
         )
         rules.check_opening(new.amount_fen, [t.amount_fen for t in tenders], _most(allowed))
         await sql.insert_order(conn, order)
-        return await self._tendered(conn, order, tenders, covers)
+        return await self._tendered(conn, order, tenders, covers, place)
 
-    async def add(self, conn: Conn, ident: str, new: NewTender, covers: Covers) -> PaymentOrder:
+    # `place` is the till that asks, here and in the verbs below: its shift counts it.
+
+    async def add(
+        self, conn: Conn, ident: str, new: NewTender, covers: Covers, place: Place
+    ) -> PaymentOrder:
         """Add a tender to an open order, such as cash after a card that had too little.
 
         Raises `exceeds_payment_order`, `too_many_tenders`, `payment_order_over`,
         `payment_order_state_forbids`, `payment_order_frozen`.
         """
-        return await self._tendered(conn, await self._locked(conn, ident), [new], covers)
+        return await self._tendered(conn, await self._locked(conn, ident), [new], covers, place)
 
     async def _tendered(
-        self, conn: Conn, order: PaymentOrder, tenders: Sequence[NewTender], covers: Covers
+        self,
+        conn: Conn,
+        order: PaymentOrder,
+        tenders: Sequence[NewTender],
+        covers: Covers,
+        place: Place,
     ) -> PaymentOrder:
         """The order with these tenders, and captured if they are the last."""
         most = _most(self._rules(order.store))
@@ -118,30 +127,32 @@ class Tendering(Orders):
                     reference=new.reference,
                 )
             else:
-                want = self._want(order, amount, accept_partial=new.accept_partial)
+                want = self._want(order, amount, place, accept_partial=new.accept_partial)
                 held = await self._parts.hold(conn, want, new.source, next(cards), covers)
                 tender, hold_us = rules.of_payment(ident, order, held.payment, now_us), held.hold_us
             await sql.insert_tender(conn, tender)
             order = rules.tendered(order, tender, now_us, hold_us, self._longest_us(order))
         await sql.update_order(conn, order)
         if order.at_once and not order.remaining_fen:
-            return await self._capture(conn, order, None, final=True)
+            return await self._capture(conn, order, None, place, final=True)
         return order
 
-    def _want(self, order: PaymentOrder, amount_fen: int, *, accept_partial: bool) -> Want:
+    def _want(
+        self, order: PaymentOrder, amount_fen: int, place: Place, *, accept_partial: bool
+    ) -> Want:
         name = to_edge("pmo", order.id)
         return Want(
             company=order.company,
             amount_fen=amount_fen,
             currency=order.currency,
-            place=Place(order.store, order.terminal, order.cashier, order.shift),
+            place=Place(order.store, order.terminal, order.cashier, place.shift),
             reference=order.reference or name,
             metadata=msgspec.json.encode({"payment_order": name}).decode(),
             accept_partial=accept_partial,
         )
 
     async def capture(
-        self, conn: Conn, ident: str, amount_fen: int | None, *, final: bool
+        self, conn: Conn, ident: str, amount_fen: int | None, place: Place, *, final: bool
     ) -> PaymentOrder:
         """Take all that is held, or part of it: goods that are handed over or sent.
         `final` sets the rest free.
@@ -149,10 +160,17 @@ class Tendering(Orders):
         Raises `payment_order_incomplete`, `exceeds_payment_order`,
         `payment_order_over`, `payment_order_state_forbids`, `payment_order_frozen`.
         """
-        return await self._capture(conn, await self._locked(conn, ident), amount_fen, final=final)
+        order = await self._locked(conn, ident)
+        return await self._capture(conn, order, amount_fen, place, final=final)
 
     async def _capture(
-        self, conn: Conn, order: PaymentOrder, amount_fen: int | None, *, final: bool
+        self,
+        conn: Conn,
+        order: PaymentOrder,
+        amount_fen: int | None,
+        place: Place,
+        *,
+        final: bool,
     ) -> PaymentOrder:
         now_us = self._clock.now_us()
         shares = rules.to_capture(order, amount_fen, now_us)
@@ -165,8 +183,8 @@ class Tendering(Orders):
                 taken.append(Part(payments[tender.payment], share))
             elif final:
                 left.append(payments[tender.payment])
-        await self._parts.capture(conn, taken, final=final)
-        await self._parts.release(conn, left)
+        await self._parts.capture(conn, taken, place, final=final)
+        await self._parts.release(conn, left, place)
         after = rules.captured(order, shares, final=final, on=self._days.of(now_us))
         return await self._stored(conn, after, after.status)
 

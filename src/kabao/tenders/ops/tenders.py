@@ -10,6 +10,8 @@ import msgspec
 from kabao.base import logs
 from kabao.base.db import Conn
 from kabao.base.errors import KabaoError
+from kabao.merchants.model import Alone
+from kabao.payments.model import Payment, Place
 from kabao.payments.parts import Part
 from kabao.policy import names
 from kabao.policy.choices import TenderOrder
@@ -30,26 +32,28 @@ SETTLED_AT_ONCE = 1_000
 class Tenders(Tendering):
     """Open, add, capture, release, cancel, refund, freeze; sweep and settle."""
 
-    async def release(self, conn: Conn, ident: str) -> PaymentOrder:
+    async def release(self, conn: Conn, ident: str, place: Place) -> PaymentOrder:
         """Set free what is held still; what was captured stays.
 
         Raises `payment_order_state_forbids`, `payment_order_frozen`.
         """
         order = await self._locked(conn, ident)
         rules.require(order, HOLDING, self._clock.now_us())
-        return await self._release(conn, order, Status.CANCELLED)
+        return await self._release(conn, order, Status.CANCELLED, place)
 
-    async def _release(self, conn: Conn, order: PaymentOrder, otherwise: Status) -> PaymentOrder:
+    async def _release(
+        self, conn: Conn, order: PaymentOrder, otherwise: Status, place: Place
+    ) -> PaymentOrder:
         payments = await self._payments(conn, order)
         held = [payments[t.payment] for t in order.tenders if t.payment and t.held_fen]
-        await self._parts.release(conn, held)
+        await self._parts.release(conn, held, place)
         after = rules.released(order, otherwise)
         event = "released" if after.status == Status.CAPTURED else after.status
         return await self._stored(conn, after, event)
 
-    async def cancel(self, conn: Conn, ident: str, shift: str | None) -> PaymentOrder:
-        """Undo an order whole, what was captured included; `shift` is the one under
-        way at its till. What was paid outside is due back.
+    async def cancel(self, conn: Conn, ident: str, place: Place, shift: str | None) -> PaymentOrder:
+        """Undo an order whole, what was captured included; `shift` is the one that its
+        cashier works now. What was paid outside is due back.
 
         Raises `void_window_over`, `later_activity`, `payment_order_state_forbids`,
         `payment_order_frozen`.
@@ -57,22 +61,51 @@ class Tenders(Tendering):
         order, now_us = await self._locked(conn, ident), self._clock.now_us()
         window_row = self._rules(order.store).row(names.PAY_VOID_WINDOW)
         after = rules.cancelled(order, now_us, self._days.of(now_us), window_row)
-        payments = await self._payments(conn, order)
-        moved = [
-            payments[t.payment] for t in order.tenders if t.payment and t.held_fen + t.captured_fen
-        ]
-        await self._parts.void(conn, moved, shift)
+        await self._parts.void(conn, await self._moved(conn, order), place, shift)
         return await self._stored(conn, after, after.status)
 
+    async def reverse(self, conn: Conn, ident: str, place: Place) -> int:
+        """Undo an order whole because its outcome is not known, within the time in which
+        any payment may be reversed. Returns what was undone in fen, nothing of an
+        order that was undone before.
+
+        Raises `reversal_window_over`, `later_activity`, `payment_order_state_forbids`,
+        `payment_order_frozen`.
+        """
+        order, now_us = await self._locked(conn, ident), self._clock.now_us()
+        if order.status in rules.UNDONE:
+            return 0
+        policy, name = self._rules(order.store), names.PAY_REVERSAL_WINDOW_HOURS
+        until_us = order.created_us + policy.int(name) * 60 * US_PER_MINUTE
+        after = rules.reversed_(order, now_us, until_us, policy.row(name))
+        await self._parts.reverse(conn, await self._moved(conn, order), place)
+        await self._stored(conn, after, after.status)
+        return order.held_fen + order.captured_fen
+
+    async def _moved(self, conn: Conn, order: PaymentOrder) -> list[Payment]:
+        """The payments of an order that hold or took value."""
+        payments = await self._payments(conn, order)
+        return [
+            payments[t.payment] for t in order.tenders if t.payment and t.held_fen + t.captured_fen
+        ]
+
     async def refund(
-        self, conn: Conn, ident: str, amount_fen: int | None, *, by_hand: bool
+        self,
+        conn: Conn,
+        ident: str,
+        amount_fen: int | None,
+        place: Place,
+        *,
+        by_hand: bool = False,
+        alone: Alone | None = None,
     ) -> Refund:
         """Give back part or all of what was captured. Cards get theirs at once; what
         was paid outside is due from the cashier or the channel. `by_hand`: entered
-        in the back office, not at a till.
+        in the back office, not at a till; `alone`: by a cashier whom no supervisor
+        has allowed it.
 
         Raises `exceeds_payment_order`, `refund_window_over`, `approval_needed`,
-        `payment_order_state_forbids`, `payment_order_frozen`.
+        `override_needed`, `payment_order_state_forbids`, `payment_order_frozen`.
         """
         order, now_us = await self._locked(conn, ident), self._clock.now_us()
         rules.require(order, rules.TAKEN, now_us)
@@ -82,8 +115,10 @@ class Tenders(Tendering):
         if by_hand:
             name = names.APPROVAL_REFUND_FROM_FEN
             rules.check_by_hand(order, sum(shares), policy.int(name), policy.row(name))
+        if alone is not None:
+            alone.check(order.refunded_fen + sum(shares))
         refund = Refund(self._ids.new(), order.id, sum(shares), now_us)
-        parts = await self._refund_parts(conn, refund.id, order, shares, by_hand=by_hand)
+        parts = await self._refund_parts(conn, refund.id, order, shares, place, by_hand=by_hand)
         refund = _replace(refund, parts=parts)
         await sql.insert_refund(conn, refund)
         await self._stored(conn, rules.refunded(order, shares), "refunded")
@@ -95,13 +130,14 @@ class Tenders(Tendering):
         refund: str,
         order: PaymentOrder,
         shares: Sequence[int],
+        place: Place,
         *,
         by_hand: bool,
     ) -> tuple[RefundPart, ...]:
         payments = await self._payments(conn, order)
         given = [(t, share) for t, share in zip(order.tenders, shares, strict=True) if share]
         cards = [Part(payments[t.payment], share) for t, share in given if t.payment]
-        back = iter(await self._parts.refund(conn, cards, by_hand=by_hand))
+        back = iter(await self._parts.refund(conn, cards, place, by_hand=by_hand))
         parts = []
         for tender, share in given:
             if tender.payment is None:
@@ -156,7 +192,7 @@ class Tenders(Tendering):
             order = await sql.lock_if_free(conn, ident)
             if order is None or not rules.is_over(order, self._clock.now_us()):
                 return False  # somebody was faster
-            await self._release(conn, order, Status.EXPIRED)
+            await self._release(conn, order, Status.EXPIRED, Place(order.store))
             return True
 
     async def settle(self) -> int:
