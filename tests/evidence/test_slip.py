@@ -18,7 +18,7 @@ NAMES = Names("北京路店", "00000001", "0042")
 
 
 def test_a_slip_of_58_mm() -> None:
-    made = slip(RECEIPT, "12345678", NAMES, copy=1, paper=Paper.NARROW)
+    made = slip(RECEIPT, "12345678", NAMES, copy=1, paper=Paper.NARROW, returnable=True)
     assert (
         made.text()
         == f"""\
@@ -56,6 +56,7 @@ def test_every_kind_has_a_title(kind: Kind, paper: Paper) -> None:
     made = slip(receipt, "00000000", NAMES, copy=3, paper=paper)
     assert "*** 重印 第3联 ***" in made.text()
     assert "挂账待处理" in made.text()
+    assert "退货" not in made.rows()[-1], "promised only where it is done"
     assert ("可开票金额" in made.text()) == (kind in {Kind.PAYMENT, Kind.CAPTURE})
 
 

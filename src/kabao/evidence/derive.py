@@ -51,6 +51,8 @@ class Subject(msgspec.Struct, frozen=True):
     invoiceable_fen: int
     ended: Kind | None = None
     """How it was undone whole, if it was: that never changes back."""
+    of_order: bool = False
+    """Whether it is a tender of a payment order, which is refunded as a whole."""
 
 
 class Dealt(msgspec.Struct, frozen=True):
@@ -76,6 +78,7 @@ def of_payment(payment: Payment) -> Subject | None:
         payment.tender,
         payment.invoiceable_fen,
         ended,
+        payment.of_order,
     )
 
 

@@ -94,6 +94,11 @@ class Counter:
         self._db, self._policy, self._proofs, self._merchants = db, policy, proofs, merchants
         self._clock, self._days = clock, days
 
+    def takes_back(self, dealt: Dealt) -> bool:
+        """Whether the slip may promise a return."""
+        allowed = self._rules().flag(names.RECEIPT_RETURN_ALLOWED)
+        return allowed and dealt.receipt.kind in RETURNABLE and not dealt.subject.of_order
+
     def till(self, dealt: Dealt, body: ReturnBody) -> Till:
         """The till of the store that sold. Nobody guesses codes without an override in hand.
 

@@ -17,6 +17,7 @@ from kabao.base.web.fields import Amount, AmountOrZero, EdgeId, RequestBody, Sho
 from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal, requires
 from kabao.evidence.http import PRINT, Desk, ReceiptId
+from kabao.evidence.http_returns import Counter
 from kabao.evidence.model import Receipt
 from kabao.evidence.ports import Diary
 from kabao.evidence.slip import Cash, Names, Paper, Slip, slip, unknown_slip
@@ -68,6 +69,7 @@ async def print_slip(
     receipt: ReceiptId,
     data: PrintBody,
     receipts: Desk,
+    return_counter: Counter,
     merchants: Merchants,
     org: Org,
     once: Once,
@@ -86,6 +88,7 @@ async def print_slip(
             _names(shown, merchants, org),
             copy=copy,
             paper=Paper(data.paper),
+            returnable=return_counter.takes_back(dealt),
             cash=cash,
         )
         if copy > 1:

@@ -107,9 +107,18 @@ class Slip(msgspec.Struct, frozen=True):
 
 
 def slip(
-    receipt: Receipt, code: str, names: Names, *, copy: int, paper: Paper, cash: Cash | None = None
+    receipt: Receipt,
+    code: str,
+    names: Names,
+    *,
+    copy: int,
+    paper: Paper,
+    returnable: bool = False,
+    cash: Cash | None = None,
 ) -> Slip:
-    """The slip of a receipt. `copy` counts printings: all but the first are marked 重印."""
+    """The slip of a receipt. `copy` counts printings: all but the first are marked 重印.
+    `returnable`: whether goods are taken back on it without the card.
+    """
     lines = [Line(middle=names.store), Line(middle=f"{TITLES[receipt.kind]}凭证")]
     if copy > 1:
         lines.append(Line(middle=f"*** 重印 第{copy}联 ***"))
@@ -138,7 +147,7 @@ def slip(
     ]
     if receipt.kind in _TAKEN:
         lines.append(Line("预付卡支付部分不开具发票"))
-    lines.append(Line("凭流水号和验证码查询或退货"))
+    lines.append(Line("凭流水号和验证码查询或退货" if returnable else "凭流水号和验证码查询"))
     return _fitted(lines, paper)
 
 
