@@ -247,6 +247,45 @@ async def test_a_slip_and_its_reprint(w: World) -> None:
     assert (await w.by("own-operator").post(path)).status_code == 403
 
 
+async def test_a_slip_promises_a_return_only_where_goods_are_taken_back(w: World) -> None:
+    card = await w.card(await w.programme(), 10_000)
+    source = {"type": "card_number", "number": card["number"], "pin": card["pin"]}
+    tenders = [{"type": "card", "source": source, "amount": 300}, {"type": "cash"}]
+    body = {"amount": 500, "currency": "CNY", "store": w.store, "tenders": tenders}
+    order = await made(w.merchant.post("/v1/payment-orders", body))
+    tender = order["tenders"][0]["payment"]
+    (hold, capture) = (await made(w.merchant.get("/v1/receipts", payment=tender)))["data"]
+    paid, loaded = await w.pay(card, 100), await w.top_up(card["id"], 100)
+    for asked, promised in (
+        (paid["id"], True),
+        (loaded["id"], False),
+        (hold["receipt"]["serial"], False),
+        (capture["receipt"]["serial"], False),
+    ):
+        slip = await made(w.merchant.post(f"/v1/receipts/{asked}/prints"))
+        assert ("退货" in slip["text"]) == promised, slip["text"]
+
+
+async def test_receipts_come_in_pages(w: World) -> None:
+    card = await w.card(await w.programme(), 10_000)
+    paid = await w.pay(card, 1_000)
+    for fen in (1, 2, 3, 4):
+        await made(w.merchant.post(f"/v1/payments/{paid['id']}/refunds", {"amount": fen}))
+    whole = await made(w.merchant.get("/v1/receipts", payment=paid["id"]))
+    found: list[Any] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await made(w.merchant.get("/v1/receipts", payment=paid["id"], limit=2, **cursor))
+        found.append(page["data"])
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert [len(part) for part in found] == [2, 2, 1]
+    assert [one["receipt"] for part in found for one in part] == [
+        one["receipt"] for one in whole["data"]
+    ]
+
+
 async def test_two_printers_at_once_get_two_numbers(w: World) -> None:
     card = await w.card(await w.programme(), 10_000)
     paid = await w.pay(card, 100)

@@ -72,6 +72,11 @@ class SequentialIds:
         return f"{self._next >> 32:012x}7{0:03x}{(0b10 << 62) | (self._next & 0xFFFFFFFF):016x}"
 
 
+def least_id(us: int) -> str:
+    """What sorts before every id given at that moment or later, in µs since the epoch."""
+    return f"{max(0, us // 1000):012x}{0:020x}"
+
+
 def is_id(text: str) -> bool:
     """Whether the text has the form of an identifier."""
     return len(text) == ID_LENGTH and _HEX.issuperset(text)

@@ -13,7 +13,16 @@ from kabao.base.db import Conn, Database
 from kabao.base.errors import INVALID, NOT_FOUND, KabaoError
 from kabao.base.ids import from_edge
 from kabao.base.web.fields import EdgeId
-from kabao.base.web.pages import Cursor, Limit, NumberPosition, Page, page, position
+from kabao.base.web.pages import (
+    Cursor,
+    IdPosition,
+    Limit,
+    NumberPosition,
+    Page,
+    TextPosition,
+    page,
+    position,
+)
 from kabao.base.web.principal import Principal, requires
 from kabao.evidence.derive import Dealt
 from kabao.evidence.model import NO_RECEIPT, RECEIPT_FORMAT, Proof, Receipt, SignedHead
@@ -92,10 +101,13 @@ async def list_of(
     receipts: Desk,
     payment: EdgeId | None = None,
     topup: EdgeId | None = None,
+    limit: Limit = 50,
+    cursor: Cursor | None = None,
 ) -> Page[ReceiptView]:
     """All receipts of a payment or of a top-up, oldest first: name one of them."""
     if (payment is None) == (topup is None):
         raise INVALID.error("Name a payment or a top-up.", field="payment")
+    after = position(cursor, tuple[TextPosition, IdPosition])
     async with receipts.db.read() as conn:
         try:
             found = await receipts.evidence.of_subject(
@@ -109,7 +121,14 @@ async def list_of(
             raise NO_RECEIPT.error(field="receipt") from None  # as of one elsewhere
         for dealt in found[:1]:
             receipts.check(principal, dealt)
-        return Page([await receipts.view(conn, principal, dealt) for dealt in found], None)
+        rest = [dealt for dealt in found if after is None or _place(dealt) > after][: limit + 1]
+        views = {dealt.op: await receipts.view(conn, principal, dealt) for dealt in rest[:limit]}
+    return page(rest, limit, lambda dealt: views[dealt.op], _place)
+
+
+def _place(dealt: Dealt) -> tuple[str, str]:
+    """Where a receipt stands in the list of its subject."""
+    return dealt.receipt.recorded_at, dealt.op
 
 
 @get("/v1/receipt-heads", guards=[requires("receipts:read")], tags=["receipts"])

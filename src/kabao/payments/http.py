@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import date
 from typing import Annotated, Any
 
 import msgspec
@@ -626,12 +627,20 @@ async def show(principal: Principal, payment: EdgeId, desk: Desk) -> PaymentView
 
 
 @get("/v1/payments/{payment:str}/refunds", guards=[requires("payments:read")], tags=["payments"])
-async def list_refunds(principal: Principal, payment: EdgeId, desk: Desk) -> Page[RefundLine]:
+async def list_refunds(
+    principal: Principal,
+    payment: EdgeId,
+    desk: Desk,
+    limit: Limit = 50,
+    cursor: Cursor | None = None,
+) -> Page[RefundLine]:
     """The refunds of a payment, oldest first."""
-    found = await desk.find(principal, payment)
+    found, after = await desk.find(principal, payment), position(cursor, tuple[IdPosition])
     async with desk.db.read() as conn:
-        refunds = await desk.payments.refunds(conn, found.id)
-    return Page([_line(r) for r in refunds], None)
+        refunds = await desk.payments.refunds(
+            conn, found.id, after=after[0] if after else None, limit=limit + 1
+        )
+    return page(refunds, limit, _line, lambda refund: (refund.id,))
 
 
 def _line(r: Refund) -> RefundLine:
@@ -651,10 +660,14 @@ async def search(
     desk: Desk,
     reference: ShortText | None = None,
     terminal: EdgeId | None = None,
+    day: date | None = None,
     limit: Limit = 50,
     cursor: Cursor | None = None,
 ) -> Page[PaymentView]:
-    """Payments by the caller's reference or by terminal, newest first."""
+    """Payments by the caller's reference or by terminal, newest first.
+
+    Without a reference, those of one business day: `day`, or today.
+    """
     before = position(cursor, tuple[IdPosition])
     async with desk.db.read() as conn:
         found = await desk.payments.search(
@@ -662,6 +675,7 @@ async def search(
             stores=desk.stores(principal),
             reference=reference,
             terminal=from_edge("ter", terminal, field="terminal") if terminal else None,
+            day=day,
             before=before[0] if before else None,
             limit=limit + 1,
         )

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import msgspec
 import psycopg
 
-from kabao.base.clock import BusinessDays, Clock
+from kabao.base.clock import BusinessDays, Clock, to_us
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, UNAVAILABLE
-from kabao.base.ids import Ids
+from kabao.base.ids import Ids, least_id
 from kabao.cards.limits import balance_limit
 from kabao.cards.model import Programme, Proof, Resolved
 from kabao.cards.ops import Cards
@@ -60,6 +60,10 @@ STALE_TRIES = 4
 
 TERMS_US = 200_000
 """How long what the snapshots say of a programme in a store is remembered."""
+
+US_PER_DAY = 86_400_000_000
+ID_AGE_US = 3_600_000_000
+"""How far an id's time may be from its payment's: clocks differ, and requests wait."""
 
 EXPIRE_BATCH = 500
 """How many holds one run of the job releases."""
@@ -430,9 +434,11 @@ class Payments:
         """The payment that a refund or a reversal was for; None for anything else."""
         return await sql.payment_of(conn, ident)
 
-    async def refunds(self, conn: Conn, ident: str) -> list[Refund]:
+    async def refunds(
+        self, conn: Conn, ident: str, *, after: str | None = None, limit: int = 50
+    ) -> list[Refund]:
         """A payment's refunds, oldest first."""
-        return await sql.refunds_of(conn, ident)
+        return await sql.refunds_of(conn, ident, after, limit)
 
     async def between(self, conn: Conn, first: str, last: str) -> list[Payment]:
         """Payments by a span of ids: slips name them by the front of an id."""
@@ -445,11 +451,25 @@ class Payments:
         stores: Sequence[str] | None,
         reference: str | None = None,
         terminal: str | None = None,
+        day: date | None = None,
         before: str | None = None,
         limit: int = 50,
     ) -> list[Payment]:
-        """Payments by reference or terminal, newest first; `stores` None: of every store."""
-        return await sql.search(conn, stores, reference, terminal, before, limit)
+        """Payments by reference, terminal or business day, newest first; `stores` None: of
+        every store. References have an index, terminals and stores none: without a
+        reference it is one day, today's if none is named.
+        """
+        if day is None and reference is None:
+            day = self._days.of(self._clock.now_us())
+        span = (day, *self._ids_of(day)) if day is not None else None
+        return await sql.search(conn, stores, reference, terminal, span, before, limit)
+
+    def _ids_of(self, day: date) -> tuple[str, str]:
+        """Ids between which the payments of a business day lie: each was given its id
+        shortly before the moment that decided on the day.
+        """
+        start_us = to_us(self._days.start(day))
+        return least_id(start_us - ID_AGE_US), least_id(start_us + US_PER_DAY + ID_AGE_US)
 
     # Policy
 

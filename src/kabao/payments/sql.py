@@ -245,10 +245,14 @@ async def search(
     stores: Sequence[str] | None,
     reference: str | None,
     terminal: str | None,
+    day: tuple[date, str, str] | None,
     before: str | None,
     limit: int,
 ) -> list[Payment]:
-    """Payments by reference or terminal, newest first. Ids rise with time."""
+    """Payments by reference, terminal or business day, newest first. Ids rise with time:
+    `day` comes with the ids between which its payments lie, so that only these are read.
+    """
+    on, first, last = day or (None, None, None)
     return await fetch_all(
         conn,
         Payment,
@@ -258,27 +262,34 @@ async def search(
           and (%(reference)s::text is null or reference = %(reference)s)
           and (%(terminal)s::uuid is null or terminal = %(terminal)s)
           and (%(before)s::uuid is null or id < %(before)s)
+          and (%(on)s::date is null
+            or (business_date = %(on)s and id >= %(first)s and id < %(last)s))
         order by id desc limit %(limit)s
         """,
         {
             "stores": list(stores) if stores is not None else None,
             "reference": reference,
             "terminal": terminal,
+            "on": on,
+            "first": first,
+            "last": last,
             "before": before,
             "limit": limit,
         },
     )
 
 
-async def refunds_of(conn: Conn, payment: str) -> list[Refund]:
-    """A payment's refunds, oldest first."""
+async def refunds_of(conn: Conn, payment: str, after: str | None, limit: int) -> list[Refund]:
+    """A payment's refunds after one of them, oldest first."""
     return await fetch_all(
         conn,
         Refund,
         """
         select id, payment, amount_fen, principal_fen, bonus_fen, destination, rule,
           (extract(epoch from created_at) * 1000000)::bigint as created_us
-        from payments.refund where payment = %s order by id
+        from payments.refund
+        where payment = %(payment)s and (%(after)s::uuid is null or id > %(after)s)
+        order by id limit %(limit)s
         """,
-        [payment],
+        {"payment": payment, "after": after, "limit": limit},
     )

@@ -241,17 +241,19 @@ async def insert_refund(conn: Conn, refund: Refund) -> None:
     )
 
 
-async def refunds_of(conn: Conn, order: str) -> list[Refund]:
-    """An order's refunds with their parts, oldest first."""
+async def refunds_of(conn: Conn, order: str, after: str | None, limit: int) -> list[Refund]:
+    """An order's refunds after one of them with their parts, oldest first."""
     refunds = await fetch_all(
         conn,
         Refund,
         """
         select id, payment_order, amount_fen,
           (extract(epoch from created_at) * 1000000)::bigint as created_us
-        from tenders.refund where payment_order = %s order by id
+        from tenders.refund
+        where payment_order = %(order)s and (%(after)s::uuid is null or id > %(after)s)
+        order by id limit %(limit)s
         """,
-        [order],
+        {"order": order, "after": after, "limit": limit},
     )
     parts: dict[str, list[RefundPart]] = {}
     for part in await fetch_all(

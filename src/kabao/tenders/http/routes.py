@@ -258,13 +258,20 @@ async def show(
     tags=["payment-orders"],
 )
 async def list_refunds(
-    principal: Principal, payment_order: EdgeId, sales_desk: SalesDesk
+    principal: Principal,
+    payment_order: EdgeId,
+    sales_desk: SalesDesk,
+    limit: Limit = 50,
+    cursor: Cursor | None = None,
 ) -> Page[OrderRefundView]:
     """The refunds of a payment order, oldest first."""
     found = await sales_desk.find(principal, payment_order)
+    after = position(cursor, tuple[IdPosition])
     async with sales_desk.db.read() as conn:
-        refunds = await sales_desk.tenders.refunds(conn, found.id)
-    return Page([refund_view(each) for each in refunds], None)
+        refunds = await sales_desk.tenders.refunds(
+            conn, found.id, after=after[0] if after else None, limit=limit + 1
+        )
+    return page(refunds, limit, refund_view, lambda refund: (refund.id,))
 
 
 @get("/v1/payment-orders", guards=[requires("payments:read")], tags=["payment-orders"])

@@ -72,9 +72,11 @@ class Orders:
         """Orders, newest first; `stores` None: of every store."""
         return await sql.search(conn, stores, reference, status, before, limit)
 
-    async def refunds(self, conn: Conn, ident: str) -> list[Refund]:
+    async def refunds(
+        self, conn: Conn, ident: str, *, after: str | None = None, limit: int = 50
+    ) -> list[Refund]:
         """An order's refunds, oldest first."""
-        return await sql.refunds_of(conn, ident)
+        return await sql.refunds_of(conn, ident, after, limit)
 
     async def _locked(self, conn: Conn, ident: str) -> PaymentOrder:
         return _there(await sql.lock(conn, ident))
