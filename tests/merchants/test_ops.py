@@ -1,13 +1,19 @@
 """Terminals, cashiers, shifts and fees on a real database."""
 
 import asyncio
-from datetime import date, timedelta
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from kabao.base.db import Database, fetch_value
+from kabao.base.clock import BusinessDays
+from kabao.base.db import Conn, Database, fetch_value
 from kabao.base.errors import NOT_FOUND, Code, KabaoError
+from kabao.base.ids import RandomIds
+from kabao.ledger.ops import Ledger
+from kabao.ledger.sql_reading import ShiftSum
 from kabao.merchants.model import (
     CASHIER_ELSEWHERE,
     CASHIER_NOT_ACTIVE,
@@ -25,7 +31,9 @@ from kabao.merchants.model import (
     NewFeePlan,
     Shift,
     TerminalState,
+    ZReport,
 )
+from kabao.merchants.ops.shifts import Shifts
 from kabao.org.model import STORE_CLOSED
 
 from . import make
@@ -277,6 +285,103 @@ async def test_two_tills_cannot_open_a_shift_for_one_cashier(house: make.House) 
     outcomes = await asyncio.gather(*(begin(terminal.id) for terminal in terminals))
     assert sum(isinstance(outcome, Shift) for outcome in outcomes) == 1
     assert outcomes.count(SHIFT_OPEN) == 5
+
+
+class Held(Ledger):
+    """A ledger with so much in one shift that counting it takes until it is let go."""
+
+    def __init__(self, house: make.House, shift: str) -> None:
+        super().__init__(house.db, house.clock, BusinessDays())
+        self.shift = shift
+        self.counting, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def shift_sums(self, conn: Conn, shift: str, opened_at: datetime) -> list[ShiftSum]:
+        if shift == self.shift:
+            self.counting.set()
+            await self.go_on.wait()
+        return await super().shift_sums(conn, shift, opened_at)
+
+
+async def under_way(house: make.House, terminal: str | None = None, code: str = "01") -> Shift:
+    """A shift in a store of its own, or at a terminal that is there."""
+    async with house.db.transaction() as conn:
+        if terminal is None:
+            terminal = (await make.terminal(conn, house, (await make.store(conn, house)).id)).id
+        at = await house.merchants.get_terminal(conn, terminal)
+        cashier = await make.cashier(conn, house, at.store, code)
+        return await house.merchants.shifts.begin(conn, cashier.id, terminal)
+
+
+async def test_two_stores_close_at_once(house: make.House) -> None:
+    long, short = await under_way(house), await under_way(house)
+    ledger = Held(house, long.id)
+    shifts = Shifts(ledger, house.org, RandomIds(house.clock), house.clock)
+
+    async def end(shift: Shift) -> ZReport:
+        async with house.db.transaction() as conn:
+            return (await shifts.end(conn, shift.id))[1]
+
+    waiting = asyncio.create_task(end(long))
+    async with asyncio.timeout(5):
+        await ledger.counting.wait()
+        assert (await end(short)).number == 1, "while the other store is being counted"
+        assert await under_way(house), "a third one opens meanwhile"
+    assert not waiting.done()
+    ledger.go_on.set()
+    assert (await waiting).number == 1
+
+
+async def test_a_terminals_shifts_are_numbered_without_gaps_when_they_end_at_once(
+    house: make.House,
+) -> None:
+    first = await under_way(house)
+    more = [await under_way(house, first.terminal, f"{n:02}") for n in range(2, 6)]
+
+    async def end(shift: Shift) -> int | Code:
+        try:
+            async with house.db.transaction() as conn:
+                return (await house.merchants.shifts.end(conn, shift.id))[1].number
+        except KabaoError as refused:
+            return refused.code
+
+    outcomes = await asyncio.gather(*(end(shift) for shift in [first, *more] * 2))
+    assert sorted(n for n in outcomes if isinstance(n, int)) == [1, 2, 3, 4, 5]
+    assert outcomes.count(SHIFT_CLOSED) == 5
+
+
+async def test_a_cashier_leaves_while_a_shift_begins_or_ends(house: make.House) -> None:
+    merchants = house.merchants
+
+    async def leave(cashier: str) -> None:
+        async with house.db.transaction() as conn:
+            await merchants.dismiss_cashier(conn, cashier)
+
+    async def change(verb: Callable[[Conn, str], Awaitable[object]], what: str) -> None:
+        with contextlib.suppress(KabaoError):
+            async with house.db.transaction() as conn:
+                await verb(conn, what)
+
+    async def role(conn: Conn, cashier: str) -> None:
+        await merchants.set_cashier_role(conn, cashier, CashierRole.SUPERVISOR)
+
+    for _ in range(5):
+        shift = await under_way(house)
+
+        async def begin(conn: Conn, cashier: str, at: str = shift.terminal) -> None:
+            await merchants.shifts.begin(conn, cashier, at)
+
+        await asyncio.gather(
+            change(merchants.shifts.end, shift.id),
+            change(begin, shift.cashier),
+            leave(shift.cashier),
+            change(begin, shift.cashier),
+            change(role, shift.cashier),
+        )
+        async with house.db.read() as conn:
+            open_now = await merchants.shifts.list_all(
+                conn, stores=None, after=None, limit=9, cashier=shift.cashier, only_open=True
+            )
+        assert open_now == []
 
 
 async def plan(house: make.House, store_company: str, **said: int) -> FeePlan:

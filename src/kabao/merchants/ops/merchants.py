@@ -20,6 +20,7 @@ from kabao.merchants.model import (
     CASHIER_NOT_ACTIVE,
     NAME_PURPOSE,
     NUMBER_TAKEN,
+    SHIFT_CLOSED,
     TMK_PURPOSE,
     Cashier,
     CashierRole,
@@ -339,29 +340,44 @@ class Merchants:
 
         Raises `not_found`, `cashier_not_active`.
         """
-        revision = await sql.next_revision(conn)
-        cashier = await self.get_cashier(conn, ident)
+        cashier = await self._locked_cashier(conn, ident)
         if not cashier.is_active:
             raise CASHIER_NOT_ACTIVE.error()
+        revision = await sql.next_revision(conn)
         cashier = replace(cashier, role=role, revision=revision)
         await sql.update_cashier(conn, cashier)
         return cashier
 
     async def link_cashier(self, conn: Conn, ident: str, customer: str | None) -> Cashier:
         """Say which customer a cashier is, or that it is not known. Raises `not_found`."""
+        cashier = await self._locked_cashier(conn, ident)
         revision = await sql.next_revision(conn)
-        cashier = await self.get_cashier(conn, ident)
         cashier = replace(cashier, customer=customer, revision=revision)
         await sql.update_cashier(conn, cashier)
         return cashier
 
     async def dismiss_cashier(self, conn: Conn, ident: str) -> Cashier:
         """A cashier leaves, at once and for good; a shift under way ends. Raises `not_found`."""
-        revision = await sql.next_revision(conn)
-        cashier = await self.get_cashier(conn, ident)
+        cashier = await self._locked_cashier(conn, ident)
         shift = await sql.open_shift_of(conn, ident)
         if shift is not None:
-            await self.shifts.close(conn, shift, revision)
+            await self._ended(conn, shift)
+        revision = await sql.next_revision(conn)
         cashier = replace(cashier, state=CashierState.LEFT, revision=revision)
         await sql.update_cashier(conn, cashier)
         return cashier
+
+    async def _locked_cashier(self, conn: Conn, ident: str) -> Cashier:
+        """Raises `not_found`."""
+        found = await sql.lock_cashier(conn, ident)
+        if found is None:
+            raise NOT_FOUND.error("There is no such cashier.")
+        return found
+
+    async def _ended(self, conn: Conn, shift: Shift) -> None:
+        """End a shift under way, unless somebody else has just done so."""
+        try:
+            await self.shifts.end(conn, shift.id)
+        except KabaoError as refused:
+            if refused.code is not SHIFT_CLOSED:
+                raise

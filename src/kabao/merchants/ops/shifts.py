@@ -67,11 +67,9 @@ class Shifts:
             KabaoError: `not_found`, `store_closed`, `cashier_not_active`,
                 `terminal_not_active`, `terminal_of_other_store`, `shift_already_open`.
         """
+        cashier = await sql.lock_cashier(conn, cashier_id)
         revision = await sql.next_revision(conn)
-        cashier, terminal = (
-            await sql.cashier(conn, cashier_id),
-            await sql.terminal(conn, terminal_id),
-        )
+        terminal = await sql.terminal(conn, terminal_id)
         if cashier is None or terminal is None:
             raise NOT_FOUND.error(field="cashier" if cashier is None else "terminal")
         check_cashier_at(cashier, cashier.store)
@@ -103,21 +101,18 @@ class Shifts:
         `cash_declared_fen` is what the cashier found in the drawer beyond what
         it held at the beginning.
         """
-        revision = await sql.next_revision(conn)
-        shift = await self.get(conn, ident)
+        shift = await sql.lock_shift(conn, ident)
+        if shift is None:
+            raise NOT_FOUND.error("There is no such shift.")
         if not shift.is_open:
             raise SHIFT_CLOSED.error()
-        return await self.close(conn, shift, revision, cash_declared_fen)
-
-    async def close(
-        self, conn: Conn, shift: Shift, revision: int, cash_declared_fen: int | None = None
-    ) -> tuple[Shift, ZReport]:
-        """An open shift ends and is counted, as part of the change of this revision."""
+        # Counted first: the revision holds up every store, and the evening is busy.
+        counted = await self.totals(conn, shift)
+        revision = await sql.next_revision(conn)
         # A clock stepped back must not keep a shift open.
         closed_at = max(now(self._clock), shift.opened_at)
         shift = replace(shift, closed_at=closed_at, revision=revision)
         await sql.close_shift(conn, shift)
-        counted = await self.totals(conn, shift)
         report = ZReport(
             shift=shift.id,
             terminal=shift.terminal,

@@ -125,6 +125,18 @@ async def cashier(conn: Conn, ident: str) -> Cashier | None:
     return convert(row, Cashier | None)
 
 
+async def lock_cashier(conn: Conn, ident: str) -> Cashier | None:
+    """One cashier, whom nobody else changes until the transaction ends.
+
+    Cashiers are locked before shifts, and both before the revision: whoever
+    counts a shift must not hold up the changes of every other store.
+    """
+    row = await fetch_one(
+        conn, dict, "select * from merchants.cashier where id = %s for no key update", [ident]
+    )
+    return convert(row, Cashier | None)
+
+
 async def sealed_names(conn: Conn, idents: Sequence[str]) -> dict[str, bytes]:
     """The sealed names of cashiers, by id."""
     rows = await conn.execute(
@@ -198,6 +210,14 @@ async def shifts_since(conn: Conn, revision: int) -> list[Shift]:
 async def shift(conn: Conn, ident: str) -> Shift | None:
     """One shift."""
     row = await fetch_one(conn, dict, "select * from merchants.shift where id = %s", [ident])
+    return convert(row, Shift | None)
+
+
+async def lock_shift(conn: Conn, ident: str) -> Shift | None:
+    """One shift, which nobody else closes until the transaction ends."""
+    row = await fetch_one(
+        conn, dict, "select * from merchants.shift where id = %s for no key update", [ident]
+    )
     return convert(row, Shift | None)
 
 
