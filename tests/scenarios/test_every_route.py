@@ -124,6 +124,7 @@ TABLE = {
     "POST /v1/payment-orders/{payment_order}/freeze": Route("payments:write", WHY),
     "GET /v1/payment-orders/{payment_order}/refunds": Route("payments:read"),
     "POST /v1/payment-orders/{payment_order}/refunds": Route("payments:refund", {}),
+    "POST /v1/payment-orders/{payment_order}/refund-requests": Route("payments:refund", WHY),
     "POST /v1/payment-orders/{payment_order}/release": Route("payments:write", {}),
     "POST /v1/payment-orders/{payment_order}/tenders": Route("payments:write", {"type": "cash"}),
     "POST /v1/payment-orders/{payment_order}/unfreeze": Route("payments:write", {}),

@@ -120,6 +120,33 @@ async def test_the_back_office_refunds_below_a_sum(s: Shop) -> None:
     assert (await s.ask(order, "refunds")).status_code == 200, "a till's key may"
 
 
+@pytest.mark.row("ATK-11")
+async def test_two_persons_refund_more(s: Shop) -> None:
+    card = await s.card(60_000)
+    order = await s.open(150_000, by_card(card, 60_000), cash())
+    path = f"/v1/payment-orders/{order['id']}/refund-requests"
+    why = {"reason": "goods are back"}
+    over = await s.w.operator.post(path, why | {"amount": 150_001})
+    assert over.json()["code"] == "exceeds_payment_order"
+    asked = await made(s.w.operator.post(path, why))
+    assert (asked["kind"], asked["payload"]) == (
+        "order_refund",
+        {"payment_order": order["id"], "amount": 150_000},
+    )
+    late = await made(s.w.operator.post(path, why))
+    assert told(await s.see(order)) == ("captured", 150_000, 150_000, 0)
+    own = await s.w.operator.post(f"/v1/approvals/{asked['id']}/approve")
+    assert own.status_code == 403, "nobody agrees to the own request"
+    done = await made(s.w.approve(asked["id"]))
+    assert (done["state"], done["result"]["amount"]) == ("executed", 150_000)
+    assert done["result"]["due_back"] == 90_000
+    assert told(await s.see(order)) == ("captured", 150_000, 150_000, 150_000)
+    assert await s.worth(card) == (60_000, 60_000)
+    twice = await s.w.approve(late["id"])
+    assert twice.json()["code"] == "exceeds_payment_order"
+    assert (await s.w.operator.post(path, why)).json()["code"] == "exceeds_payment_order"
+
+
 async def crew(s: Shop) -> tuple[str, dict[str, str]]:
     """A cashier, and what a supervisor says to allow something."""
     people = []

@@ -18,6 +18,7 @@ from kabao.policy.choices import SwitchState
 from kabao.policy.model import Setting
 from kabao.policy.ops import Policy
 from kabao.policy.ports import RELEASE_ACTION, SwitchRelease
+from kabao.tenders.approvals import tender_executors
 
 if TYPE_CHECKING:
     from kabao.app.composition import Kabao
@@ -41,6 +42,7 @@ def register_executors(kabao: Kabao) -> None:
         *adjust_executors(kabao.adjustments),
         *payment_executors(kabao.payments),
         *suspense_executors(kabao.suspense),
+        *tender_executors(kabao.tenders),
     ]
     for kind, executor, payload in lines:
         kabao.access.register_executor(kind, executor, payload=payload)

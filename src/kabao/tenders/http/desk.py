@@ -110,6 +110,12 @@ class SalesDesk:
             found.shift.id if found.shift else None,
         )
 
+    def company(self, order: PaymentOrder) -> str:
+        """The company in whose store it was opened."""
+        store = self._org.store(order.store)
+        assert store is not None, "an order without its store"
+        return store.company
+
     def stores(self, principal: Principal) -> list[str] | None:
         """The stores a list may show; None: every one."""
         return self._org.stores_within(principal.companies, principal.stores)

@@ -27,6 +27,7 @@ from kabao.tenders.http.bodies import (
     said,
 )
 from kabao.tenders.http.desk import SalesDesk
+from kabao.tenders.http.requests import ask_for_refund
 from kabao.tenders.http.views import OrderRefundView, PaymentOrderView, refund_view
 from kabao.tenders.model import PaymentOrder, Status
 from kabao.tenders.ops import NewOrder
@@ -219,7 +220,8 @@ async def refund(
 
     A card's part goes back to that card. `cash` and `channel` parts are due from
     the cashier and the channel: they are recorded here and paid there. A key that
-    cannot pay is the back office, and refunds only below the sum that policy names.
+    cannot pay is the back office: from a sum on that policy names it needs a second
+    person (`/v1/payment-orders/{payment_order}/refund-requests`).
     """
     found = await sales_desk.find(principal, payment_order)
     left_fen = found.captured_fen - found.refunded_fen
@@ -306,6 +308,7 @@ ROUTES = [
     freeze,
     unfreeze,
     refund,
+    ask_for_refund,
     show,
     list_refunds,
     search,
