@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from kabao.simulation.actor import Actor
+from kabao.simulation.answers import Paid
 from kabao.simulation.chain import Held, Shop, Wallet
 from kabao.simulation.doors import Ask
 from kabao.simulation.intents import Ask as AskBalance
 from kabao.simulation.intents import Buy, End, Later, Load, Reserve, WhenShort
-from kabao.simulation.verbs import Paid
 from kabao.simulation.world import Class, Means
 
 SHORT = "insufficient_funds"
