@@ -66,4 +66,4 @@ async def test_without_a_reference_a_search_is_of_one_day(w: World) -> None:
         assert await seen(reference="r", **query) == [early, late]
         assert await seen(reference="r", day="2026-11-22", **query) == [late]
     bad = await w.merchant.get("/v1/payments", day="yesterday")
-    assert bad.status_code == 400
+    assert bad.status_code == 422

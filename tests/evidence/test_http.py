@@ -256,6 +256,7 @@ async def test_a_slip_promises_a_return_only_where_goods_are_taken_back(w: World
     tender = order["tenders"][0]["payment"]
     (hold, capture) = (await made(w.merchant.get("/v1/receipts", payment=tender)))["data"]
     paid, loaded = await w.pay(card, 100), await w.top_up(card["id"], 100)
+    await all_told(w.kabao.db)
     for asked, promised in (
         (paid["id"], True),
         (loaded["id"], False),

@@ -44,8 +44,8 @@ from kabao.customers.http import ROUTES as CUSTOMER_ROUTES
 from kabao.customers.ops import Customers
 from kabao.evidence.http import ROUTES as EVIDENCE_ROUTES
 from kabao.evidence.http import Desk as ReceiptDesk
+from kabao.evidence.http_counter import Counter as ReturnCounter
 from kabao.evidence.http_returns import ROUTES as RETURN_ROUTES
-from kabao.evidence.http_returns import Counter as ReturnCounter
 from kabao.evidence.http_slips import ROUTES as SLIP_ROUTES
 from kabao.evidence.jobs import register as register_evidence_jobs
 from kabao.evidence.ops import Books, Evidence

@@ -17,7 +17,7 @@ from kabao.base.web.fields import Amount, AmountOrZero, EdgeId, RequestBody, Sho
 from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal, requires
 from kabao.evidence.http import PRINT, Desk, ReceiptId
-from kabao.evidence.http_returns import Counter
+from kabao.evidence.http_counter import Counter
 from kabao.evidence.model import Receipt
 from kabao.evidence.ports import Diary
 from kabao.evidence.slip import Cash, Names, Paper, Slip, slip, unknown_slip

@@ -38,6 +38,7 @@ from kabao.payments.model import (
     Payment,
     Refund,
     Reversal,
+    Reversed,
     Status,
 )
 from kabao.payments.pay import told
@@ -64,15 +65,6 @@ class RefundTold(msgspec.Struct, frozen=True):
     payment: str
     card: str | None
     amount: int
-
-
-class Reversed(msgspec.Struct, frozen=True):
-    """The answer to a reversal: the payment as it is now, if it ever came."""
-
-    reversal: Reversal
-    payment: Payment | None
-    payment_order: str | None = None
-    """The order that was undone, where it was one."""
 
 
 class Later(CommandBase, frozen=True, kw_only=True):

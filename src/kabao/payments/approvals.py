@@ -7,7 +7,8 @@ import msgspec
 from kabao.access.model import Approval, Executor
 from kabao.base.db import Conn
 from kabao.base.ids import from_edge, to_edge
-from kabao.payments.ops import Ask, Payments
+from kabao.payments.model import Ask
+from kabao.payments.ops import Payments
 
 REFUND_ACTION = "goods_refund"
 """What an approval of a refund is called in policy `approval.actions`."""

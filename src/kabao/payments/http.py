@@ -40,18 +40,20 @@ from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.paycodes.model import Payable, PayCode
 from kabao.payments import pay
-from kabao.payments.after import Refunded, Reversed
+from kabao.payments.after import Refunded
 from kabao.payments.model import (
     AMOUNT_EXCEEDS,
     CARD_NOT_ACCEPTED,
     UNKNOWN_STORE,
     UNTOLD,
+    Ask,
     Inquiry,
     Payment,
     Place,
     Refund,
+    Reversed,
 )
-from kabao.payments.ops import Ask, Payments
+from kabao.payments.ops import Payments
 from kabao.payments.ports import AllSales
 
 Mac = Callable[[bytes], bytes]

@@ -242,6 +242,23 @@ class Reversal(msgspec.Struct, frozen=True, gc=False):
     created_us: int
 
 
+class Reversed(msgspec.Struct, frozen=True):
+    """The answer to a reversal: the payment as it is now, if it ever came."""
+
+    reversal: Reversal
+    payment: Payment | None
+    payment_order: str | None = None
+    """The order that was undone, where it was one."""
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What every later verb needs to know of who asks. `key` includes the verb."""
+
+    company: str
+    key: str
+    mac: bytes
+
+
 class Returned(msgspec.Struct, frozen=True):
     """A refund that went to a new card, whose secrets are known only now."""
 

@@ -31,13 +31,13 @@ from kabao.payments.after import (
     GiveBack,
     Refunded,
     Reverse,
-    Reversed,
     Void,
 )
 from kabao.payments.inquire import Inquire
 from kabao.payments.lookup import LookUp
 from kabao.payments.model import (
     NOT_A_PAYMENT,
+    Ask,
     Decline,
     Inquiry,
     Limits,
@@ -45,6 +45,7 @@ from kabao.payments.model import (
     Place,
     Refund,
     Reversal,
+    Reversed,
 )
 from kabao.payments.pay import Request, Stale, Terms, command
 from kabao.payments.ports import Sales
@@ -54,6 +55,8 @@ from kabao.policy import names
 from kabao.policy.choices import RefundOrder, RiskAction, SpendOrder, Switch, VoidWindow
 from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
+
+__all__ = ["STALE_TRIES", "Ask", "Payments", "limits_of", "within"]
 
 STALE_TRIES = 4
 """How often a card that changes between look-up and lock is looked up again."""
@@ -81,14 +84,6 @@ ROOT_STATUS: Mapping[int, str] = {
 
 
 R = TypeVar("R")
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """What every later verb needs to know of who asks. `key` includes the verb."""
-
-    company: str
-    key: str
-    mac: bytes
 
 
 class _Way:

@@ -27,12 +27,19 @@ from kabao.payments.after import (
     OfPayment,
     Refunded,
     Reverse,
-    Reversed,
     Void,
     changed,
     set_free,
 )
-from kabao.payments.model import ORDER_CHANNEL, WRONG_STATE, Limits, Payment, Place, Status
+from kabao.payments.model import (
+    ORDER_CHANNEL,
+    WRONG_STATE,
+    Limits,
+    Payment,
+    Place,
+    Reversed,
+    Status,
+)
 from kabao.payments.ops import STALE_TRIES, Payments, within
 from kabao.payments.pay import Request, Stale, Terms, command
 from kabao.payments.rules import dimensions

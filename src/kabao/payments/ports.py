@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from kabao.base.db import Conn
 from kabao.base.web.principal import Principal
-
-if TYPE_CHECKING:
-    from kabao.payments.after import Reversed
-    from kabao.payments.ops import Ask
+from kabao.payments.model import Ask, Reversed
 
 
 class Sales(Protocol):

@@ -7,9 +7,8 @@ import msgspec
 from kabao.base.db import Conn, Database
 from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal
-from kabao.payments.after import Reversed
-from kabao.payments.model import NOT_A_PAYMENT
-from kabao.payments.ops import Ask, Payments
+from kabao.payments.model import NOT_A_PAYMENT, Ask, Reversed
+from kabao.payments.ops import Payments
 from kabao.tenders.http.desk import SalesDesk
 
 OPENED = "POST /v1/payment-orders"
