@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from kabao.base.clock import BusinessDays, FixedClock
@@ -25,7 +26,11 @@ from kabao.ledger.model import (
 )
 from kabao.ledger.ops import Ledger
 from kabao.payments import sql as payments_sql
-from kabao.payments.model import Payment
+from kabao.payments.model import Payment, Place
+from kabao.payments.offline import lose
+from kabao.payments.rules import dimensions
+from kabao.payments.sql_offline import insert
+from tests.ledger.story import lost
 from tests.ledger.till import Till
 
 DAY = timedelta(days=1)
@@ -119,6 +124,23 @@ class Town:
         async with self.db.transaction() as conn:
             await self.ledger.post_in(conn, acts)
 
+    async def sell_offline(self, card: int, missing_fen: int) -> None:
+        """A sale uploaded later: the card pays all it has, its issuer what is missing."""
+        till, root = self.tills[0], await self.root(card)
+        amount_fen = root.available_fen + missing_fen
+        asked = till.pay(root, amount_fen, partial=True, terminal=self.ids.new())
+        async with self.db.transaction() as conn:
+            (paid,) = await self.ledger.post_in(conn, [asked])
+            act = Act(
+                company=self.issuer,
+                operation=self.ids.new(),
+                root=root.id,
+                run=partial(lose, till.store, paid.id, missing_fen),
+                dims=dimensions(Place(till.store)),
+            )
+            await self.ledger.post_in(conn, [act])
+            await insert(conn, lost(paid, missing_fen))
+
     async def close_day(self) -> None:
         """The night falls, and the day is closed."""
         day = self.days.of(self.clock.now_us())
@@ -147,6 +169,7 @@ class Town:
         await self.close_day()
         due = [await self.payment(h.id) for h in holds[3:]]
         await self.post(*(there.expire(payment) for payment in due))
+        await self.sell_offline(len(roots) - 1, 250)
         await self.post(*(here.pay(root, 300) for root in roots))
         async with self.db.transaction() as conn:
             await self.ledger.bar(conn, self.issuer, "pay/late", self.ids.new(), "null")

@@ -257,7 +257,7 @@ CASES = {
         "turns paid value into bonus or back",
     ),
     "an account nobody knows": (
-        "update ledger.transfer set credit = 18 where purpose = 10 and root = {card}",
+        "update ledger.transfer set credit = 19 where purpose = 10 and root = {card}",
         "I-1",
         "an account that is not in the chart",
     ),
@@ -436,6 +436,42 @@ CASES = {
         "update ledger.writer set last_no = last_no - 1 where id = 1",
         "I-8",
         "the writer says",
+    ),
+    "an offline sale removed": (
+        "delete from payments.offline_sale",
+        "I-3",
+        "a loss of 250 fen that no offline sale explains",
+    ),
+    "an offline sale made larger": (
+        "update payments.offline_sale set amount_fen = amount_fen + 1, lost_fen = lost_fen + 1",
+        "I-3",
+        "its payment is of another card, till or amount",
+    ),
+    "a loss made larger": (
+        "update payments.offline_sale set paid_fen = paid_fen - 1, lost_fen = lost_fen + 1",
+        "I-3",
+        "the card paid",
+    ),
+    "a loss that was not booked": (
+        "update ledger.transfer set debit = 16 where debit = 18",
+        "I-3",
+        "its loss moved between other accounts",
+    ),
+    "a loss to another store": (
+        "update ledger.transfer set house = gen_random_uuid() where purpose = 41 and credit = 11",
+        "I-3",
+        "lost to another store",
+    ),
+    "a refused sale that was paid": (
+        "update payments.offline_sale set paid_fen = 0, lost_fen = 0, refused_fen = amount_fen",
+        "I-3",
+        "refused, and has a payment",
+    ),
+    "a card honoured twice": (
+        "insert into payments.offline_sale select (jsonb_populate_record(s,"
+        " jsonb_build_object('sequence', 2))).* from payments.offline_sale s",
+        "I-3",
+        "2 sales on one day",
     ),
     "a writer removed": ("delete from ledger.writer where id = 1", "I-8", "not there"),
     "a batch's moment": (

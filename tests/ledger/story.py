@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -31,7 +32,10 @@ from kabao.ledger.model import (
 from kabao.ledger.ops import Ledger
 from kabao.payments import sql as payments_sql
 from kabao.payments.adjust import Terms, decide
-from kabao.payments.model import Payment
+from kabao.payments.model import Payment, Place
+from kabao.payments.offline import lose
+from kabao.payments.rules import dimensions
+from kabao.payments.sql_offline import OfflineRow
 from tests.ledger import make
 from tests.ledger.memory import Memory
 from tests.ledger.till import LIMITS, Till, rules
@@ -49,6 +53,32 @@ class Row(msgspec.Struct, frozen=True):
     purpose: Purpose
     after: tuple[int, int, int]
     """Principal, bonus, held."""
+
+
+def lost(payment: Payment, fen: int) -> OfflineRow:
+    """The row of an offline sale of which the payment has paid all but so much."""
+    assert payment.terminal is not None
+    return OfflineRow(
+        terminal=payment.terminal,
+        sequence=1,
+        store=payment.store,
+        company=payment.company,
+        cashier=None,
+        root=payment.root,
+        issuer=None,
+        payment=payment.id,
+        reference=None,
+        amount_fen=payment.requested_fen,
+        paid_fen=payment.approved_fen,
+        lost_fen=fen,
+        refused_fen=0,
+        reason="insufficient_funds",
+        rule="P-16",
+        mac=b"",
+        occurred_us=payment.created_us,
+        uploaded_us=payment.created_us,
+        sold_on=date.fromordinal(payment.day),
+    )
 
 
 class Stage(Protocol):
@@ -159,6 +189,8 @@ class Player:
             for name in ("A", "B")
         }
         self._named: dict[str, Any] = {}
+        self.lost: list[OfflineRow] = []
+        """Offline sales, which the auditor looks for."""
 
     async def play(self, stage: Stage, lines: Sequence[str], table: Sequence[Row]) -> list[Row]:
         """What the lines move, in the order of the cards' sequences."""
@@ -221,6 +253,8 @@ class Player:
                 payment = await stage.payment(self._named[name])
                 self.clock.advance(timedelta(microseconds=LIMITS.hold_us))
                 await stage.post(self.till.expire(payment))
+            case ["lose", card, fen]:
+                await self._lose(stage, card, int(fen))
             case ["adjust", card, fen]:
                 await stage.post_in([self._adjustment(card, int(fen))])
             case _:
@@ -233,6 +267,17 @@ class Player:
 
     async def _root(self, stage: Stage, card: str) -> Root:
         return await stage.root(self.cards[card].id)
+
+    async def _lose(self, stage: Stage, card: str, fen: int) -> None:
+        """What an upload does with a sale that its card cannot pay at all."""
+        root = await self._root(stage, card)
+        declined = await stage.post(self.till.pay(root, fen, terminal=self.ids.new()))
+        assert declined.status == "declined"
+        run = partial(lose, self.store, declined.id, fen)
+        operation, dims = self.ids.new(), dimensions(Place(self.store))
+        act = Act(company=self.issuer, operation=operation, root=root.id, run=run, dims=dims)
+        await stage.post_in([act])
+        self.lost.append(lost(declined, fen))
 
     def _adjustment(self, card: str, fen: int) -> Act:
         operation = self.ids.new()

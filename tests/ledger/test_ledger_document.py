@@ -17,6 +17,7 @@ from kabao.base.clock import FixedClock, from_us
 from kabao.base.db import Database
 from kabao.ledger.digest import chain
 from kabao.ledger.model import Account, Purpose
+from kabao.payments.sql_offline import insert
 from tests.ledger.make import running
 from tests.ledger.story import DatabaseStage, MemoryStage, Player, Row, Stage
 from tests.ledger.test_digest import DAY, US, T
@@ -137,6 +138,8 @@ async def test_the_same_on_a_database_and_its_sql(db: Database, clock: FixedCloc
         clock.advance(timedelta(days=1))
         async with db.transaction() as conn:
             await ledger.close_day(conn, day)
+            for row in player.lost:
+                await insert(conn, row)
     given |= {"card_a": player.cards["A"].id, "store": player.store, "issuer": player.issuer}
     assert len(queries()) == TEXT.count("```sql")
     async with db.read() as conn:

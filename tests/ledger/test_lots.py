@@ -30,7 +30,7 @@ STEPS = st.lists(
     st.builds(
         Step,
         st.sampled_from(
-            ["load", "pay", "hold", "capture", "release", "refund", "suspend", "unload"]
+            ["load", "pay", "hold", "capture", "release", "refund", "suspend", "unload", "lose"]
         ),
         st.integers(0, 90),
         st.integers(0, 30),
@@ -167,6 +167,11 @@ class Card:
     def suspend(self, p: int, b: int, which: int) -> None:
         self.refund(p, b, which, suspended=True)
 
+    def lose(self, p: int, b: int, which: int) -> None:
+        """The issuer pays for an offline sale, through the card."""
+        loss = Move(A.LOSS, A.PRINCIPAL, p, Purpose.LOSS, ISSUER)
+        self._post([loss, Move(A.PRINCIPAL, A.REDEEMED, p, Purpose.LOSS, STORE)])
+
     def left(self, order: Order) -> list[tuple[int, int]]:
         found = derive(self.lots, self.transfers, order).left
         return [(one.principal_fen, one.bonus_fen) for one in found]
@@ -196,7 +201,9 @@ def test_pieces_add_up_to_their_transfers(steps: list[Step], order: Order) -> No
     for piece in derived.spent + derived.returned:
         pieces[piece.transfer] = pieces.get(piece.transfer, 0) + piece.amount_fen
     expected = {
-        t.seq: t.amount_fen for t in card.transfers if t.house is not None and t.op not in brought
+        t.seq: t.amount_fen
+        for t in card.transfers
+        if t.house is not None and t.op not in brought and t.purpose != Purpose.LOSS
     }
     assert pieces == expected
 

@@ -104,6 +104,7 @@ class Till:
         partial: bool = False,
         proof: Proof = Proof.RIGHT,
         refused: No | None = None,
+        terminal: str | None = None,
     ) -> Pay:
         """A payment or a hold; of an unknown card without a root."""
         ident = self.ids.new()
@@ -114,7 +115,7 @@ class Till:
             mac=f"{root.id if root else ''}{fen}".encode(),
             amount_fen=fen,
             currency="CNY",
-            place=Place(self.store),
+            place=Place(self.store, terminal),
             capture=not hold,
             accept_partial=partial,
         )

@@ -97,6 +97,29 @@ TABLE = {
     "POST /v1/balance-inquiries": Route(
         "balance-inquiries:write", {"source": {"type": "card", "id": "{card}"}}
     ),
+    "POST /v1/offline-sales": Route(
+        "payments:write",
+        {
+            "store": "{store}",
+            "terminal": "{terminal}",
+            "sales": [
+                {
+                    "sequence": 1,
+                    "amount": 1,
+                    "currency": "CNY",
+                    "source": {"type": "barcode", "data": "x"},
+                    "occurred_at": "2026-01-01T00:00:00+08:00",
+                    "grant": "x",
+                }
+            ],
+        },
+    ),
+    "GET /v1/offline-terms": Route(
+        "payments:write", query={"store": "{store}", "terminal": "{terminal}"}
+    ),
+    "GET /v1/reports/offline-sales": Route(
+        "reports:read", query={"first": "2026-01-01", "last": "2026-01-02"}
+    ),
     "GET /v1/payments": Route("payments:read"),
     "POST /v1/payments": Route(
         "payments:write",

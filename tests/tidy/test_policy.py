@@ -45,7 +45,7 @@ NOT_YET = {
     "issuer.": "compliance: filing and the balance an issuer may have",
     "key.": "card keys",
     "loss.effect_seconds": "0: a loss report counts at once, which is how it is built",
-    "offline.": "the till: when the line goes dead",
+    "offline.code.": "codes signed by phones, sold on without a line",
     "order.": "orders: discounts",
     "pay.final_within_minutes": "the till: automatic reversal",
     "pay.refund_cash_max_fen": "a goods refund in cash where no card takes it",

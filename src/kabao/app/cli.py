@@ -28,6 +28,7 @@ MODULES = (
     "access",
     "cards",
     "day",
+    "offline",
     "policy",
     "receipt",
     "vault",

@@ -67,9 +67,11 @@ from kabao.payments.http import Desk, Door
 from kabao.payments.http_adjust import ROUTES as ADJUSTMENT_ROUTES
 from kabao.payments.http_codes import ROUTES as PAY_CODE_ROUTES
 from kabao.payments.http_codes import Wallet
+from kabao.payments.http_offline import ROUTES as OFFLINE_ROUTES
 from kabao.payments.http_refund import ROUTES as REFUND_ROUTES
 from kabao.payments.http_store_codes import ROUTES as STORE_CODE_ROUTES
 from kabao.payments.http_suspense import ROUTES as SUSPENSE_ROUTES
+from kabao.payments.offline import OfflineSales
 from kabao.payments.ops import Payments
 from kabao.payments.parts import Parts
 from kabao.payments.returns import Returns
@@ -101,6 +103,7 @@ PURGE_EVERY = timedelta(minutes=5)
 ROUTES: list[Any] = [
     *ACCESS_ROUTES,
     *ADJUSTMENT_ROUTES,
+    *OFFLINE_ROUTES,
     *REFUND_ROUTES,
     *SUSPENSE_ROUTES,
     *CARD_ROUTES,
@@ -191,6 +194,9 @@ class Kabao:
         parts = Parts(self.payments, self.ledger, self.paycodes, ids)
         self.tenders = Tenders(db, parts, self.org, self.policy, clock, days, ids)
         self.adjustments = Adjustments(self.ledger, self.cards, clock, days)
+        self.offline_sales = OfflineSales(
+            self.payments, self.ledger, self.cards, self.vault, clock, days, ids
+        )
         self.suspense = Suspense(self.ledger, self.cards, self.life)
         self.topups = TopUps(
             db,
@@ -269,6 +275,7 @@ class Kabao:
             "paycodes": self.paycodes,
             "page_tokens": self.page_tokens,
             "own_cards": self.own_cards,
+            "offline_sales": self.offline_sales,
             "payments": self.payments,
             "policy": self.policy,
             "proofs": self.proofs,

@@ -42,6 +42,7 @@ TABLES = (
     "kabao.paycodes.tables",
     "kabao.topups.tables",
     "kabao.payments.tables",
+    "kabao.payments.tables_offline",
     "kabao.tenders.tables",
     "kabao.evidence.tables",
     "kabao.edges.iso8583.tables",

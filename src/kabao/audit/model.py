@@ -63,6 +63,8 @@ class Liability(msgspec.Struct, frozen=True):
     suspended_fen: int
     adjusted_fen: int
     lapsed_fen: int
+    lost_fen: int
+    """What tills sold without a line and no card could pay: the issuer bears it."""
     moved_fen: int
     """Between cards of the issuer; zero when nothing is under way."""
     closing_fen: int
@@ -80,6 +82,7 @@ class Liability(msgspec.Struct, frozen=True):
             + self.suspended_fen
             + self.adjusted_fen
             + self.lapsed_fen
+            + self.lost_fen
             + self.moved_fen
             - self.closing_fen
         )

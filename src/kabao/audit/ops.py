@@ -25,7 +25,17 @@ from kabao.audit.model import (
     Report,
     name_of,
 )
-from kabao.audit.sql import books, chain, days, events, evidence, journal, operations, tenders
+from kabao.audit.sql import (
+    books,
+    chain,
+    days,
+    events,
+    evidence,
+    journal,
+    offline,
+    operations,
+    tenders,
+)
 
 Progress = Callable[[int, int, str], None]
 """Steps done, steps in all, what comes next."""
@@ -89,6 +99,7 @@ async def audit(
             *books.CHECKS,
             *operations.CHECKS,
             *tenders.CHECKS,
+            *offline.CHECKS,
             *events.CHECKS,
             *chain.CHECKS,
             *evidence.CHECKS,

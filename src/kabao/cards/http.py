@@ -273,6 +273,8 @@ class ActivityType(StrEnum):
     CARD_RETURN = "card_return"
     ADJUST_INCREMENT = "adjust_increment"
     ADJUST_DECREMENT = "adjust_decrement"
+    LOSS = "loss"
+    """Sold without a line in this card's name, and paid by its issuer: in and out again."""
 
 
 _BY_DIRECTION = {

@@ -32,6 +32,10 @@ LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 CardId = NewType("CardId", str)
 ProgrammeId = NewType("ProgrammeId", str)
 
+BARCODE_PREFIX = "988"
+KEY_DIGITS = 2
+"""Of the card key's version, in tracks and barcodes."""
+
 VALUE_DIGITS = 8
 """Digits of a verification value: what track 2 has room for behind a 19-digit number."""
 

@@ -31,20 +31,18 @@ from collections.abc import Container, Sequence
 from datetime import date
 
 from kabao.base.money import split
-from kabao.cards.model import VALUE_DIGITS, Hidden, is_weak_pin
+from kabao.cards.model import BARCODE_PREFIX, KEY_DIGITS, VALUE_DIGITS, Hidden, is_weak_pin
 
 TRACK_MAX = 37
-BARCODE_PREFIX = "988"
 _NO_EXPIRY = "4912"
-_KEY_DIGITS = 2
-_TAIL = _KEY_DIGITS + VALUE_DIGITS
+_TAIL = KEY_DIGITS + VALUE_DIGITS
 _DRAW_BYTES = 16
 
 _TRACK = re.compile(
-    rf";?([0-9]{{12,19}})[=D]([0-9]{{4}})([0-9]{{3}})([0-9]{{{_KEY_DIGITS}}})([0-9]{{{VALUE_DIGITS}}})\??"
+    rf";?([0-9]{{12,19}})[=D]([0-9]{{4}})([0-9]{{3}})([0-9]{{{KEY_DIGITS}}})([0-9]{{{VALUE_DIGITS}}})\??"
 )
 _BARCODE = re.compile(
-    rf"{BARCODE_PREFIX}([0-9]{{12,19}})([0-9]{{{_KEY_DIGITS}}})([0-9]{{{VALUE_DIGITS}}})"
+    rf"{BARCODE_PREFIX}([0-9]{{12,19}})([0-9]{{{KEY_DIGITS}}})([0-9]{{{VALUE_DIGITS}}})"
 )
 
 # Twice a digit, its digits summed (ISO/IEC 7812-1 annex B), as a byte table.
@@ -125,7 +123,7 @@ def barcode_covered(number: str) -> tuple[str, ...]:
 def make_track(covered: Sequence[str], key_version: int, value: str) -> str:
     """Track 2 from `track_covered` and its verification value."""
     _, number, yymm, service = covered
-    track = f"{number}={yymm}{service}{key_version:0{_KEY_DIGITS}d}{value}"
+    track = f"{number}={yymm}{service}{key_version:0{KEY_DIGITS}d}{value}"
     assert len(track) <= TRACK_MAX and len(value) == VALUE_DIGITS
     return track
 
@@ -133,7 +131,7 @@ def make_track(covered: Sequence[str], key_version: int, value: str) -> str:
 def make_barcode(covered: Sequence[str], key_version: int, value: str) -> str:
     """Barcode data from `barcode_covered` and its verification value."""
     assert len(value) == VALUE_DIGITS
-    return f"{BARCODE_PREFIX}{covered[1]}{key_version:0{_KEY_DIGITS}d}{value}"
+    return f"{BARCODE_PREFIX}{covered[1]}{key_version:0{KEY_DIGITS}d}{value}"
 
 
 def read_track(track2: str) -> Shown | None:

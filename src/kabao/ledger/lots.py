@@ -129,8 +129,8 @@ def derive(lots: Sequence[StoredLot], transfers: Sequence[Transfer], order: Orde
     spent: list[Piece] = []
     returned: list[Piece] = []
     for t in transfers:
-        if t.house is None:
-            continue  # into or out of a hold: still on the card
+        if t.house is None or t.purpose == Purpose.LOSS:
+            continue  # into or out of a hold: still on the card; a loss only passes through
         if t.debit < Account.CASH:
             bonus = t.debit not in _PRINCIPAL
             first = by_op[t.related].seq if t.related in by_op else None

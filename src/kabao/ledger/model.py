@@ -46,6 +46,8 @@ class Account(IntEnum):
     """Owner: issuer. Corrections two people approved."""
     LAPSED = 17
     """Owner: issuer. Free bonus that ran out (never paid value)."""
+    LOSS = 18
+    """Owner: issuer. What tills sold without a line and no card could pay (ruling 10)."""
 
     @property
     def of_root(self) -> bool:
@@ -73,6 +75,7 @@ class Purpose(IntEnum):
     CARD_RETURN = 31
     BONUS_LAPSE = 32
     ADJUSTMENT = 40
+    LOSS = 41
 
 
 class RootState(IntEnum):

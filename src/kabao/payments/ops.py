@@ -488,6 +488,13 @@ class Payments:
             self._terms_known[card.programme, place.store] = known
         return known
 
+    def refuses(self, programme: Programme, store: str) -> bool:
+        """Whether no card of a programme may pay in a store now, as of the snapshots."""
+        stopped = self._policy.switched_off(
+            Switch.STOP_PAY, programme=programme.id, company=programme.issuer
+        )
+        return stopped is not None or self._org.refusal(programme.issuer, store) is not None
+
     def _at_store(self, card: Resolved, place: Place) -> No | None:
         """Why a store may not take the card, if it may not (ruling 11)."""
         refused = self._org.refusal(card.issuer, place.store)
