@@ -18,8 +18,8 @@ from kabao.evidence.model import (
     serial_of,
 )
 from kabao.evidence.ops.verify import ReceiptFile
+from kabao.sm2 import new_private
 from kabao.vault.signatures import Signer
-from kabao.vault.sm2 import new_private
 
 OP = "0190f0f0f0f07000800000000000000a"
 

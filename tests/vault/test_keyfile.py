@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from kabao import sm2
 from kabao.base.errors import KabaoError
-from kabao.vault import sm2
 from kabao.vault.model import (
     KEY_IN_USE,
     KEY_UNKNOWN,
@@ -192,7 +192,7 @@ STARTER = """
 import sys, pathlib
 from kabao.base.clock import RealClock
 from kabao.vault.model import KeyKind
-from kabao.vault import sm2
+from kabao import sm2
 from kabao.vault.ops import FileKeys
 store = FileKeys(pathlib.Path(sys.argv[1]), RealClock(), create_if_missing=True)
 mine = [i.check_value for i in store.infos() if i.version == 1]

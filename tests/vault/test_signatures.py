@@ -17,7 +17,8 @@ from tongsuopy.crypto import hashes
 from tongsuopy.crypto.asymciphers import ec
 from tongsuopy.crypto.exceptions import InvalidSignature
 
-from kabao.vault import openssl, signatures, sm2
+from kabao import sm2
+from kabao.vault import openssl, signatures
 from kabao.vault.model import KEY_UNKNOWN
 from kabao.vault.ops import FileKeys, Vault, verify_signature
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,16 +15,27 @@ from kabao.till.model import (
     Begun,
     Ended,
     Entry,
+    Line,
     Outcome,
     PendingError,
     Result,
     Settings,
+    TermsError,
     UnreachableError,
+    UploadRefusedError,
     Verb,
     is_final,
     result_of,
 )
+from kabao.till.offline import Queue, Refused, Sold
+from kabao.till.terms import Signed, verified
 from kabao.till.wire import NoAnswerError, Reply, Wire
+
+UPLOAD_MAX = 50
+"""Sales in one upload; the platform takes no more."""
+
+_TOLD = ("sequence", "amount", "currency", "source", "grant", "reference", "cashier", "occurred_at")
+"""What of a sale is uploaded."""
 
 COMPACT_AT = 1_000
 """Entries in the journal from which on it is rewritten."""
@@ -45,8 +56,20 @@ class Till:
     still pending then is settled before the next sale in any case.
     """
 
-    def __init__(self, settings: Settings, wire: Wire, journal: Journal[Entry]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        wire: Wire,
+        journal: Journal[Entry],
+        queue: Queue | None = None,
+    ) -> None:
+        """`queue`: given if this till may sell without a line (`fetch_terms`)."""
         self._settings, self._wire, self._journal = settings, wire, journal
+        self._queue = queue
+        self._dead = False
+        """The last sale was made without a line: one try tells whether it is back."""
+        self.uploaded: list[Line] = []
+        """What became of offline sales, newest last; for the cashier's report. Yours to clear."""
         self._pending: dict[str, Begun] = {}
         self.last: Result | None = None
         """What became of the last request: after a power cut, whether it was approved."""
@@ -71,8 +94,31 @@ class Till:
     ) -> Result:
         """Take `amount_fen` from a card. `source` as in `POST /v1/payments`.
 
-        Raises `PendingError` when something earlier cannot be settled now.
+        With a queue, a sale that reaches nobody is judged by the terms fetched before.
+        Raises `PendingError` when something earlier cannot be settled now,
+        `UploadRefusedError` when the platform does not take earlier offline sales.
         """
+        try:
+            result = self._sale_online(
+                amount_fen, source, reference, cashier, accept_partial=accept_partial
+            )
+        except PendingError:
+            if self._queue is None:
+                raise
+            return self._sale_offline(amount_fen, source, reference, cashier, "")
+        if self._queue is None or result.outcome not in {Outcome.UNREACHABLE, Outcome.PENDING}:
+            return result
+        return self._sale_offline(amount_fen, source, reference, cashier, result.key)
+
+    def _sale_online(
+        self,
+        amount_fen: int,
+        source: Mapping[str, Any],
+        reference: str,
+        cashier: str | None,
+        *,
+        accept_partial: bool,
+    ) -> Result:
         self._must_settle()
         body = {
             "amount": amount_fen,
@@ -123,6 +169,74 @@ class Till:
         """A payment as the platform has it. Raises `UnreachableError`."""
         return self._read("GET", f"/v1/payments/{payment}", b"")
 
+    def _sale_offline(
+        self,
+        amount_fen: int,
+        source: Mapping[str, Any],
+        reference: str,
+        cashier: str | None,
+        key: str,
+    ) -> Result:
+        assert self._queue is not None
+        self._dead = True
+        sold = self._queue.sell(amount_fen, source, reference, cashier)
+        if isinstance(sold, Refused):
+            return Result(Outcome.DECLINED, key, code=sold.code, rule="ruling 10")
+        return Result(Outcome.OFFLINE, f"offline-{sold.sequence}", approved_fen=amount_fen)
+
+    @property
+    def waiting(self) -> list[Sold]:
+        """What was sold without a line and is not uploaded, oldest first."""
+        return list(self._queue.waiting) if self._queue is not None else []
+
+    def fetch_terms(self) -> None:
+        """Ask what may be sold if the line dies: every hour or so, while it is alive.
+
+        The terms at hand stay when this raises: `PendingError`, `UnreachableError`,
+        `UploadRefusedError`, or `TermsError` for what the platform has not signed.
+        """
+        assert self._queue is not None, "this till sells online only"
+        self._must_settle()
+        path = f"/v1/offline-terms?store={self._settings.store}&terminal={self._settings.terminal}"
+        told = self._read("GET", path, b"")
+        try:
+            signed = msgspec.convert(told, Signed)
+        except msgspec.ValidationError as other:
+            raise TermsError(f"the answer holds no terms: {told.get('code')}") from other
+        self._queue.take(verified(signed, self._settings, self._settings.platform_keys))
+
+    def upload(self) -> list[Line]:
+        """Hand in what was sold without a line, oldest first.
+
+        Raises `PendingError` when nobody answers, `UploadRefusedError`.
+        """
+        lines: list[Line] = []
+        while self._queue is not None and self._queue.waiting:
+            sales = self._queue.waiting[:UPLOAD_MAX]
+            lines += self._upload(sales)
+            self._queue.answered(sales[-1].sequence)
+        self.uploaded += lines
+        return lines
+
+    def _upload(self, sales: Sequence[Sold]) -> Sequence[Line]:
+        """One request. Its key is of its sales, though the platform knows each by its sequence."""
+        body = msgspec.json.encode(
+            {
+                "store": self._settings.store,
+                "terminal": self._settings.terminal,
+                "sales": [{name: getattr(sold, name) for name in _TOLD} for sold in sales],
+            }
+        )
+        first, last = sales[0].sequence, sales[-1].sequence
+        key = f"offline-{self._settings.terminal}-{first}-{last}"
+        try:
+            _, answer = self._ask("/v1/offline-sales", body, key, self._patience_s, doubt=False)
+        except _UnknownError:
+            raise PendingError("offline sales are not uploaded") from None
+        if answer.data is None:
+            raise UploadRefusedError(answer.code or "refused")
+        return answer.data
+
     def settle(self) -> list[Result]:
         """Settle what is pending, oldest first, and tell what became of it.
 
@@ -130,7 +244,7 @@ class Till:
         """
         results: list[Result] = []
         for begun in list(self._pending.values()):
-            results.append(self._settle_one(begun, self._settings.reversal_s))
+            results.append(self._settle_one(begun, self._patience_s))
             if results[-1].outcome is Outcome.PENDING:
                 break
         return results
@@ -162,10 +276,16 @@ class Till:
 
     # Settling
 
+    @property
+    def _patience_s(self) -> float:
+        """How long the cashier waits for what is to be settled first."""
+        return 0.0 if self._dead else self._settings.reversal_s
+
     def _must_settle(self) -> None:
         self.settle()
         if self._pending:
             raise PendingError(f"{len(self._pending)} not settled")
+        self.upload()
 
     def _settle_one(self, begun: Begun, within_s: float) -> Result:
         """Undo a sale; carry a refund or void through."""
@@ -227,6 +347,7 @@ class Till:
                 doubt = True
                 continue
             answer = _read(reply)
+            self._dead = False
             if is_final(reply.status, answer, doubt=doubt):
                 return reply.status, answer
             doubt = True

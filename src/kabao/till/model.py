@@ -15,6 +15,20 @@ class PendingError(Exception):
     """Something earlier is not settled and no host answers: nothing new is begun."""
 
 
+class UploadRefusedError(Exception):
+    """The platform is there and does not take this till's offline sales: it sells nothing,
+    with or without a line, until somebody has looked. `code` tells why.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class TermsError(Exception):
+    """What claims to be offline terms was not signed by the platform for this till."""
+
+
 class JournalError(Exception):
     """The journal was changed by others, is full, or is used by another process."""
 
@@ -23,6 +37,8 @@ class Outcome(StrEnum):
     """What became of a request, for the cashier."""
 
     APPROVED = "approved"
+    OFFLINE = "offline"
+    """Sold without a line, on what the platform allowed beforehand; uploaded later."""
     DECLINED = "declined"
     """An answer that says no; `Result.code` tells why."""
     REFUSED = "refused"
@@ -65,6 +81,9 @@ class Settings(msgspec.Struct, frozen=True):
     pause_s: float = 0.2
     """Before the first repetition; doubled each time."""
     pause_max_s: float = 2.0
+    platform_keys: tuple[bytes, ...] = ()
+    """Public keys (64 bytes) whose offline terms this till takes: `kabao receipt key` prints
+    the platform's; during a rotation the old one and the new one."""
 
 
 class Verb(StrEnum):
@@ -95,6 +114,20 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
 Entry = Begun | Ended
 
 
+class Line(msgspec.Struct, frozen=True):
+    """What became of an offline sale: paid by the card, lost by its issuer, or refused,
+    which the store bears. Amounts in fen.
+    """
+
+    sequence: int
+    amount: int
+    paid: int
+    lost: int
+    refused: int
+    reason: str | None
+    reference: str | None
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What of an answer a till reads: of a payment, a refund, a reversal or a problem."""
 
@@ -106,6 +139,7 @@ class Answer(msgspec.Struct, frozen=True):
     decline_code: str | None = None
     code: str | None = None
     rule: str | None = None
+    data: list[Line] | None = None
 
 
 FINAL_ALWAYS = frozenset({400, 409, 422})
@@ -124,7 +158,7 @@ def is_final(status: int, answer: Answer, *, doubt: bool) -> bool:
     names neither an id nor a code is not the platform's, but a proxy's or a login page.
     """
     if status < 300:
-        return answer.id is not None
+        return answer.id is not None or answer.data is not None
     if status in ASK_AGAIN or status >= 500 or answer.code in {None, IN_FLIGHT}:
         return False
     return status in FINAL_ALWAYS or not doubt

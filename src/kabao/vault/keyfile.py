@@ -24,8 +24,8 @@ from typing import Any
 
 import msgspec
 
+from kabao import sm2
 from kabao.base.clock import Clock, now, to_us
-from kabao.vault import sm2
 from kabao.vault.ciphers import Aead, CardMaster, KeyedHash
 from kabao.vault.model import (
     ALGORITHMS,

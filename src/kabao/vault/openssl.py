@@ -16,7 +16,7 @@ from ctypes import POINTER, byref, c_char_p, c_int, c_long, c_size_t, c_ubyte, c
 from functools import cache
 from typing import Any
 
-from kabao.vault import sm2
+from kabao import sm2
 
 _NAMES = ("libcrypto.so.3", "libcrypto.so.1.1")
 _NID_SM2, _SET1_ID = 1172, 0x1000 + 11

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kabao.vault import openssl, sm2
+from kabao import sm2
+from kabao.vault import openssl
 
 
 class Signer:
