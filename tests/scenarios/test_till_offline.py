@@ -273,7 +273,7 @@ async def test_a_clock_set_back_sells_nothing(
 
 @pytest.mark.row("P-20")
 async def test_a_till_whose_upload_is_refused_sells_nothing(
-    actors: Actors, line: Line, store: dict[str, str], switch_on: Callable[[], Till]
+    actors: Actors, site: Site, line: Line, store: dict[str, str], switch_on: Callable[[], Till]
 ) -> None:
     """The line is alive and the platform says no: that is nobody's leave to sell offline."""
     first, second = await customers(actors, store, 2)
@@ -282,10 +282,13 @@ async def test_a_till_whose_upload_is_refused_sells_nothing(
     line.then = "cut"
     assert (await sell(till, first, 1)).outcome is Outcome.OFFLINE
     await actors.operator.made(f"/v1/terminals/{store['terminal']}/block", {})
+    http = site.http()
+    await site.spread(http, 4)
     await everywhere(
-        lambda: actors.merchant.get("/v1/offline-terms", **store),
+        lambda: Actors(http, site.world).merchant.get("/v1/offline-terms", **store),
         lambda reply: reply.code == "terminal_not_active",
     )
+    await http.close()
     line.then = "ok"
     with pytest.raises(UploadRefusedError) as refused:
         await sell(till, second, 1)
