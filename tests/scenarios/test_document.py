@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import load_all_checks
+from schemathesis.pytest.lazy import get_all_tests
+from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from kabao.access.model.verbs import VERBS
@@ -27,34 +30,7 @@ from .world import Actors, scoped_key
 NOT_CHECKED = [positive_data_acceptance]
 """JSON Schema takes 8.0 for a whole number, and knows no rule of ours; we refuse."""
 
-powerful = schemathesis.openapi.from_dict(document())
-powerless = schemathesis.openapi.from_dict(document())
-tokens: dict[str, str] = {}
-"""By name, as soon as the platform is there."""
-NOT_YET = "kb_live_not_yet"
-"""For examples that are put together before that."""
-
-
-class _Auth:
-    """Puts the key in, where a test does not want it left out."""
-
-    name = ""
-
-    def get(self, case: schemathesis.Case, context: Any) -> str:
-        return tokens.get(self.name, NOT_YET)
-
-    def set(self, case: schemathesis.Case, data: str, context: Any) -> None:
-        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {data}"}
-
-
-@powerful.auth(refresh_interval=None)
-class _Powerful(_Auth):
-    name = "powerful"
-
-
-@powerless.auth(refresh_interval=None)
-class _Powerless(_Auth):
-    name = "powerless"
+DOCUMENT = document()
 
 
 class Fuzzed:
@@ -68,10 +44,10 @@ class Fuzzed:
     async def _prepare(self) -> dict[str, list[str]]:
         http = Http(self.site.port)
         actors = Actors(http, self.site.world)
-        tokens["powerful"] = await scoped_key(
+        self.powerful = await scoped_key(
             http, actors.world, verbs=sorted(VERBS), companies=None, company=self._group
         )
-        tokens["powerless"] = await scoped_key(http, actors.world, verbs=["receipts:read"])
+        self.powerless = await scoped_key(http, actors.world, verbs=["receipts:read"])
         known = await _things(actors)
         await http.close()
         return known
@@ -172,29 +148,55 @@ def fuzzed() -> Iterator[Fuzzed]:
         site.stop()
 
 
-def check(case: schemathesis.Case, fuzzed: Fuzzed, token: str) -> None:
-    if case.headers and case.headers.get("Authorization") == f"Bearer {NOT_YET}":
-        case.headers["Authorization"] = f"Bearer {token}"
-    fuzzed.fill_in(case)
-    case.call_and_validate(base_url=fuzzed.url, excluded_checks=NOT_CHECKED)
+def api(path: str, token: str) -> BaseSchema:
+    """The document of one path, whose requests come with a key unless it is to be missing."""
+    paths = {path: DOCUMENT["paths"][path]}
+    schema = schemathesis.openapi.from_dict(DOCUMENT | {"paths": paths})
+
+    @schema.auth(refresh_interval=None)
+    class _Key:
+        def get(self, case: schemathesis.Case, context: Any) -> str:
+            return token
+
+        def set(self, case: schemathesis.Case, data: str, context: Any) -> None:
+            case.headers = {**(case.headers or {}), "Authorization": f"Bearer {data}"}
+
+    return schema
 
 
-@powerful.parametrize()
-@settings(derandomize=True, max_examples=4, suppress_health_check=list(HealthCheck), deadline=None)
-def test_a_key_that_may_do_everything(case: schemathesis.Case, fuzzed: Fuzzed) -> None:
-    check(case, fuzzed, tokens["powerful"])
+each_path = pytest.mark.parametrize("path", DOCUMENT["paths"])
+"""One test for each path, whose requests are put together when its turn comes: where
+pytest collects, as schemathesis has it by itself, that takes 20 s in every process.
+"""
 
 
-@powerless.parametrize()
-@settings(
-    derandomize=True,
-    max_examples=1,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-    deadline=None,
-)
-def test_a_key_that_may_do_nothing(case: schemathesis.Case, fuzzed: Fuzzed) -> None:
-    check(case, fuzzed, tokens["powerless"])
+def ask_all(fuzzed: Fuzzed, path: str, token: str, count: settings) -> None:
+    """What schemathesis can think of for one path, and its checks of each answer."""
+
+    def check(case: schemathesis.Case) -> None:
+        fuzzed.fill_in(case)
+        case.call_and_validate(base_url=fuzzed.url, excluded_checks=NOT_CHECKED)
+
+    load_all_checks()
+    for built in get_all_tests(
+        schema=api(path, token), test_func=check, settings=count, given_kwargs={}
+    ):
+        _, asked = built.ok()
+        asked()
+
+
+USUAL = settings(derandomize=True, suppress_health_check=list(HealthCheck), deadline=None)
+
+
+@each_path
+def test_a_key_that_may_do_everything(path: str, fuzzed: Fuzzed) -> None:
+    ask_all(fuzzed, path, fuzzed.powerful, settings(USUAL, max_examples=4))
+
+
+@each_path
+def test_a_key_that_may_do_nothing(path: str, fuzzed: Fuzzed) -> None:
+    once = settings(USUAL, max_examples=1, phases=[Phase.generate])
+    ask_all(fuzzed, path, fuzzed.powerless, once)
 
 
 @pytest.mark.parametrize("body", [None, b"", b"{}", b"null", b"[]"])
@@ -203,14 +205,14 @@ def test_next_to_no_body_is_no_defect(fuzzed: Fuzzed, body: bytes | None) -> Non
 
     async def ask() -> dict[str, int]:
         http, found = Http(fuzzed.site.port), {}
-        for path, operations in powerful.raw_schema["paths"].items():
+        for path, operations in DOCUMENT["paths"].items():
             for method in operations.keys() - {"get"}:
                 for ident in (fuzzed.some_id(path), "x"):
                     raw = request(
                         method.upper(),
                         re.sub(r"{\w+}", ident, path),
                         body,
-                        token=tokens["powerful"],
+                        token=fuzzed.powerful,
                         key=fresh_key(),
                     )
                     reply = await http.ask(raw)
@@ -223,9 +225,6 @@ def test_next_to_no_body_is_no_defect(fuzzed: Fuzzed, body: bytes | None) -> Non
 
 
 @pytest.mark.proof
-@powerful.parametrize()
-@settings(
-    derandomize=True, max_examples=200, suppress_health_check=list(HealthCheck), deadline=None
-)
-def test_many_more_requests(case: schemathesis.Case, fuzzed: Fuzzed) -> None:
-    check(case, fuzzed, tokens["powerful"])
+@each_path
+def test_many_more_requests(path: str, fuzzed: Fuzzed) -> None:
+    ask_all(fuzzed, path, fuzzed.powerful, settings(USUAL, max_examples=200))
