@@ -13,8 +13,10 @@ from kabao.app.settings import Settings
 from kabao.base.jobs import Jobs
 from kabao.base.process import Child
 
-NICENESS = 5
-"""A job can wait for the processor; a payment cannot."""
+NICENESS = 15
+"""A job can wait for the processor; a payment cannot. On a machine with nothing to
+spare jobs fall behind, signing receipts first of all, and catch up afterwards.
+"""
 
 
 def run(settings: Settings, child: Child) -> None:
