@@ -126,6 +126,8 @@ class Line(msgspec.Struct, frozen=True):
     refused: int
     reason: str | None
     reference: str | None
+    payment: str | None = None
+    """What the card paid, for a refund; also where it could pay nothing."""
 
 
 class Answer(msgspec.Struct, frozen=True):
