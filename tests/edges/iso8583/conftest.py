@@ -76,10 +76,10 @@ class Pos:
         return till
 
     @contextlib.asynccontextmanager
-    async def other(self, **how: Any) -> AsyncIterator[Pos]:
+    async def other(self, address: str = "127.0.0.1", **how: Any) -> AsyncIterator[Pos]:
         """Another process's host of the same platform, as far as a test's own process can be."""
         host = build_host(self.kabao, **how)
-        sock = listen("127.0.0.1", 0)
+        sock = listen(address, 0)
         await host.start(sock)
         try:
             yield Pos(self.at, host, sock.getsockname()[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from kabao.base.db import Database
+from kabao.edges.iso8583.connection import is_local
 from kabao.edges.iso8583.host import PosTls
 from kabao.edges.iso8583.spec import shipped
+from kabao.policy.ops import Policy
 from kabao.vault.model import TerminalCipher
 from tests.base.web.test_server import Certificates
 
@@ -104,3 +108,65 @@ async def test_over_tls_a_terminal_needs_a_certificate(db: Database, tmp_path: P
         await plain.connect()
         with pytest.raises((LostError, ConnectionError)):
             await plain.sign_in()
+
+
+WAIVED = """
+[pack]
+name = "ours"
+title = "Ours"
+kind = "house"
+amends = "platform"
+
+[[pos.tls.waived_merchants]]
+value = ["{}"]
+unit = "list"
+row = "B-14"
+from = 2026-01-01
+note = "An old line that nobody else can reach."
+"""
+
+
+def outward() -> str:
+    """This machine's own address on its network; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
+
+
+@pytest.mark.row("B-14")
+async def test_without_an_authority_only_waived_stores_sign_in_from_other_machines(
+    pos: Pos, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody can show a certificate then, and nobody goes unasked but by policy."""
+    north, south = await pos.key(pos.world.north), await pos.key(pos.world.south)
+    (tmp_path / "ours.toml").write_text(WAIVED.format(south[1]))
+    pos.kabao.policy = Policy.load(pos.at.clock, [tmp_path / "ours.toml"])
+    with caplog.at_level(logging.WARNING, "kabao.pos"):
+        async with pos.other(outward()) as other:
+            codes = []
+            for about in (north, south):
+                till = pos.raw(*about)
+                till.address, till.port = outward(), other.port
+                await till.connect()
+                codes.append((await till.sign_in()).code)
+            assert codes == ["58", "00"]
+            assert other.host.desk.meters.faults.of("no_certificate") == 1
+    assert "KABAO_TLS_CLIENT_CA is not set" in caplog.text
+    local = pos.raw(*north)
+    await local.connect()
+    assert (await local.sign_in()).code == "00", "a line that never leaves this machine"
+
+
+@pytest.mark.parametrize(
+    ("sockname", "local"),
+    [
+        (("127.0.0.1", 1), True),
+        (("::1", 1, 0, 0), True),
+        (("192.0.2.2", 1), False),
+        (("0.0.0.0", 1), False),
+        (("::", 1, 0, 0), False),
+        (None, False),
+    ],
+)
+def test_which_lines_are_local(sockname: object, local: bool) -> None:
+    assert is_local(sockname) is local

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 import secrets
 import socket
@@ -19,9 +20,9 @@ from kabao.app.pos import build_host
 from kabao.base.db import Database
 from kabao.base.web.server import listen
 from kabao.edges.iso8583 import sql
-from kabao.edges.iso8583.desk import Peer
 from kabao.edges.iso8583.limits import Limits
 from kabao.edges.iso8583.model import FormatError
+from kabao.edges.iso8583.peer import Peer
 from kabao.edges.iso8583.reading import Reader
 from kabao.edges.iso8583.spec import SHIPPED, shipped, words
 from tests.base.web.make import until
@@ -190,8 +191,33 @@ async def test_who_reads_nothing_is_cut_off_even_when_it_ends_wrongly(pos: Pos) 
         await loop.sock_connect(deaf, sock.getsockname())
         await loop.sock_sendall(deaf, 2_000 * frame + b"\xff\xff")
         async with asyncio.timeout(5):
-            await until(lambda: other.desk.meters.faults.of("connection") == 1)
+            await until(lambda: other.desk.meters.faults.of("frame") == 1)
             assert len(other.crowd) == 1
             await until(lambda: len(other.crowd) == 0)
     assert other.desk.meters.faults.of("cut_off") == 1
     await other.stop()
+
+
+async def test_every_kind_of_fault_is_logged_once_a_connection_and_counted(
+    pos: Pos, caplog: pytest.LogCaptureFixture
+) -> None:
+    till, card = await pos.till(), await pos.card(1_000)
+    faults = pos.host.desk.meters.faults
+    unreadable = till.framed(bytes.fromhex("0200") + bytes(30))
+    sale = till.signed(*till.sale(card, 100))
+    forged = till.framed(sale[:-1] + bytes([sale[-1] ^ 1]))
+    with caplog.at_level(logging.WARNING, "kabao.pos"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", pos.port)
+        writer.write(3 * unreadable + 3 * forged)
+        for _ in range(6):
+            await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+        writer.write(b"\xff\xff")
+        assert await _rest(reader) == b""
+        writer.close()
+    assert [faults.of(kind) for kind in ("format", "mac", "frame")] == [3, 3, 1]
+    told = [getattr(record, "msg", {}) for record in caplog.records]
+    assert [line["kind"] for line in told if line["event"] == "pos.fault"] == [
+        "format",
+        "mac",
+        "frame",
+    ]

@@ -141,6 +141,8 @@ class LostError(Exception):
 class Till:
     """One terminal, one connection; as many messages in flight as are sent at once."""
 
+    address = "127.0.0.1"
+
     def __init__(
         self,
         port: int,
@@ -159,7 +161,7 @@ class Till:
         self._reading: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
-        reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
+        reader, self._writer = await asyncio.open_connection(self.address, self.port, ssl=self.tls)
         self._reading = asyncio.create_task(self._read(reader))
 
     async def close(self) -> None:

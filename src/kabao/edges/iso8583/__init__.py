@@ -11,14 +11,16 @@ Words
   RRN        12 characters that name a payment on a slip (field 37)
   outcome    what the host says of a message; each dialect has its code for it
 
-A frame's way: `host` takes it off the wire, `codec` takes it apart, `reading` says what
-it means, `desk` checks who asks and with which key, and calls a verb of `verbs`, which
-calls the same `Payments`, `TopUps` and `Life` as every other door.
+A frame's way: `connection` takes it off the wire, `codec` takes it apart, `reading` says what
+it means, `desk` checks who asks and with which key, and calls a verb: `sales` (what is hot),
+`after` (what undoes and completes), `counter`, `sold`, `batches`. These call the same
+`Payments`, `TopUps` and `Life` as every other door.
 
-Tables, schema `pos`: session, batch, entry, difference.
+Tables, schema `pos`: session, batch, entry, uploaded, difference.
 
 Invariants
   nothing is posted for a message whose MAC is wrong
   terminal + batch + trace is one effect, whatever is repeated, late or reversed
   a batch is settled once
+  whoever holds no keys takes no room from those who do
 """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from ipaddress import ip_address
 from typing import Any, cast
 
 from kabao.base import logs
-from kabao.edges.iso8583.desk import Desk, Later, Peer
+from kabao.edges.iso8583.desk import Desk, Later
 from kabao.edges.iso8583.limits import Limits, Room
 from kabao.edges.iso8583.model import FormatError
+from kabao.edges.iso8583.peer import Peer
 from kabao.edges.iso8583.reading import Reader
 
 LENGTH_BYTES = 2
@@ -24,10 +26,12 @@ class Crowd:
         self, desk: Desk, limits: Limits, *, max_bytes: int, asks_certificates: bool
     ) -> None:
         self.desk, self.limits = desk, limits
-        self.max_bytes, self.asks_certificates = max_bytes, asks_certificates
+        self.max_bytes, self._asks_certificates = max_bytes, asks_certificates
         self.vouched = Room(limits.in_flight_total)
         self.unvouched = Room(limits.unvouched_total)
         self._connections: set[Connection] = set()
+        self._own = Peer(certified=True)
+        """For faults that are of no connection."""
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -42,10 +46,19 @@ class Crowd:
         """Connections from which nothing is read, because too much is at work."""
         return self.vouched.waiting + self.unvouched.waiting
 
+    def peer(self, transport: asyncio.BaseTransport) -> Peer:
+        """Who is at the other end. Without an authority for certificates nobody can show one:
+        then none is asked for on lines that never leave this machine, and on no others.
+        """
+        shown = bool(transport.get_extra_info("peercert"))
+        local = is_local(transport.get_extra_info("sockname"))
+        return Peer(certified=shown or (local and not self._asks_certificates))
+
     def enter(self, connection: Connection) -> bool:
         """Somebody connects; whether there is room."""
         if len(self._connections) >= self.limits.connections:
             self.desk.meters.faults.add("too_many")
+            self._own.tell("too_many")
             return False
         self._connections.add(connection)
         return True
@@ -81,7 +94,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._reader: Reader | None = None
-        self._peer = Peer(certified=True)
+        self._peer = Peer(certified=False)
         self._buffer = b""
         self._ready: list[bytes] = []
         self._vouched = self._unvouched = 0
@@ -102,8 +115,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         self._transport.set_write_buffer_limits(high=self._crowd.limits.unread_bytes)
-        if self._crowd.asks_certificates:
-            self._peer = Peer(certified=bool(transport.get_extra_info("peercert")))
+        self._peer = self._crowd.peer(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """What is at work goes on; its answers have nobody to go to."""
@@ -136,6 +148,7 @@ class Connection(asyncio.Protocol):
         """Cut off who wastes the connection; whether that was done."""
         if self._transport is None or not self._is_late(now):
             return False
+        self._peer.tell("cut_off")
         self._transport.abort()
         return True
 
@@ -232,9 +245,9 @@ class Connection(asyncio.Protocol):
             self._ready.clear()
 
     def _wrong(self, why: str) -> None:
-        """What cannot be answered ends the connection; one line tells of it."""
-        self._crowd.desk.meters.faults.add("connection")
-        _log.warning("pos.bad_frame", reason=why)
+        """What cannot be answered ends the connection."""
+        self._crowd.desk.meters.faults.add("frame")
+        self._peer.tell("frame", reason=why)
         self.close()
 
     # --- not too much at once ---------------------------------------------------------------
@@ -273,3 +286,12 @@ class Connection(asyncio.Protocol):
         self._transport.resume_reading()
         if self._buffer:
             self._take()
+
+
+def is_local(sockname: object) -> bool:
+    """Whether a line at this socket comes from the same machine."""
+    address = sockname[0] if isinstance(sockname, tuple) else ""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False

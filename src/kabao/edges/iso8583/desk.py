@@ -32,6 +32,7 @@ from kabao.edges.iso8583.model import (
     Reply,
     Verb,
 )
+from kabao.edges.iso8583.peer import Peer
 from kabao.edges.iso8583.reading import Message, Reader, head_of_reply
 from kabao.edges.iso8583.sales import Sales, refusal, show_inquiry, show_payment
 from kabao.edges.iso8583.sessions import Keys, Sessions
@@ -68,16 +69,6 @@ class Later(msgspec.Struct, frozen=True, gc=False):
 Answer = bytes | Later
 
 _log = logs.get("pos")
-
-
-class Peer:
-    """What is known of a connection's other end."""
-
-    __slots__ = ("certified",)
-
-    def __init__(self, *, certified: bool) -> None:
-        self.certified = certified
-        """Whether it has shown a certificate, or none is asked for."""
 
 
 class Desk:
@@ -151,6 +142,7 @@ class Desk:
             if wrong.mti is None or not _is_request(wrong.mti):
                 raise
             self.meters.faults.add("format")
+            peer.tell("format", reason=str(wrong))
             return head + reader.refuse(wrong.mti)
         return self._answer(reader, head, message, peer)
 
@@ -169,9 +161,11 @@ class Desk:
             if keys is not None:
                 call = Call(message, session, keys, security, verb)
                 return self._proved(reader, head, call)
-        return self._later(self._look_again(reader, head, message, verb), vouched=False)
+        return self._later(self._look_again(reader, head, message, verb, peer), vouched=False)
 
-    async def _look_again(self, reader: Reader, head: bytes, message: Message, verb: Verb) -> bytes:
+    async def _look_again(
+        self, reader: Reader, head: bytes, message: Message, verb: Verb, peer: Peer
+    ) -> bytes:
         """The session is not known here, or the MAC is wrong by the keys that are:
         perhaps the terminal has signed in with another process.
         """
@@ -185,6 +179,7 @@ class Desk:
         keys = session.keys_of(security.mac, message.signed, message.mac)
         if keys is None:
             self.meters.faults.add("mac")
+            peer.tell("mac", terminal=session.terminal)
             return self._out(reader, head, message, Reply(Outcome.BAD_MAC), None, None)
         call = Call(message, session, keys, security, verb)
         answer = self._proved(reader, head, call)
@@ -291,6 +286,8 @@ class Desk:
         if not peer.certified and numbers[1] not in self._rules().texts(
             names.POS_TLS_WAIVED_MERCHANTS
         ):
+            self.meters.faults.add("no_certificate")
+            peer.tell("no_certificate", terminal=key.terminal)
             return Reply(Outcome.TERMINAL_NOT_ALLOWED)
         cashier = await self._cashier(key.store, message.part("cashier").strip())
         done = await self._sessions.sign_in(numbers, key, cashier)

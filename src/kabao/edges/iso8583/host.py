@@ -16,8 +16,9 @@ from pathlib import Path
 
 import msgspec
 
+from kabao.base import logs
 from kabao.base.errors import SETTING
-from kabao.edges.iso8583.connection import Connection, Crowd
+from kabao.edges.iso8583.connection import Connection, Crowd, is_local
 from kabao.edges.iso8583.desk import Desk
 from kabao.edges.iso8583.limits import Limits
 
@@ -28,6 +29,13 @@ FILES_BESIDES = 1_024
 
 GRACE_S = 6.0
 """How long messages at work may take once the host is asked to stop."""
+
+NO_CLIENT_CA = (
+    "KABAO_TLS_CLIENT_CA is not set: tills on other machines can show no certificate, and only"
+    " those of merchants in the policy pos.tls.waived_merchants may sign in."
+)
+
+_log = logs.get("pos")
 
 
 class PosTls(msgspec.Struct, frozen=True):
@@ -64,11 +72,9 @@ class Host:
         """`max_bytes`: the longest frame that any dialect knows."""
         self.desk, self.limits = desk, limits or Limits()
         self._context = tls.context() if tls is not None else None
+        self._asks_certificates = tls is not None and tls.client_ca is not None
         self.crowd = Crowd(
-            desk,
-            self.limits,
-            max_bytes=max_bytes,
-            asks_certificates=tls is not None and tls.client_ca is not None,
+            desk, self.limits, max_bytes=max_bytes, asks_certificates=self._asks_certificates
         )
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -82,6 +88,8 @@ class Host:
         """Serve on a listening socket."""
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _room_for(self.limits.connections)
+        if not self._asks_certificates and not is_local(sock.getsockname()):
+            _log.warning("pos.no_client_ca", text=NO_CLIENT_CA)
         loop = asyncio.get_running_loop()
         secured = self._context is not None
         self._server = await loop.create_server(

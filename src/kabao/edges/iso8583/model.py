@@ -86,7 +86,6 @@ class Outcome(StrEnum):
 
     OK = "ok"
     PARTIAL = "partial"
-    CALL_ISSUER = "call_issuer"
     UNKNOWN_TERMINAL = "unknown_terminal"
     REFUSED = "refused"
     INVALID = "invalid"

@@ -44,8 +44,6 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     length: Annotated[int, msgspec.Meta(ge=0, le=2)] = 0
     """Bytes of the packed length before it; 0: always `size`."""
     pad: Side = Side.RIGHT
-    secret: bool = False
-    """Never in a log, and never in a repetition's fingerprint."""
 
     @property
     def packed(self) -> bool:
