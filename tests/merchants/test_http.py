@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kabao.base.db import Database
+from kabao.base.db import Database, fetch_all
 from kabao.base.ids import to_edge
 from kabao.merchants.model import Cashier, Terminal
 from kabao.org.model import Store
@@ -58,6 +58,36 @@ async def world(db: Database, tmp_path: Path) -> AsyncIterator[World]:
         for key in principals:
             setattr(made, key, make.Caller(client, key))
         yield made
+
+
+@pytest.mark.row("P-23")
+async def test_a_certification_changes_with_a_reason_that_stays_in_the_log(world: World) -> None:
+    first = {"scheme": "pci_pts", "number": "4-40322", "expires_on": "2026-04-30"}
+    said = {"store": to_edge("sto", world.store.id), "model": "A920", "certification": first}
+    terminal = (await world.group.post("/v1/terminals", said)).json()
+    path = f"/v1/terminals/{terminal['id']}"
+    second = {"scheme": "pci_pts", "number": "6-00001", "expires_on": None}
+    changed = await world.group.post(
+        f"{path}/certification", {"certification": second, "reason": "certified anew"}
+    )
+    assert (changed.status_code, changed.json()["certification"]) == (200, second)
+    assert (await world.group.get(path)).json() == terminal | {"certification": second}
+    gone = await world.group.post(f"{path}/certification", {"reason": "tampered with"})
+    assert gone.json()["certification"] is None
+    for wrong in ({"certification": second}, {"certification": {"scheme": "x"}, "reason": "x"}):
+        assert (await world.group.post(f"{path}/certification", wrong)).status_code == 400
+    worded = {"certification": second | {"scheme": "PCI PTS"}, "reason": "x"}
+    assert (await world.group.post(f"{path}/certification", worded)).status_code == 422
+    async with world.house.db.read() as conn:
+        told = await fetch_all(
+            conn,
+            dict,
+            "select reason from access.audit_log where verb = 'terminals:certify' order by seq",
+        )
+    assert [row["reason"] for row in told] == [
+        "certified anew; before: pci_pts 4-40322 until 2026-04-30",
+        "tampered with; before: pci_pts 6-00001",
+    ]
 
 
 @pytest.mark.row("P-23")

@@ -344,6 +344,10 @@ TABLE = {
     "POST /v1/terminals/{terminal}/take-over": Route(
         "shifts:write", {"terminal": "{terminal}", "code_id": "{code}", "code": "0000"}
     ),
+    "POST /v1/terminals/{terminal}/certification": Route("merchants:write", WHY),
+    "GET /v1/pos-batches": Route("settlements:read"),
+    "GET /v1/pos-batches/{pos_batch}": Route("settlements:read"),
+    "GET /v1/pos-differences": Route("settlements:read"),
     # the books and the rules
     "GET /v1/ledger/accounts": Route("ledger:read", query={"card": "{card}"}),
     "GET /v1/ledger/days": Route("ledger:read"),
@@ -416,8 +420,8 @@ NOBODY = {
         "company": "com", "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":
         "fee", "hand_over": "hov", "key": "key", "receipt": "top", "link": "bln",
         "location": "loc", "operator": "opr", "other_card": "card", "payment": "pay",
-        "payment_order": "pmo", "programme": "prg", "shift": "shf", "store": "sto",
-        "terminal": "ter", "topup": "top",
+        "payment_order": "pmo", "pos_batch": "ter", "programme": "prg", "shift": "shf",
+        "store": "sto", "terminal": "ter", "topup": "top",
     }.items()
 }  # fmt: skip
 
@@ -498,6 +502,7 @@ async def _things(actors: Actors) -> dict[str, str]:
         "other_card": other.id,
         "payment": (await actors.held(card, 100))["id"],
         "payment_order": order["id"],
+        "pos_batch": f"{world.north.terminal}.000001",
         "programme": world.bearer,
         "receipt": topup["id"],
         "shift": shifts[0]["id"],

@@ -42,6 +42,7 @@ from kabao.cards.ops.own_cards import OwnCards
 from kabao.cards.ops.stock import Stock
 from kabao.customers.http import ROUTES as CUSTOMER_ROUTES
 from kabao.customers.ops import Customers
+from kabao.edges.iso8583.http import ROUTES as POS_ROUTES
 from kabao.evidence.http import ROUTES as EVIDENCE_ROUTES
 from kabao.evidence.http import Desk as ReceiptDesk
 from kabao.evidence.http_counter import Counter as ReturnCounter
@@ -117,6 +118,7 @@ ROUTES: list[Any] = [
     *PAGE_ROUTES,
     *PAY_CODE_ROUTES,
     *PAYMENT_ROUTES,
+    *POS_ROUTES,
     *POLICY_ROUTES,
     *PROOF_ROUTES,
     *STORE_CODE_ROUTES,

@@ -47,6 +47,8 @@ batch = sa.Table(
     sa.CheckConstraint("state in ('uploading', 'settled')", name="state"),
     sa.CheckConstraint("(state = 'settled') = (settled_at is not null)", name="settled_when"),
     sa.CheckConstraint("debit_fen >= 0 and credit_fen >= 0", name="sums"),
+    sa.Index("ix_batch_asked_at", "asked_at", "terminal", "batch"),
+    sa.Index("ix_batch_store", "store", "asked_at"),
     schema=_SCHEMA,
 )
 

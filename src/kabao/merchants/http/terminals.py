@@ -9,6 +9,8 @@ import msgspec
 from litestar import Request, Response, get, post
 from msgspec import Meta
 
+from kabao.access.model import Deed
+from kabao.access.ops import Access
 from kabao.base.clock import rfc3339, to_us
 from kabao.base.db import Conn, Database
 from kabao.base.ids import to_edge
@@ -57,6 +59,13 @@ class CreateTerminal(RequestBody, frozen=True):
     store: EdgeId
     model: Annotated[str, Meta(min_length=1, max_length=60, pattern=LINE)]
     terminal_no: TerminalNo | None = None
+    certification: CertificationBody | None = None
+
+
+class Certify(RequestBody, frozen=True):
+    """A terminal's security was certified anew, or no longer is: then without `certification`."""
+
+    reason: ShortText
     certification: CertificationBody | None = None
 
 
@@ -198,6 +207,44 @@ async def retire_terminal(
     return await once_and_refresh(once, request, principal, None, work, merchants)
 
 
+@post(
+    "/v1/terminals/{terminal:str}/certification",
+    guards=[requires("merchants:write")],
+    status_code=200,
+)
+async def certify_terminal(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    data: Certify,
+    once: Once,
+    org: Org,
+    access: Access,
+    merchants: Merchants,
+    terminal: EdgeId,
+) -> Response[TerminalView]:
+    """Record what a terminal's security is certified by; what was before stays in the log."""
+
+    async def work(conn: Conn) -> TerminalView:
+        before = await visible_terminal(conn, principal, org, merchants, terminal)
+        changed = await merchants.certify(conn, before.id, _certification(data.certification))
+        deed = Deed(
+            verb="terminals:certify",
+            subject=to_edge(TERMINAL, before.id),
+            reason=f"{data.reason}; before: {_told(before.certification)}",
+        )
+        await access.log.write(conn, principal, deed)
+        return terminal_view(changed)
+
+    return await once_and_refresh(once, request, principal, data, work, merchants)
+
+
+def _told(certification: Certification | None) -> str:
+    if certification is None:
+        return "none"
+    until = f" until {certification.expires_on}" if certification.expires_on else ""
+    return f"{certification.scheme} {certification.number}{until}"
+
+
 def _certification(given: CertificationBody | None) -> Certification | None:
     if given is None:
         return None
@@ -211,4 +258,5 @@ ROUTES = [
     block_terminal,
     unblock_terminal,
     retire_terminal,
+    certify_terminal,
 ]

@@ -25,6 +25,7 @@ from kabao.merchants.model import (
     Cashier,
     CashierRole,
     CashierState,
+    Certification,
     FeePlan,
     NewCashier,
     NewTerminal,
@@ -285,6 +286,21 @@ class Merchants:
         if state is TerminalState.RETIRED:
             await self.keys.end(conn, ident, revision)
         terminal = replace(terminal, state=state, revision=revision)
+        await sql.update_terminal(conn, terminal)
+        return terminal
+
+    async def certify(
+        self, conn: Conn, ident: str, certification: Certification | None
+    ) -> Terminal:
+        """Record what a terminal's security is certified by now; None: by nothing (P-23).
+
+        Raises:
+            KabaoError: `not_found`, `invalid` (certification).
+        """
+        revision = await sql.next_revision(conn)
+        check_certification(certification)
+        terminal = await self.get_terminal(conn, ident)
+        terminal = replace(terminal, certification=certification, revision=revision)
         await sql.update_terminal(conn, terminal)
         return terminal
 

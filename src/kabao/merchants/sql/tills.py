@@ -70,27 +70,32 @@ async def terminal_no_taken(conn: Conn, store: str, terminal_no: str) -> bool:
 
 async def insert_terminal(conn: Conn, terminal: Terminal) -> None:
     """A new terminal."""
-    certification = terminal.certification
     await conn.execute(
         "insert into merchants.terminal (id, store, terminal_no, model, certification_scheme,"
         " certification_no, certification_expires_on, state, created_at, revision)"
         " values (%(id)s, %(store)s, %(terminal_no)s, %(model)s, %(scheme)s, %(number)s,"
         " %(expires_on)s, %(state)s, %(created_at)s, %(revision)s)",
-        asdict(terminal)
-        | {
-            "scheme": certification and certification.scheme,
-            "number": certification and certification.number,
-            "expires_on": certification and certification.expires_on,
-        },
+        _named(terminal),
     )
 
 
 async def update_terminal(conn: Conn, terminal: Terminal) -> None:
-    """The terminal's number and state as they now are."""
+    """The terminal's number, state and certification as they now are."""
     await conn.execute(
-        "update merchants.terminal set terminal_no = %s, state = %s, revision = %s where id = %s",
-        [terminal.terminal_no, terminal.state, terminal.revision, terminal.id],
+        "update merchants.terminal set terminal_no = %(terminal_no)s, state = %(state)s,"
+        " certification_scheme = %(scheme)s, certification_no = %(number)s,"
+        " certification_expires_on = %(expires_on)s, revision = %(revision)s where id = %(id)s",
+        _named(terminal),
     )
+
+
+def _named(terminal: Terminal) -> dict[str, Any]:
+    certification = terminal.certification
+    return asdict(terminal) | {
+        "scheme": certification and certification.scheme,
+        "number": certification and certification.number,
+        "expires_on": certification and certification.expires_on,
+    }
 
 
 async def list_terminals(

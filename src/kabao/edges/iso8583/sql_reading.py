@@ -1,0 +1,141 @@
+"""Statements of the schema `pos` for those who look at batches from outside."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from kabao.base.clock import from_us
+from kabao.base.db import Conn, fetch_all, fetch_one, uuid_array
+
+
+class Where(msgspec.Struct, frozen=True):
+    """Which batches: of these stores (None: of every store), of one terminal, from `begin`
+    on and before `end`.
+    """
+
+    stores: list[str] | None
+    terminal: str | None
+    begin: datetime | None
+    end: datetime | None
+
+    def named(self) -> dict[str, Any]:
+        """As parameters of a statement."""
+        return {
+            "stores": None if self.stores is None else uuid_array(self.stores),
+            "terminal": self.terminal,
+            "begin": self.begin,
+            "end": self.end,
+        }
+
+
+class BatchShown(msgspec.Struct, frozen=True):
+    """A settlement; `claimed` is JSON, empty where no till claimed anything."""
+
+    terminal: str
+    batch: int
+    store: str
+    state: str
+    debit_fen: int
+    debit_count: int
+    credit_fen: int
+    credit_count: int
+    claimed: str
+    asked_at: datetime
+    settled_at: datetime | None
+
+
+class DifferenceShown(msgspec.Struct, frozen=True):
+    """A message about which till and host differ, and the batch's store."""
+
+    terminal: str
+    batch: int
+    store: str
+    trace: int
+    kind: str
+    till_fen: int | None
+    host_fen: int | None
+    found_at: datetime
+
+
+_BATCH = (
+    "select terminal, batch, store, state, debit_fen, debit_count, credit_fen, credit_count,"
+    " claimed, asked_at, settled_at from pos.batch"
+)
+
+
+async def batch(conn: Conn, terminal: str, number: int) -> BatchShown | None:
+    """A settlement, if it was asked for."""
+    return await fetch_one(
+        conn,
+        BatchShown,
+        _BATCH + " where terminal = %s and batch = %s",
+        [terminal, number],
+    )
+
+
+async def batches(
+    conn: Conn,
+    where: Where,
+    state: str | None,
+    before: tuple[int, str, int] | None,
+    limit: int,
+) -> list[BatchShown]:
+    """Settlements, the last asked for first; `before`: time (microseconds), terminal, number."""
+    at_us, terminal, number = before or (None, None, None)
+    return await fetch_all(
+        conn,
+        BatchShown,
+        _BATCH + " where (%(stores)s::uuid[] is null or store = any(%(stores)s::uuid[]))"
+        " and (%(terminal)s::uuid is null or terminal = %(terminal)s)"
+        " and (%(begin)s::timestamptz is null or asked_at >= %(begin)s)"
+        " and (%(end)s::timestamptz is null or asked_at < %(end)s)"
+        " and (%(state)s::text is null or state = %(state)s)"
+        " and (%(last_at)s::timestamptz is null or (asked_at, terminal, batch)"
+        " < (%(last_at)s, %(last_terminal)s::uuid, %(last_batch)s))"
+        " order by asked_at desc, terminal desc, batch desc limit %(limit)s",
+        where.named()
+        | {
+            "state": state,
+            "last_at": None if at_us is None else from_us(at_us),
+            "last_terminal": terminal,
+            "last_batch": number,
+            "limit": limit,
+        },
+    )
+
+
+async def differences(
+    conn: Conn,
+    where: Where,
+    before: tuple[int, str, int, int, str] | None,
+    limit: int,
+) -> list[DifferenceShown]:
+    """Differences, the last found first; `before`: time (microseconds) and the key."""
+    at_us, terminal, number, trace, kind = before or (None, None, None, None, None)
+    return await fetch_all(
+        conn,
+        DifferenceShown,
+        "select d.terminal, d.batch, b.store, d.trace, d.kind, d.till_fen, d.host_fen, d.found_at"
+        " from pos.difference d join pos.batch b using (terminal, batch)"
+        " where (%(stores)s::uuid[] is null or b.store = any(%(stores)s::uuid[]))"
+        " and (%(terminal)s::uuid is null or d.terminal = %(terminal)s)"
+        " and (%(begin)s::timestamptz is null or d.found_at >= %(begin)s)"
+        " and (%(end)s::timestamptz is null or d.found_at < %(end)s)"
+        " and (%(last_at)s::timestamptz is null"
+        " or (d.found_at, d.terminal, d.batch, d.trace, d.kind)"
+        " < (%(last_at)s, %(last_terminal)s::uuid, %(last_batch)s, %(last_trace)s, %(last_kind)s))"
+        " order by d.found_at desc, d.terminal desc, d.batch desc, d.trace desc, d.kind desc"
+        " limit %(limit)s",
+        where.named()
+        | {
+            "last_at": None if at_us is None else from_us(at_us),
+            "last_terminal": terminal,
+            "last_batch": number,
+            "last_trace": trace,
+            "last_kind": kind,
+            "limit": limit,
+        },
+    )
