@@ -206,7 +206,7 @@ class Desk:
                 session.count += 1
             return self._out(reader, head, message, reply, keys, security)
 
-        refused = self._refusal(call, reader.dialect.batch_max)
+        refused = self._refusal(call, reader.batch_max)
         if refused is not None:
             return out(Reply(refused))
         try:

@@ -83,7 +83,7 @@ class Reader:
         self.dialect, self._words, self._zone = dialect, words, zone
         self._stamped: Fields = {}
         self._stamped_s = -1
-        self.codec = Codec(dialect)
+        self.codec, self.batch_max = Codec(dialect), dialect.batch_max
         self._shapes: dict[str, list[Shape]] = {}
         self._telling = tuple(sorted({name for s in dialect.messages for name in s.when}))
         self._verbs: dict[tuple[str, ...], Verb | None] = {}
