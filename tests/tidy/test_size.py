@@ -17,8 +17,6 @@ LONG_FILES = {
     "ledger/model.py": "every type of the ledger, most of it fields with their meaning",
     "ledger/sql.py": "every statement on the hot path, read together when one is tuned",
     "ledger/http.py": "views, then one route for each kind of account",
-    "payments/http.py": "the views of a payment, two hot routes and every later verb",
-    "payments/ops.py": "one class, one verb after the other",
     "cards/http_life.py": "one route for each verb of a card's life",
     "cards/http_stock.py": "places, ranges and counts are asked for together",
 }

@@ -64,14 +64,8 @@ from kabao.org.ops import Org
 from kabao.paycodes.ops import PayCodes
 from kabao.payments.adjust import Adjustments
 from kabao.payments.http import ROUTES as PAYMENT_ROUTES
-from kabao.payments.http import Desk, Door
-from kabao.payments.http_adjust import ROUTES as ADJUSTMENT_ROUTES
-from kabao.payments.http_codes import ROUTES as PAY_CODE_ROUTES
-from kabao.payments.http_codes import Wallet
+from kabao.payments.http import Desk, Door, Wallet
 from kabao.payments.http_offline import ROUTES as OFFLINE_ROUTES
-from kabao.payments.http_refund import ROUTES as REFUND_ROUTES
-from kabao.payments.http_store_codes import ROUTES as STORE_CODE_ROUTES
-from kabao.payments.http_suspense import ROUTES as SUSPENSE_ROUTES
 from kabao.payments.offline import OfflineSales
 from kabao.payments.ops import Payments
 from kabao.payments.parts import Parts
@@ -103,10 +97,7 @@ PURGE_EVERY = timedelta(minutes=5)
 
 ROUTES: list[Any] = [
     *ACCESS_ROUTES,
-    *ADJUSTMENT_ROUTES,
     *OFFLINE_ROUTES,
-    *REFUND_ROUTES,
-    *SUSPENSE_ROUTES,
     *CARD_ROUTES,
     *CARD_LIFE_ROUTES,
     *ROUTES_WATCH,
@@ -116,12 +107,10 @@ ROUTES: list[Any] = [
     *MERCHANT_ROUTES,
     *ORG_ROUTES,
     *PAGE_ROUTES,
-    *PAY_CODE_ROUTES,
     *PAYMENT_ROUTES,
     *POS_ROUTES,
     *POLICY_ROUTES,
     *PROOF_ROUTES,
-    *STORE_CODE_ROUTES,
     *TENDER_ROUTES,
     *RETURN_ROUTES,
     *SLIP_ROUTES,

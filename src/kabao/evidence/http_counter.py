@@ -13,12 +13,7 @@ from kabao.base.ids import from_edge, to_edge
 from kabao.base.web.fields import Amount, EdgeId, RequestBody
 from kabao.evidence.derive import Dealt
 from kabao.evidence.http import Desk
-from kabao.evidence.model import (
-    CODE_WRONG,
-    RETURNABLE,
-    RETURNS_STOPPED,
-    TOO_MANY_TRIES,
-)
+from kabao.evidence.model import CODE_WRONG, RETURNABLE, RETURNS_STOPPED, TOO_MANY_TRIES
 from kabao.merchants.model import OVERRIDE_NEEDED, OverrideAsk, OverrideVerb, Till
 from kabao.merchants.ops import Merchants
 from kabao.payments.model import Payment

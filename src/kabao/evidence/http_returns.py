@@ -17,10 +17,7 @@ from kabao.base.web.principal import Principal, requires
 from kabao.cards.claims import By
 from kabao.evidence.http import Desk, ReceiptId
 from kabao.evidence.http_counter import Counter, ReturnBody
-from kabao.evidence.model import (
-    NOT_RETURNABLE,
-    RETURNABLE,
-)
+from kabao.evidence.model import NOT_RETURNABLE, RETURNABLE
 from kabao.evidence.ports import Diary, Returning
 from kabao.merchants.model import NO_TILL
 from kabao.payments.model import AMOUNT_EXCEEDS, OF_AN_ORDER, Payment, Returned

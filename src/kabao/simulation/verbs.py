@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from kabao.simulation.answers import (
-    Allowed,
-    GivenBack,
-    Loaded,
-    Paid,
-    Undone,
-    Worth,
-)
+from kabao.simulation.answers import Allowed, GivenBack, Loaded, Paid, Undone, Worth
 from kabao.simulation.chain import Chain, Held, Keys, Shop
 from kabao.simulation.doors import Ask, Doors, Reply, Said
 from kabao.simulation.tally import Flow

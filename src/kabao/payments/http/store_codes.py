@@ -28,8 +28,10 @@ from kabao.org.ops import Org
 from kabao.paycodes.model import STORE_CODE_AMOUNT, STORE_CODE_MAX, StoreCode
 from kabao.paycodes.ops import PayCodes
 from kabao.payments import pay
-from kabao.payments.http import Desk, PaymentView, canonical, payment_view
-from kabao.payments.http_codes import Image, ImageFormat, drawn
+from kabao.payments.http.bodies import canonical
+from kabao.payments.http.codes import Image, ImageFormat, drawn
+from kabao.payments.http.desk import Desk
+from kabao.payments.http.views import PaymentView, payment_view
 from kabao.payments.model import UNKNOWN_STORE, Place
 
 CHANNEL = "store_code"

@@ -29,7 +29,7 @@ from kabao.cards.model import Card, Source
 from kabao.cards.ops import Cards
 from kabao.paycodes.model import PASSWORD_DIGITS, STEP_S, Device, Enrolled, Made
 from kabao.paycodes.ops import PayCodes
-from kabao.payments.http import CardView
+from kabao.payments.http.views import CardView
 from kabao.payments.model import CARD_NOT_ACCEPTED
 from kabao.payments.ops import Payments
 

@@ -17,7 +17,7 @@ from kabao.base.web.fields import LINE, Amount, EdgeId, RequestBody
 from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal, requires
 from kabao.payments.approvals import REFUND_ACTION, GoodsRefund
-from kabao.payments.http import Desk
+from kabao.payments.http.desk import Desk
 from kabao.payments.model import AMOUNT_EXCEEDS
 
 
