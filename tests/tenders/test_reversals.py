@@ -85,6 +85,18 @@ async def test_an_order_at_work_is_undone_or_refused(s: Shop) -> None:
 
 
 @pytest.mark.row("P-19")
+async def test_reversals_at_once_undo_it_once(s: Shop) -> None:
+    card = await s.card(3_000)
+    await s.open(1_000, by_card(card), key="sale")
+    keys = ["one", "one", "one", "two", "three"]
+    answers = await asyncio.gather(*(made(s.reverse("sale", key)) for key in keys))
+    assert {a["status"] for a in answers} == {"reversed"}
+    assert answers[0] == answers[1] == answers[2]
+    assert sorted(a["amount"] for a in answers[2:]) == [0, 0, 1_000]
+    assert await s.worth(card) == (3_000, 3_000)
+
+
+@pytest.mark.row("P-19")
 async def test_a_key_of_a_later_verb_is_told(s: Shop) -> None:
     card = await s.card(3_000)
     order = await s.open(1_000, cash(100))

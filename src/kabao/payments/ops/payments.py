@@ -51,13 +51,13 @@ class Payments(Following):
                     payment = await self.get(conn, known.id)
                 check(payment)
                 return await self.reverse(ask, payment, place_of(payment))
-            if sales is not None and (done := await sales.reverse(ask, original)) is not None:
-                return done
             async with self._db.read() as conn:
                 for verb in ("capture", "refund", "void", "topup", "topup-void"):
                     if await self._ledger.operation(conn, ask.company, f"{verb}/{original}"):
                         raise NOT_A_PAYMENT.error(rule="P-19")
             try:
+                if sales is not None and (done := await sales.reverse(ask, original)) is not None:
+                    return done
                 return await self._bar(ask, original, sales, barred=known is not None)
             except (psycopg.errors.UniqueViolation, _CameMeanwhileError):
                 continue  # the original, or this very reversal, came meanwhile
