@@ -17,6 +17,7 @@ from kabao.base.db import (
     Conn,
     Statements,
     fetch_all,
+    in_step,
     number_array,
     quoted_array,
     uuid_array,
@@ -46,13 +47,13 @@ class Written(msgspec.Struct, frozen=True):
     recorded_at: Any
 
 
-_WRITE = """
+_WRITE: LiteralString = """
 insert into base.outbox (root, root_seq, type, version, payload, recorded_at)
 select root, root_seq, type, version, payload, %s
-from unnest(%s::uuid[], %s::bigint[], %s::text[], %s::bigint[], %s::json[])
-  with ordinality as e (root, root_seq, type, version, payload, n)
-order by n
-"""
+from """ + in_step(
+    "e",
+    "root uuid, root_seq bigint, type text, version bigint, payload json",
+)
 
 _encode = msgspec.json.Encoder().encode
 

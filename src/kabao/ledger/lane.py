@@ -28,7 +28,16 @@ from kabao.ledger import sql
 from kabao.ledger.inbox import Inbox, Item
 from kabao.ledger.model import Command, Loader
 from kabao.ledger.posting import Played, play
-from kabao.ledger.store import Chain, held_elsewhere, load, lock, moment, open_chain, store
+from kabao.ledger.store import (
+    Chain,
+    Locked,
+    held_elsewhere,
+    load,
+    lock,
+    moment,
+    open_chain,
+    store,
+)
 
 log = structlog.get_logger()
 
@@ -187,7 +196,7 @@ class Lane:
                 pipe.command(b"BEGIN")
                 if wary:
                     batch, held = await _part(pipe, batch)
-                played = await self._decide(pipe, [item.command for item in batch])
+                played, locked = await self._decide(pipe, [item.command for item in batch])
                 if played.stores_nothing:
                     pipe.command(b"ROLLBACK")
                     await pipe.flush()
@@ -197,7 +206,7 @@ class Lane:
                         raise _GoneMeanwhileError
                     for item in batch:
                         item.sent = True
-                    chain = await store(pipe, played, self._chain)
+                    chain = await store(pipe, played, locked, self._chain)
                     pipe.command(b"COMMIT")
                     await pipe.flush()
         except Exception as failed:
@@ -207,10 +216,10 @@ class Lane:
         _answer(batch, played)
         return held
 
-    async def _decide(self, pipe: Pipe, commands: Sequence[Command[Any]]) -> Played:
+    async def _decide(self, pipe: Pipe, commands: Sequence[Command[Any]]) -> tuple[Played, Locked]:
         """The first round trip; a second one only for commands that need more read."""
         read_keys = self._read_keys or not all(c.always_kept for c in commands)
-        at, roots, known = await lock(
+        locked = await lock(
             pipe, pipe.flush, commands, self._clock, self._days, read_keys=read_keys
         )
         loaded: dict[Loader, dict[Any, Any]] = {}
@@ -218,7 +227,7 @@ class Lane:
             pipe.leave()
             assert self._conn is not None
             loaded = await load(self._conn, commands)
-        return play(commands, roots, known, loaded, at)
+        return play(commands, locked.roots, locked.known, loaded, locked.moment), locked
 
     async def _abandon(self, conn: Conn, failed: Exception, batch: Sequence[Item]) -> None:
         """End the transaction of a failed attempt, whatever failed: left open, the

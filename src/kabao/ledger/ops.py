@@ -174,14 +174,14 @@ class Ledger:
         if len(commands) > ROOTS_MAX:
             raise LIMIT_OF_BATCH.error(f"At most {ROOTS_MAX} cards at a time.")
         await self._ensure_months()
-        played = await decide(conn, commands, self._clock, self._days)
+        played, locked = await decide(conn, commands, self._clock, self._days)
         if played.defects:
             raise played.defects[0][1]
         for error in played.errors:
             if error is not None:
                 raise error
         if not played.stores_nothing:
-            await store(conn, played, await borrow_chain(conn))
+            await store(conn, played, locked, await borrow_chain(conn))
         return played.outcomes
 
     async def _ensure_months(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from operator import attrgetter
 from typing import Any, LiteralString, cast
@@ -17,6 +17,7 @@ from kabao.base.db import (
     fetch_all,
     fetch_one,
     fetch_value,
+    in_step,
     number_array,
     quoted_array,
     text_array,
@@ -62,7 +63,7 @@ _ROOT_AS_TEXT: LiteralString = _ROOT_COLUMNS.replace(
 )
 # As text psycopg's C loader takes them; the hyphens go in `root_of`.
 LOCK_ROOTS: LiteralString = (
-    f"select (select max(business_date) from ledger.closed_day), {_ROOT_AS_TEXT}"  # noqa: S608 - constant columns
+    f"select (select max(business_date) from ledger.closed_day), ctid::text, {_ROOT_AS_TEXT}"  # noqa: S608 - constant columns
     " from ledger.root where id = any(%s::uuid[]) order by id for update"
 )
 LOCK_FREE_ROOTS: LiteralString = (
@@ -77,22 +78,27 @@ join ledger.operation o on o.company = k.company and o.key = k.key
 LOCK_KNOWN: LiteralString = KNOWN + " for no key update of o"
 # Locked, so that of two processes that bring a barred original only one answers it.
 
-_CAST = {"card": "uuid", "valid_until": "date"}
+_CAST: dict[str, LiteralString] = {"card": "uuid", "valid_until": "date"}
 
 
-def _store_roots(names: Sequence[str]) -> str:
-    """The update of these columns of roots, from an array each."""
-    columns = ", ".join(names)
-    arrays = ", ".join([f"%s::{_CAST.get(name, 'bigint')}[]" for name in names])
+def _store_roots(names: Sequence[LiteralString]) -> LiteralString:
+    """The update of these columns of locked roots, found where they stand in the table."""
+    sets = ", ".join([f"{name} = u.{name}" for name in names])
+    columns = ", ".join([f"{name} {_CAST.get(name, 'bigint')}" for name in names])
+    rows = in_step("u", f"place tid, id uuid, {columns}")
     return (
-        f"update ledger.root r set {', '.join([f'{name} = u.{name}' for name in names])}"  # noqa: S608 - constant columns
-        f" from unnest(%s::uuid[], {arrays}) as u (id, {columns}) where r.id = u.id"
+        f"with done as (update ledger.root r set {sets} from {rows}"  # noqa: S608 - constant columns
+        " where r.ctid = u.place and r.id = u.id returning 1)"
+        " select 1 / (count(*) = %s)::int from done"
     )
 
 
 _SETS = tuple((names, _store_roots(names)) for names in (PAYING, MUTABLE))
 """What a batch may store of its roots, and the statement. The first that is enough
 is taken; two, so that a connection prepares two statements.
+
+A locked row stays where it is, and finding it there saves the way through the
+index. Were one not found, the division by zero would end the transaction.
 """
 
 _STORE_TRANSFERS: LiteralString = """
@@ -105,26 +111,33 @@ select root, seq, op, related, debit, credit, house, amount_fen, currency,
   redeeming_store, terminal, cashier, shift, channel,
   timestamptz 'epoch' + occurred_us * interval '1 microsecond',
   %s, %s, %s, %s
-from unnest(%s::uuid[], %s::bigint[], %s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[],
-  %s::uuid[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
-  %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::bigint[])
-  as t (root, seq, op, related, debit, credit, house, amount_fen, currency,
-  principal_after_fen, bonus_after_fen, held_after_fen, purpose, issuer, selling_store,
-  redeeming_store, terminal, cashier, shift, channel, occurred_us)
-"""
+from """ + in_step(
+    "t",
+    "root uuid, seq bigint, op uuid, related uuid, debit bigint, credit bigint, "
+    "house uuid, amount_fen bigint, currency text, principal_after_fen bigint, "
+    "bonus_after_fen bigint, held_after_fen bigint, purpose bigint, issuer uuid, "
+    "selling_store uuid, redeeming_store uuid, terminal uuid, cashier uuid, shift uuid, "
+    "channel text, occurred_us bigint",
+)
 
 _STORE_OPERATIONS: LiteralString = """
 insert into ledger.operation (company, key, id, root, mac, state, result, recorded_at)
 select company, key, id, root, decode(mac, 'hex'), state, result, %s
-from unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::bigint[], %s::text[])
-  as o (company, key, id, root, mac, state, result)
-"""
+from """ + in_step(
+    "o",
+    "company uuid, key text, id uuid, root uuid, mac text, state bigint, result text",
+)
+
+
+def places_of(rows: Iterable[Sequence[Any]]) -> dict[str, str]:
+    """Where locked roots stand in the table, by id, from rows of `LOCK_ROOTS`."""
+    return {row[2].replace("-", ""): row[1] for row in rows}
 
 
 def roots_of(rows: Iterable[Sequence[Any]]) -> dict[str, Root]:
     """Roots by id, from rows of `LOCK_ROOTS`."""
     found: dict[str, Root] = {}
-    for _closed, ident, card, programme, issuer, *rest in rows:
+    for _closed, _place, ident, card, programme, issuer, *rest in rows:
         key = ident.replace("-", "")
         found[key] = Root(
             key,
@@ -165,7 +178,9 @@ _SHAPE: dict[str, Callable[[Sequence[Any]], object]] = {
 }
 
 
-async def store_roots(conn: Statements, changes: Sequence[tuple[Root, Root]]) -> None:
+async def store_roots(
+    conn: Statements, changes: Sequence[tuple[Root, Root]], places: Mapping[str, str]
+) -> None:
     """Write the changed fields of locked roots: each as it was, and as it is now."""
     roots = [after for _, after in changes]
     before, after = (
@@ -177,8 +192,10 @@ async def store_roots(conn: Statements, changes: Sequence[tuple[Root, Root]]) ->
     await conn.execute(
         statement,
         [
+            quoted_array([places[root.id] for root in roots]),
             uuid_array([root.id for root in roots]),
             *(_SHAPE.get(name, number_array)(after[name]) for name in names),
+            len(roots),
         ],
     )
 

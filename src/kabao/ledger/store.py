@@ -22,6 +22,16 @@ from kabao.ledger.model import Command, Loader, Moment, Operation, Root
 from kabao.ledger.posting import Played, play
 
 
+class Locked(msgspec.Struct):
+    """What a posting holds until its transaction ends."""
+
+    moment: Moment
+    roots: dict[str, Root]
+    places: dict[str, str]
+    """Where each root stands in its table."""
+    known: dict[tuple[str, str], Operation]
+
+
 class Chain(msgspec.Struct):
     """Where a writer's chain stands. A lane keeps its own; cold postings borrow one."""
 
@@ -38,7 +48,7 @@ async def lock(
     days: BusinessDays,
     *,
     read_keys: bool = True,
-) -> tuple[Moment, dict[str, Root], dict[tuple[str, str], Operation]]:
+) -> Locked:
     """On a pipe one round trip: the day's fence, the roots in id order, the known keys.
 
     The keys are read after the locks are held, so that two processes with the
@@ -65,9 +75,10 @@ async def lock(
         closed = await conn.execute(sql.LAST_CLOSED)
         await flush()
         last = (await closed.fetchone() or (None,))[0]
-    return (
+    return Locked(
         moment(clock, days, last),
         sql.roots_of(root_rows),
+        sql.places_of(root_rows),
         {(row[0], row[1]): Operation(*row) for row in known_rows},
     )
 
@@ -102,18 +113,21 @@ async def load(conn: Conn, commands: Sequence[Command[Any]]) -> dict[Loader, dic
 
 async def decide(
     conn: Conn, commands: Sequence[Command[Any]], clock: Clock, days: BusinessDays
-) -> Played:
+) -> tuple[Played, Locked]:
     """Lock, load, and decide everything in arrival order."""
-    at, roots, known = await lock(conn, sent, commands, clock, days)
-    return play(commands, roots, known, await load(conn, commands), at)
+    locked = await lock(conn, sent, commands, clock, days)
+    loaded = await load(conn, commands)
+    return play(commands, locked.roots, locked.known, loaded, locked.moment), locked
 
 
-async def store(conn: Statements, played: Played, link: Chain) -> Chain:
+async def store(conn: Statements, played: Played, locked: Locked, link: Chain) -> Chain:
     """Write what was decided. Returns the chain as it stands after the commit."""
     us = played.moment.us
     if played.changed:
         await sql.store_roots(
-            conn, [(played.changed[i], played.roots[i]) for i in sorted(played.changed)]
+            conn,
+            [(played.changed[i], played.roots[i]) for i in sorted(played.changed)],
+            locked.places,
         )
     if played.operations:
         await sql.store_operations(conn, played.operations, us)

@@ -12,6 +12,7 @@ from kabao.base.db import (
     Statements,
     fetch_all,
     fetch_value,
+    in_step,
     number_array,
     quoted_array,
     text_array,
@@ -30,15 +31,15 @@ select id, company, root, card, last4, store, terminal, cashier, shift,
   principal_fen, bonus_fen, 0, 0, held_principal_fen,
   held_bonus_fen, status, decline_code, rule, balance_after_fen, tender, invoiceable_fen,
   timestamptz 'epoch' + expires_us * interval '1 microsecond', %s, %s
-from unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[],
-  %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::json[], %s::text[], %s::bigint[],
-  %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
-  %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[])
-  as p (id, company, root, card, last4, store, terminal, cashier, shift, channel, reference,
-  metadata, currency, requested_fen, approved_fen, captured_fen, principal_fen, bonus_fen,
-  held_principal_fen, held_bonus_fen, status, decline_code, rule, balance_after_fen, tender,
-  invoiceable_fen, expires_us)
-"""
+from """ + in_step(
+    "p",
+    "id uuid, company uuid, root uuid, card uuid, last4 text, store uuid, terminal uuid, "
+    "cashier uuid, shift uuid, channel text, reference text, metadata json, currency text, "
+    "requested_fen bigint, approved_fen bigint, captured_fen bigint, principal_fen bigint, "
+    "bonus_fen bigint, held_principal_fen bigint, held_bonus_fen bigint, status text, "
+    "decline_code text, rule text, balance_after_fen bigint, tender text, "
+    "invoiceable_fen bigint, expires_us bigint",
+)
 
 
 async def insert_payments(conn: Statements, rows: Sequence[Payment]) -> None:
