@@ -11,7 +11,7 @@ from kabao.app.commands_base import Json, answer, example, with_platform
 from kabao.app.composition import Kabao
 from kabao.base.money import yuan
 from kabao.base.web.pages import MAX_LIMIT
-from kabao.payments.http_offline import OfflineReport, shown
+from kabao.payments.http.offline import OfflineReport, shown
 
 Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])]
 

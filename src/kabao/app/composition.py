@@ -65,7 +65,6 @@ from kabao.paycodes.ops import PayCodes
 from kabao.payments.adjust import Adjustments
 from kabao.payments.http import ROUTES as PAYMENT_ROUTES
 from kabao.payments.http import Desk, Door, Wallet
-from kabao.payments.http_offline import ROUTES as OFFLINE_ROUTES
 from kabao.payments.offline import OfflineSales
 from kabao.payments.ops import Payments
 from kabao.payments.parts import Parts
@@ -97,7 +96,6 @@ PURGE_EVERY = timedelta(minutes=5)
 
 ROUTES: list[Any] = [
     *ACCESS_ROUTES,
-    *OFFLINE_ROUTES,
     *CARD_ROUTES,
     *CARD_LIFE_ROUTES,
     *ROUTES_WATCH,

@@ -7,6 +7,7 @@ from kabao.payments.http.codes import ROUTES as PAY_CODE_ROUTES
 from kabao.payments.http.codes import Wallet
 from kabao.payments.http.desk import Desk
 from kabao.payments.http.door import Door
+from kabao.payments.http.offline import ROUTES as OFFLINE_ROUTES
 from kabao.payments.http.requests import ROUTES as REQUEST_ROUTES
 from kabao.payments.http.routes import ROUTES as PAYMENT_ROUTES
 from kabao.payments.http.store_codes import ROUTES as STORE_CODE_ROUTES
@@ -19,6 +20,7 @@ ROUTES = [
     *SUSPENSE_ROUTES,
     *PAY_CODE_ROUTES,
     *STORE_CODE_ROUTES,
+    *OFFLINE_ROUTES,
 ]
 
 __all__ = ["ROUTES", "Desk", "Door", "Wallet"]
