@@ -54,7 +54,7 @@ class Store(msgspec.Struct, frozen=True):
     terminal: str
     cashier: str
     supervisor: str
-    pin: str
+    pin: str = ""
     """The supervisor's."""
 
 

@@ -15,7 +15,16 @@ from kabao.base.clock import rfc3339, to_us
 from kabao.base.db import Conn, Database
 from kabao.base.errors import INVALID
 from kabao.base.ids import from_edge, to_edge
-from kabao.base.web.fields import Amount, Currency, EdgeId, Moment, RequestBody, ShortText
+from kabao.base.web.fields import (
+    KEY_HEADER,
+    Amount,
+    Currency,
+    EdgeId,
+    Moment,
+    RequestBody,
+    ShortText,
+    idempotency_key,
+)
 from kabao.base.web.once import Once
 from kabao.base.web.pages import Cursor, IdPosition, Limit, NumberPosition, page, position
 from kabao.base.web.principal import Principal, requires
@@ -192,6 +201,7 @@ async def upload(
     Within the caps of policy the card pays what it can and its issuer what is
     missing; a sale outside them is refused, and the store bears it (ruling 10).
     """
+    idempotency_key(request.headers.get(KEY_HEADER))  # asked for before anything is looked up
     place = await _place(principal, org, merchants, data.store, data.terminal)
 
     async def work(conn: Conn) -> UploadView:
