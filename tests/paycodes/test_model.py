@@ -207,13 +207,13 @@ def paid(requested: int, approved: int) -> Payment:
 
 
 def test_a_first_presentation_ties_and_later_ones_keep_the_tie() -> None:
-    first = codes.tied(shown(), None, paid(100, 0), NOW_US)
+    first = codes.tied(shown(), None, paid(100, 0), "o", NOW_US)
     assert first == Tie("c" * 32, 5, "s", "t", "o", NOW_US + 180 * S, None, None)
-    part = codes.tied(shown(), first, paid(100, 60), NOW_US + S)
+    part = codes.tied(shown(), first, paid(100, 60), "o", NOW_US + S)
     assert (part.until_us, part.payment, part.left_fen) == (first.until_us, "new", 40)
-    after_no = codes.tied(shown(), part, paid(40, 0), NOW_US + 2 * S)
+    after_no = codes.tied(shown(), part, paid(40, 0), "o", NOW_US + 2 * S)
     assert after_no == part
-    rest = codes.tied(shown(), part, paid(40, 40), NOW_US + 3 * S)
+    rest = codes.tied(shown(), part, paid(40, 40), "o", NOW_US + 3 * S)
     assert rest.left_fen == 0
-    fresh = codes.tied(shown(6), rest, paid(7, 0), NOW_US + 4 * S)
+    fresh = codes.tied(shown(6), rest, paid(7, 0), "o", NOW_US + 4 * S)
     assert (fresh.number, fresh.payment, fresh.left_fen) == (6, None, None)

@@ -12,7 +12,7 @@ from kabao.audit.ops import audit
 from kabao.base.db import Database
 from kabao.cards.claims import By
 from kabao.cards.model import Carrier, NewBatch
-from kabao.edges.iso8583 import sql
+from kabao.edges.iso8583 import sql_batches
 from kabao_sandbox.tills.floor import Plan, play
 from kabao_sandbox.tills.model import Account, Card, Fault, Faults, Floor, Site
 from tests.edges.iso8583.conftest import Pos, hosted
@@ -39,7 +39,7 @@ class Ground:
         """Terminal, host, books and audit say the same."""
         assert [till.defects for till in floor.tills] == [[] for _ in floor.tills]
         async with self.pos.kabao.db.read() as conn:
-            rows = await sql.batches(conn, None, None, 200)
+            rows = await sql_batches.batches(conn, None, None, 200)
         hosts = {self._number(row.terminal): row.totals for row in rows}
         for till in floor.tills:
             assert till.settled

@@ -11,6 +11,7 @@ from kabao.base.jobs import Jobs
 from kabao.base.web.metrics import Figures, Level
 from kabao.edges.iso8583.after import After
 from kabao.edges.iso8583.batches import Batches
+from kabao.edges.iso8583.books import Books
 from kabao.edges.iso8583.counter import Counter
 from kabao.edges.iso8583.desk import Desk
 from kabao.edges.iso8583.entries import Entries
@@ -25,7 +26,7 @@ from kabao.edges.iso8583.sold import Sold
 from kabao.edges.iso8583.spec import SHIPPED, shipped, words
 
 LEFT_EVERY = timedelta(minutes=1)
-"""How often batches of retired terminals are looked for."""
+"""How often batches are looked for that retired terminals left, or that were settled."""
 
 
 def build_host(kabao: Kabao, *, limits: Limits | None = None, tls: PosTls | None = None) -> Host:
@@ -35,7 +36,8 @@ def build_host(kabao: Kabao, *, limits: Limits | None = None, tls: PosTls | None
     readers = [Reader(shipped(name), said, zone) for name in SHIPPED]
     guesses = Guesses(k.proofs.counters, k.policy, k.clock, k.days)
     sessions = Sessions(k.db, k.vault, k.org, k.merchants, guesses, k.clock)
-    entries = Entries(k.db, k.vault, k.clock)
+    books = Books(k.ledger, k.topups, k.ids)
+    entries, batches = Entries(k.db, books, k.vault, k.clock), _batches(k)
     sold = Sold(
         k.db, k.topups, k.cards, k.life, k.org, k.merchants, k.policy, k.vault, k.clock, k.days
     )
@@ -44,10 +46,22 @@ def build_host(kabao: Kabao, *, limits: Limits | None = None, tls: PosTls | None
         k.db,
         sessions,
         Sales(k.payments, k.merchants, k.vault, k.ids),
-        After(k.db, k.ledger, k.payments, k.topups, k.org, k.merchants, k.vault, entries, sold),
+        After(
+            k.db,
+            k.ledger,
+            k.payments,
+            k.topups,
+            k.org,
+            k.merchants,
+            k.vault,
+            entries,
+            books,
+            batches,
+            sold,
+        ),
         Counter(k.db, k.ledger, k.payments, k.topups, k.cards, k.life, k.org, k.merchants),
         sold,
-        _batches(k),
+        batches,
         entries,
         k.merchants,
         k.policy,
@@ -60,12 +74,15 @@ def build_host(kabao: Kabao, *, limits: Limits | None = None, tls: PosTls | None
 
 
 def _batches(k: Kabao) -> Batches:
-    return Batches(k.db, k.ledger, k.payments, k.org, k.merchants, k.clock)
+    books = Books(k.ledger, k.topups, k.ids)
+    return Batches(k.db, books, k.payments, k.org, k.merchants, k.clock)
 
 
 def add_pos_jobs(kabao: Kabao, jobs: Jobs) -> None:
     """What a worker does for tills."""
-    jobs.tick("pos.settle_left", LEFT_EVERY, _batches(kabao).settle_left)
+    batches = _batches(kabao)
+    jobs.tick("pos.settle_left", LEFT_EVERY, batches.settle_left)
+    jobs.tick("pos.check_settled", LEFT_EVERY, batches.check_settled)
 
 
 def show_figures(host: Host, figures: Figures) -> None:

@@ -18,6 +18,7 @@ OperationId = NewType("OperationId", str)
 STALE_ROOT = code("card_changed", Kind.CONFLICT, "The card changed meanwhile; try again.")
 DAY_CLOSED = code("day_closed", Kind.CONFLICT, "That business day is closed.")
 DAY_NOT_OVER = code("day_not_over", Kind.CONFLICT, "That business day is not over yet.")
+BARRED = code("reversed_before", Kind.CONFLICT, "Its reversal came first; it is refused.")
 LIMIT_OF_BATCH = code("too_many_roots", Kind.INVALID, "Too many cards in one operation.")
 
 
@@ -372,8 +373,8 @@ class CommandBase(msgspec.Struct, frozen=True, kw_only=True):
         return False
 
     def decide_late(self, moment: Moment) -> Decision:
-        """Only originals that can be reversed by key are ever barred."""
-        raise AssertionError(f"{self.key} cannot be barred")
+        """Refused, unless the slice has an answer to keep."""
+        raise BARRED.error(rule="P-19")
 
     def recall(self, result: bytes) -> Any:
         """As plain data, unless the slice knows better."""

@@ -214,12 +214,23 @@ class Ledger:
         """Open empty root accounts, with COPY."""
         await sql.open_roots(conn, roots, self._clock.now_us())
 
-    async def bar(self, conn: Conn, company: str, key: str, operation: str, result: str) -> None:
+    async def bar(
+        self,
+        conn: Conn,
+        company: str,
+        key: str,
+        operation: str,
+        result: str,
+        taken_by: bytes = b"",
+    ) -> None:
         """Bar a key whose original never came: it is refused when it does (F-7).
 
+        `taken_by` is the MAC of another request that the key belongs to: then what
+        comes is told that the key was used before, not that it was reversed.
         Raises psycopg's UniqueViolation when the original was first after all.
         """
-        barred = Operation(company, key, operation, None, b"", OperationState.TOMBSTONE, result)
+        state = OperationState.TOMBSTONE
+        barred = Operation(company, key, operation, None, taken_by, state, result)
         await sql.store_operations(conn, [barred], self._clock.now_us())
 
     async def operation(self, conn: Conn, company: str, key: str) -> Operation | None:

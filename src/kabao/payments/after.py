@@ -140,12 +140,16 @@ class Void(OfPayment, frozen=True, kw_only=True):
     """None for a payment of a card that nobody knows: it was declined."""
     shift: str | None
     """The shift in which the void is asked for."""
+    held_only: bool = False
+    """Only what is still held may be undone: nothing was taken of it yet."""
 
     def decide(self, root: Root | None, moment: Moment, loaded: Payment) -> Decision:
         """Same business day or same shift, as policy says (MF-07)."""
         payment = loaded
         self.admit(payment)
         _undoable(payment)
+        if self.held_only and payment.status != Status.AUTHORIZED:
+            raise WRONG_STATE.error(f"The payment is {payment.status}.", rule="P-06")
         assert root is not None and self.limits is not None
         inside = self._in_window(self.limits.void_window, payment, moment.day)
         if payment.captured_fen and not inside:

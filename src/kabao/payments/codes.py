@@ -39,7 +39,7 @@ def refusal(shown: ByCode, tie: Tie | None, request: Request, now_us: int) -> No
     if (tie.store, tie.terminal, tie.reference) != (
         place.store,
         place.terminal,
-        request.reference,
+        order_of(request),
     ):
         return _USED
     if tie.left_fen is not None and request.amount_fen > tie.left_fen:
@@ -47,7 +47,12 @@ def refusal(shown: ByCode, tie: Tie | None, request: Request, now_us: int) -> No
     return _EXPIRED if now_us >= tie.until_us else None
 
 
-def tied(shown: ByCode, tie: Tie | None, payment: Payment, now_us: int) -> Tie:
+def order_of(request: Request) -> str | None:
+    """What names the order: the caller's reference, unless the door knows better."""
+    return request.reference if request.order is None else request.order
+
+
+def tied(shown: ByCode, tie: Tie | None, payment: Payment, order: str | None, now_us: int) -> Tie:
     """The tie after a presentation that was let through, approved or not.
 
     A full approval leaves nothing, a partial one the rest; a decline leaves what was.
@@ -61,7 +66,7 @@ def tied(shown: ByCode, tie: Tie | None, payment: Payment, now_us: int) -> Tie:
         number=shown.number,
         store=payment.store,
         terminal=payment.terminal,
-        reference=payment.reference,
+        reference=order,
         until_us=now_us + shown.tie_us if tie is None or first else tie.until_us,
         payment=payment.id if approved else paid,
         left_fen=payment.requested_fen - payment.approved_fen if approved else left_fen,
@@ -87,7 +92,7 @@ class PayByCode(Pay, frozen=True, kw_only=True):
         decision = super().decide(root, moment, None)
         if not isinstance(decision.result, Payment):
             return decision  # the card is changing: it is looked up again
-        after = tied(self.shown, tie, decision.result, moment.us)
+        after = tied(self.shown, tie, decision.result, order_of(request), moment.us)
         return msgspec.structs.replace(
             decision, rows=(*decision.rows, (sql.store_ties, after)), loaded=after
         )

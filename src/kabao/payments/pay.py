@@ -80,6 +80,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     currency: str
     place: Place
     reference: str | None = None
+    order: str | None = None
+    """What a pay code is tied to besides the till; None: the reference."""
     metadata: str = "{}"
     capture: bool = True
     accept_partial: bool = False

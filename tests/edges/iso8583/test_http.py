@@ -55,10 +55,8 @@ async def test_differences_are_listed_page_by_page(pos: Pos) -> None:
         told += page["data"]
         if (cursor := page["next_cursor"]) is None:
             break
-    assert {(d["trace"], d["kind"], d["till_amount"], d["host_amount"]) for d in told} == {
-        (2, "host_only", None, 70),
-        (9, "till_only", 45, None),
-    }
+    found = {(d["trace"], d["side"], d["kind"], d["till_amount"], d["host_amount"]) for d in told}
+    assert found == {(2, "debit", "host_only", None, 70), (9, "debit", "till_only", 45, None)}
     assert {d["batch"] for d in told} == {f"{terminal}.000001"}
 
 

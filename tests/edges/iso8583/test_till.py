@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from .conftest import Pos
-from .till import pack, pin_block
+from .till import Till, pack, pin_block
 
 
 @pytest.mark.row("P-07", "P-09", "P-10")
@@ -173,10 +173,6 @@ async def test_hold_completion_and_cancel(pos: Pos) -> None:
     assert (await till.complete(250, rrn=first.rrn)).code == "00"
     assert (await till.cancel(500, rrn=second.rrn)).code == "00"
     assert await pos.actors.balance(card) == (750, 750)
-    done = await till.later("0200", "200000", "06", "21", 250, rrn=first.rrn)
-    assert done.code == "13"
-    done = await till.later("0200", "200000", "06", "21", 400, rrn=first.rrn)
-    assert done.code in {"00", "13"}
 
 
 @pytest.mark.row("P-17", "P-19")
@@ -224,9 +220,9 @@ async def test_a_card_is_reported_lost_and_a_pin_is_changed(pos: Pos) -> None:
 async def test_settling_even_is_done_once_and_opens_the_next_batch(pos: Pos) -> None:
     till, card = await pos.till(), await pos.card(5_000)
     assert till.batch == "000001"
-    await till.buy(card, 100, trace="000001")
-    paid = await till.buy(card, 200, trace="000002")
-    await till.void("000001", 100)
+    await till.buy(card, 100, trace="000050")
+    paid = await till.buy(card, 200, trace="000051")
+    await till.void("000050", 100)
     await till.refund(paid.rrn, 50)
     await till.buy(card, 9_000)
     await till.load(card, 1_000)
@@ -243,7 +239,7 @@ async def test_settling_even_is_done_once_and_opens_the_next_batch(pos: Pos) -> 
     assert (await till.buy(card, 1)).code == "77"
     assert (await till.sign_in()).code == "00"
     assert till.batch == "000002"
-    assert (await till.buy(card, 1, trace="000001")).code == "00"
+    assert (await till.buy(card, 1, trace="000050")).code == "00"
 
 
 @pytest.mark.row("C-05")
@@ -281,3 +277,26 @@ async def test_a_pay_code_is_scanned_and_pays_once(pos: Pos) -> None:
     fields |= {11: till.next()}
     again = await till.exchange(till.signed("0200", fields | {59: made["code"]}))
     assert again.code != "00"
+
+
+@pytest.mark.row("P-08", "P-14")
+async def test_a_pay_code_is_for_one_till_and_the_order_it_names(pos: Pos) -> None:
+    """A batch is no order: a retry after the settlement pays, another order does not."""
+    till, card = await pos.till(), await pos.card(1_000)
+    other = await pos.till(fresh=True)
+
+    async def pay(at: Till, code: str, amount: int, order: str | None = None) -> str:
+        fields = at.common("22") | {3: "000000", 4: f"{amount:012d}", 22: "0320", 25: "00"}
+        fields |= {49: "156", 59: code} | ({58: order} if order else {})
+        return (await at.exchange(at.signed("0200", fields))).code
+
+    for order in (None, "A-17"):
+        code = (await pos.actors.merchant.made("/v1/pay-codes", {"card": card.id}))["code"]
+        assert await pay(till, code, 2_000, order) == "51"
+        assert await pay(other, code, 100, order) == "54"
+        assert await pay(till, code, 100, "A-18") == "54"
+        assert (await till.settle()).code == "00"
+        assert (await till.sign_in()).code == "00"
+        assert await pay(till, code, 100, order) == "00"
+        till.debit = [100, 1]
+    assert await pos.actors.balance(card) == (800, 800)

@@ -24,8 +24,8 @@ FIXED = {
 }  # fmt: skip
 VARIABLE = {
     2: (DIGITS, 1), 32: (DIGITS, 1), 35: (DIGITS, 1), 36: (DIGITS, 2), 44: (CHARS, 1),
-    48: (DIGITS, 2), 54: (CHARS, 2), 59: (CHARS, 2), 60: (DIGITS, 2), 61: (DIGITS, 2),
-    62: (BYTES, 2), 63: (BYTES, 2),
+    48: (DIGITS, 2), 54: (CHARS, 2), 58: (CHARS, 2), 59: (CHARS, 2), 60: (DIGITS, 2),
+    61: (DIGITS, 2), 62: (BYTES, 2), 63: (BYTES, 2),
 }  # fmt: skip
 
 ANSWER_S = 10.0

@@ -107,8 +107,8 @@ PAYMENT_KEYS = Check(
         when p.id is null then 'answered, and without a payment'
         else 'the payment is of another card than the operation' end as detail
     from payments.payment p
-    full join (select * from ledger.operation where key like 'pay/%%' and (state = 0 or mac <> ''))
-      o on o.id = p.id
+    full join (select * from ledger.operation
+      where key like 'pay/%%' and (state = 0 or result <> 'null')) o on o.id = p.id
     where o.id is null or p.id is null or (o.state = 1 and p.status <> 'declined')
       or (o.root is not null and o.root is distinct from p.root)
     """,

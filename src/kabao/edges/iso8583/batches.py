@@ -8,12 +8,16 @@ neither charges a card nor gives anything back.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import timedelta
+
 import msgspec
 
 from kabao.base.clock import Clock, now
 from kabao.base.db import Conn, Database
-from kabao.edges.iso8583 import sql
-from kabao.edges.iso8583.call import Call, Refused, key_of, label
+from kabao.edges.iso8583 import sql, sql_batches
+from kabao.edges.iso8583.books import Books
+from kabao.edges.iso8583.call import Call, Refused, label
 from kabao.edges.iso8583.model import (
     DIRECTIONS,
     Outcome,
@@ -23,8 +27,6 @@ from kabao.edges.iso8583.model import (
 )
 from kabao.edges.iso8583.sales import kept_with
 from kabao.edges.iso8583.sessions import Session
-from kabao.ledger.model import OperationState
-from kabao.ledger.ops import Ledger
 from kabao.merchants.model import TerminalState
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
@@ -37,22 +39,17 @@ LINE_DIGITS = 40
 
 _COUNT_DIGITS = 2
 _ONTO_CARD = "01"
-_KEYS = {
-    Verb.VOID: "void/",
-    Verb.COMPLETION_VOID: "void/",
-    Verb.CANCEL: "void/",
-    Verb.REFUND: "refund/",
-    Verb.COMPLETION: "capture/",
-    Verb.LOAD: "topup/",
-    Verb.LOAD_VOID: "topup-void/",
-}
-"""Under which key a verb stands in the ledger, for entries that a crash has left open."""
+LATE_AFTER = timedelta(minutes=1)
+"""How long after a settlement nothing of its batch is under way any more."""
 
-Lines = dict[tuple[int, int], int]
+Line = tuple[int, int]
+"""Trace and direction."""
+
+Lines = dict[Line, int]
 """Amount by trace and direction."""
 
-
 _encode = msgspec.json.Encoder().encode
+_decode_lines = msgspec.json.Decoder(list[tuple[int, int, int]]).decode
 
 UNCLAIMED = ""
 """What a terminal claims that will never say anything again."""
@@ -78,13 +75,13 @@ class Batches:
     def __init__(
         self,
         db: Database,
-        ledger: Ledger,
+        books: Books,
         payments: Payments,
         org: Org,
         merchants: Merchants,
         clock: Clock,
     ) -> None:
-        self._db, self._ledger, self._payments = db, ledger, payments
+        self._db, self._books, self._payments = db, books, payments
         self._org, self._merchants, self._clock = org, merchants, clock
 
     async def settle(self, call: Call) -> Reply:
@@ -94,14 +91,13 @@ class Batches:
             raise Refused(Outcome.FORMAT_ERROR)
         async with self._db.transaction() as conn:
             await sql.lock_session(conn, call.session.terminal)
-            row = await sql.batch(conn, call.session.terminal, call.message.batch)
+            row = await sql_batches.batch(conn, call.session.terminal, call.message.batch)
             if row is None or row.state != "settled":
                 self._check_current(call)
-                totals = _sum(await self.host_lines(conn, _of(call)))
-                row = self._row(
-                    _of(call), totals, _encode(claimed).decode(), even=totals == claimed
-                )
-                await sql.put_batch(conn, row)
+                host = await self.host_lines(conn, _of(call))
+                even = _sum(host) == claimed
+                row = self._row(_of(call), host, _encode(claimed).decode(), even=even)
+                await sql_batches.put_batch(conn, row)
                 await self._close(conn, call, row)
         if row.state != "settled":
             return Reply(Outcome.NOT_EVEN, totals=row.totals)
@@ -112,25 +108,25 @@ class Batches:
         """Keep what the till says it did; each trace once."""
         lines = _lines(call.message.lines)
         async with self._db.transaction() as conn:
-            row = await sql.batch(conn, call.session.terminal, call.message.batch)
+            row = await sql_batches.batch(conn, call.session.terminal, call.message.batch)
             if row is None:
                 raise Refused(Outcome.WRONG_ORIGINAL)
             if row.state != "settled":
-                await sql.upload(conn, row.terminal, row.batch, lines)
+                await sql_batches.upload(conn, row.terminal, row.batch, lines)
         return Reply(Outcome.OK)
 
     async def end_upload(self, call: Call) -> Reply:
         """Note where till and host differ, and settle with the host's sums."""
         async with self._db.transaction() as conn:
             await sql.lock_session(conn, call.session.terminal)
-            row = await sql.batch(conn, call.session.terminal, call.message.batch)
+            row = await sql_batches.batch(conn, call.session.terminal, call.message.batch)
             if row is None:
                 raise Refused(Outcome.WRONG_ORIGINAL)
             if row.state != "settled":
                 host = await self.host_lines(conn, _of(call))
                 await self._compare(conn, call, host)
-                row = self._row(_of(call), _sum(host), row.claimed, even=True)
-                await sql.put_batch(conn, row)
+                row = self._row(_of(call), host, row.claimed, even=True)
+                await sql_batches.put_batch(conn, row)
                 await self._close(conn, call, row)
         _sign_off(call)
         return Reply(Outcome.OK, totals=row.totals)
@@ -140,20 +136,21 @@ class Batches:
         if call.message.batch != call.session.batch:
             raise Refused(Outcome.SIGN_IN)
 
-    def _row(self, of: Batch, totals: Totals, claimed: str, *, even: bool) -> sql.BatchRow:
+    def _row(self, of: Batch, host: Lines, claimed: str, *, even: bool) -> sql_batches.BatchRow:
         at = now(self._clock)
-        return sql.BatchRow(
+        return sql_batches.BatchRow(
             terminal=of.terminal,
             batch=of.number,
             store=of.store,
             state="settled" if even else "uploading",
-            **msgspec.structs.asdict(totals),
+            **msgspec.structs.asdict(_sum(host)),
             claimed=claimed,
             asked_at=at,
             settled_at=at if even else None,
+            lines=_encode([(*line, amount) for line, amount in host.items()]).decode(),
         )
 
-    async def _close(self, conn: Conn, call: Call, row: sql.BatchRow) -> None:
+    async def _close(self, conn: Conn, call: Call, row: sql_batches.BatchRow) -> None:
         if row.state == "settled":
             await sql.end_session(conn, row.terminal, now(self._clock), settled=True)
             call.session.revision += 1
@@ -173,8 +170,8 @@ class Batches:
             batch = Batch(terminal, number, store.id, store.company)
             async with self._db.transaction() as conn:
                 await sql.lock_session(conn, terminal)
-                totals = _sum(await self.host_lines(conn, batch))
-                await sql.put_batch(conn, self._row(batch, totals, UNCLAIMED, even=True))
+                host = await self.host_lines(conn, batch)
+                await sql_batches.put_batch(conn, self._row(batch, host, UNCLAIMED, even=True))
                 await sql.end_session(conn, terminal, now(self._clock), settled=True)
             count += 1
         return count
@@ -191,7 +188,8 @@ class Batches:
         lines = await self._paid(conn, terminal, batch)
         for trace, verb, state, amount in await sql.entries(conn, terminal, batch):
             direction = DIRECTIONS.get(Verb(verb), 0)
-            if state == "open" and not await self._happened(conn, of, Verb(verb), trace):
+            place = (terminal, batch, trace)
+            if state == "open" and not await self._books.has(conn, of.company, Verb(verb), place):
                 continue
             if direction and amount and state in {"open", "done"}:
                 lines[trace, direction] = amount
@@ -214,31 +212,54 @@ class Batches:
                 return lines
             before = found[-1].id
 
-    async def _happened(self, conn: Conn, of: Batch, verb: Verb, trace: int) -> bool:
-        """Whether an entry stands in the books whose process died before it could say so."""
-        prefix = _KEYS.get(verb)
-        if prefix is None:
-            return False
-        key = prefix + key_of(of.terminal, of.number, trace)
-        known = await self._ledger.operation(conn, of.company, key)
-        return known is not None and known.state == OperationState.ANSWERED
-
     async def _compare(self, conn: Conn, call: Call, host: Lines) -> None:
-        terminal, batch, at = call.session.terminal, call.message.batch, now(self._clock)
-        till = await sql.uploaded(conn, terminal, batch)
-        for line in sorted(host.keys() | till.keys()):
-            ours, theirs = host.get(line), till.get(line)
-            if ours == theirs:
-                continue
-            kind = "host_only" if theirs is None else "till_only" if ours is None else "amount"
-            await sql.differ(
-                conn,
-                (terminal, batch, line[0]),
-                kind,
-                theirs,
-                ours,
-                at,
-            )
+        terminal, batch = call.session.terminal, call.message.batch
+        till = await sql_batches.uploaded(conn, terminal, batch)
+        found = [
+            sql_batches.DifferenceRow(*line, _kind(theirs, ours), theirs, ours)
+            for line, theirs, ours in _unlike(till, host)
+        ]
+        await sql_batches.differ(conn, terminal, batch, found, now(self._clock))
+
+    # --- afterwards -------------------------------------------------------------------------
+
+    async def note_late(self, conn: Conn, terminal: str, number: int) -> None:
+        """Note what the books say of a settled batch that it was not settled with."""
+        row = await sql_batches.batch(conn, terminal, number)
+        store = self._org.store(row.store) if row is not None else None
+        if row is None or row.state != "settled" or store is None:
+            return
+        settled = {(line[0], line[1]): line[2] for line in _decode_lines(row.lines)}
+        host = await self.host_lines(conn, Batch(terminal, number, store.id, store.company))
+        found = [
+            sql_batches.DifferenceRow(*line, "late", theirs, ours)
+            for line, theirs, ours in _unlike(settled, host)
+        ]
+        await sql_batches.differ(conn, terminal, number, found, now(self._clock))
+
+    async def check_settled(self) -> int:
+        """Look again, once, at batches that were settled a while ago: what was in flight
+        then is in the books by now. Returns how many; a job repeats it.
+        """
+        at = now(self._clock)
+        async with self._db.read() as conn:
+            due = await sql_batches.unchecked(conn, at - LATE_AFTER, PAGE)
+        for row in due:
+            async with self._db.transaction() as conn:
+                await self.note_late(conn, row.terminal, row.batch)
+                await sql_batches.check(conn, row.terminal, row.batch, at)
+        return len(due)
+
+
+def _unlike(theirs: Lines, ours: Lines) -> Iterator[tuple[Line, int | None, int | None]]:
+    """The lines that are not on both sides alike, with both amounts."""
+    for line in sorted(theirs.keys() | ours.keys()):
+        if theirs.get(line) != ours.get(line):
+            yield line, theirs.get(line), ours.get(line)
+
+
+def _kind(theirs: int | None, ours: int | None) -> str:
+    return "host_only" if theirs is None else "till_only" if ours is None else "amount"
 
 
 def _sign_off(call: Call) -> None:

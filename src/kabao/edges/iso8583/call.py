@@ -9,12 +9,13 @@ from kabao.cards.claims import By
 from kabao.cards.model import Barcode, CardNumber, Source, Track
 from kabao.edges.iso8583.ciphers import read_pin
 from kabao.edges.iso8583.model import Outcome, Verb
-from kabao.edges.iso8583.reading import Message
+from kabao.edges.iso8583.reading import Message, number
 from kabao.edges.iso8583.sessions import Keys, Session
 from kabao.edges.iso8583.spec import Security
 from kabao.merchants.model import CashierRole
 from kabao.merchants.ops import Merchants
 from kabao.paycodes.model import CODE_DIGITS, Payable, PayCode
+from kabao.payments.model import Place
 
 CHANNEL = "pos"
 PAGE = 200
@@ -52,6 +53,27 @@ class Call:
     def key(self) -> str:
         """The place as part of an Idempotency-Key."""
         return key_of(*self.place)
+
+    @property
+    def original(self) -> tuple[str, int, int]:
+        """The place of the message that this one is about; in this batch if it names none."""
+        message = self.message
+        batch = number(message.part("original_batch")) or self.session.batch
+        return self.session.terminal, batch, number(message.part("original_trace"))
+
+    def at(self, merchants: Merchants, store: str | None = None) -> Place:
+        """This till with its cashier and the shift that counts it; `store`: whose books
+        it stands in, if not the till's own.
+        """
+        session = self.session
+        shift = merchants.open_shift(session.cashier) if session.cashier else None
+        return Place(
+            store or session.store,
+            session.terminal,
+            session.cashier,
+            shift.id if shift is not None else None,
+            channel=CHANNEL,
+        )
 
     @property
     def amount_fen(self) -> int:

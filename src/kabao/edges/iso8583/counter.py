@@ -12,7 +12,6 @@ from kabao.edges.iso8583 import sql
 from kabao.edges.iso8583.call import Call, Refused, key_of, label
 from kabao.edges.iso8583.entries import Done, replied
 from kabao.edges.iso8583.model import Outcome, Reply, approval_of, rrn_of
-from kabao.edges.iso8583.reading import number
 from kabao.edges.iso8583.sales import show_payment
 from kabao.ledger.model import OperationState
 from kabao.ledger.ops import Ledger
@@ -62,11 +61,7 @@ class Counter:
 
     async def void_load(self, call: Call, said: bytes) -> Done:
         """Undo a load of this terminal, while nothing of it is spent."""
-        place = (
-            call.session.terminal,
-            number(call.message.part("original_batch")) or call.session.batch,
-            number(call.message.part("original_trace")),
-        )
+        place = call.original
         async with self._db.read() as conn:
             entry = await sql.entry(conn, place)
             if entry is None or entry.subject is None or entry.verb != "load":
@@ -119,26 +114,30 @@ class Counter:
 
     async def last(self, call: Call) -> Reply:
         """What became of a message of this terminal: for a till that never heard."""
-        session, message = call.session, call.message
-        batch = number(message.part("original_batch")) or session.batch
-        place = (session.terminal, batch, number(message.part("original_trace")))
+        place = call.original
         async with self._db.read() as conn:
-            known = await self._ledger.operation(conn, session.company, f"pay/{key_of(*place)}")
-            if known is not None:
-                if known.state == OperationState.TOMBSTONE:
-                    return Reply(Outcome.ALREADY_REVERSED)
-                payment = await self._payments.get(conn, known.id)
-                if payment.status == Status.REVERSED:
-                    return Reply(Outcome.ALREADY_REVERSED, rrn=rrn_of(payment.id))
-                if payment.status == Status.VOIDED:
-                    return Reply(Outcome.ALREADY_VOIDED, rrn=rrn_of(payment.id))
-                return show_payment(payment)
             entry = await sql.entry(conn, place)
-        if entry is None:
-            return Reply(Outcome.NO_ORIGINAL)
-        if entry.state in {"barred", "undone"}:
+            if entry is None or entry.state == "barred":
+                paid = await self._paid(conn, call.session.company, place)
+                never = Outcome.NO_ORIGINAL if entry is None else Outcome.ALREADY_REVERSED
+                return paid or Reply(never)
+        if entry.state == "undone":
             return Reply(Outcome.ALREADY_REVERSED)
         return replied(entry) or Reply(Outcome.IN_DOUBT)
+
+    async def _paid(self, conn: Conn, company: str, place: sql.Place) -> Reply | None:
+        """What became of a payment; None if none has come."""
+        known = await self._ledger.operation(conn, company, f"pay/{key_of(*place)}")
+        if known is None:
+            return None
+        if known.state == OperationState.TOMBSTONE:
+            return Reply(Outcome.ALREADY_REVERSED)
+        payment = await self._payments.get(conn, known.id)
+        if payment.status == Status.REVERSED:
+            return Reply(Outcome.ALREADY_REVERSED, rrn=rrn_of(payment.id))
+        if payment.status == Status.VOIDED:
+            return Reply(Outcome.ALREADY_VOIDED, rrn=rrn_of(payment.id))
+        return show_payment(payment)
 
 
 def _loaded(topup: TopUp, amount_fen: int) -> Done:

@@ -102,7 +102,7 @@ class Desk:
             Verb.VOID: after.void,
             Verb.REFUND: after.refund,
             Verb.COMPLETION: after.complete,
-            Verb.COMPLETION_VOID: after.cancel,
+            Verb.COMPLETION_VOID: after.void_completion,
             Verb.CANCEL: after.cancel,
             Verb.LOAD: counter.load,
             Verb.LOAD_VOID: counter.void_load,
@@ -115,6 +115,7 @@ class Desk:
             Verb.ACTIVATE_UNDO: sold.undo,
         }
         self._plain: dict[Verb, Callable[[Call], Awaitable[Reply]]] = {
+            Verb.REVERSAL: after.reverse,
             Verb.LAST: counter.last,
             Verb.SETTLE: batches.settle,
             Verb.UPLOAD: batches.upload,
@@ -252,8 +253,6 @@ class Desk:
             return out(Reply(Outcome.IN_DOUBT))
 
     async def _reply(self, reader: Reader, call: Call) -> Reply:
-        if call.verb is Verb.REVERSAL:
-            return await self._after.reverse(call, reader.reversed_verb(call.message))
         if (plain := self._plain.get(call.verb)) is not None:
             return await plain(call)
         if (whole := self._whole.get(call.verb)) is not None:
@@ -344,7 +343,7 @@ class Desk:
         """Finish what was begun aside."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_S):
-                await asyncio.gather(*self._tasks, return_exceptions=True)
+                await asyncio.gather(*self._tasks, self._entries.stop(), return_exceptions=True)
 
 
 _DONE = frozenset({Outcome.OK, Outcome.PARTIAL})

@@ -2,20 +2,26 @@
 
 A till's message is claimed by its place before anything happens, so that whoever settles
 finds it even if the process dies in between, and a reversal that comes first bars it.
-What is done carries the same key, so doing it again after a crash changes nothing.
+What is done carries the same key in the ledger, so that doing it again, after a crash or
+at another process, changes nothing and is answered as the first time. Therefore a verb
+leaves to the ledger whatever changes by its being done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from hmac import compare_digest
+from typing import Any
 
 import msgspec
+import psycopg
 
 from kabao.base.clock import Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KabaoError
 from kabao.edges.iso8583 import outcomes, sql
+from kabao.edges.iso8583.books import Books
 from kabao.edges.iso8583.call import Call, Refused
 from kabao.edges.iso8583.model import Outcome, Reply
 from kabao.vault.ops import Vault
@@ -32,41 +38,76 @@ class Done(msgspec.Struct, frozen=True):
     subject: str | None = None
 
 
+class _Running(msgspec.Struct, frozen=True):
+    """A message at work in this process."""
+
+    said: bytes
+    task: asyncio.Task[Reply]
+
+
 class Entries:
     """The entries of tills."""
 
-    def __init__(self, db: Database, vault: Vault, clock: Clock) -> None:
-        self._db, self._vault, self._clock = db, vault, clock
+    def __init__(self, db: Database, books: Books, vault: Vault, clock: Clock) -> None:
+        self._db, self._books, self._vault, self._clock = db, books, vault, clock
+        self._running: dict[sql.Place, _Running] = {}
 
     async def once(self, call: Call, work: Callable[[bytes], Awaitable[Done]]) -> Reply:
         """Do a verb once. `work` gets the MAC of what was said, for keys of its own;
-        it may be called again after a crash.
+        it may be called again after a crash, and at another process at the same time.
+        """
+        return await self._joined(call, lambda said: self._once(call, said, work))
+
+    async def once_in(self, call: Call, work: Callable[[Conn, bytes], Awaitable[Done]]) -> Reply:
+        """As `once`, for a verb that does everything in one transaction with its entry."""
+        return await self._joined(call, lambda said: self._once_in(call, said, work))
+
+    async def _joined(
+        self, call: Call, begin: Callable[[bytes], Coroutine[Any, Any, Reply]]
+    ) -> Reply:
+        """Copies of a message share the answer of the first that came. It is worked on
+        to its end, whoever goes on waiting.
         """
         if call.message.trace == 0:
             raise Refused(Outcome.INVALID)
-        said = self._said(call)
+        said, place = self._said(call), call.place
+        running = self._running.get(place)
+        if running is None:
+            running = _Running(said, asyncio.create_task(begin(said)))
+            self._running[place] = running
+            running.task.add_done_callback(lambda _: self._running.pop(place))
+        elif not compare_digest(running.said, said):
+            return Reply(Outcome.DUPLICATE)
+        return await asyncio.shield(running.task)
+
+    async def stop(self) -> None:
+        """Wait for what is at work."""
+        await asyncio.gather(
+            *(running.task for running in self._running.values()), return_exceptions=True
+        )
+
+    async def _once(
+        self, call: Call, said: bytes, work: Callable[[bytes], Awaitable[Done]]
+    ) -> Reply:
         async with self._db.transaction() as conn:
             again = await self._claimed(conn, call, said)
         if again is not None:
             return again
         done, state = await self._done(work, said)
-        if done.reply.outcome not in outcomes.UNCERTAIN:
-            async with self._db.transaction() as conn:
-                await self._close(conn, call, state, done)
-        return done.reply
+        if done.reply.outcome in outcomes.UNCERTAIN:
+            return done.reply
+        async with self._db.transaction() as conn:
+            return await self._close(conn, call, said, state, done)
 
-    async def once_in(self, call: Call, work: Callable[[Conn, bytes], Awaitable[Done]]) -> Reply:
-        """As `once`, for a verb that does everything in one transaction with its entry."""
-        if call.message.trace == 0:
-            raise Refused(Outcome.INVALID)
-        said = self._said(call)
+    async def _once_in(
+        self, call: Call, said: bytes, work: Callable[[Conn, bytes], Awaitable[Done]]
+    ) -> Reply:
         try:
             async with self._db.transaction() as conn:
                 if (again := await self._claimed(conn, call, said)) is not None:
                     return again
                 done = await work(conn, said)
-                await self._close(conn, call, "done", done)
-                return done.reply
+                return await self._close(conn, call, said, "done", done)
         except Refused as refused:
             refusal = Done(Reply(refused.outcome))
         except KabaoError as refused:
@@ -76,28 +117,35 @@ class Entries:
         async with self._db.transaction() as conn:
             if (again := await self._claimed(conn, call, said)) is not None:
                 return again
-            await self._close(conn, call, "refused", refusal)
-        return refusal.reply
+            return await self._close(conn, call, said, "refused", refusal)
 
     def _said(self, call: Call) -> bytes:
         return self._vault.mac("pos.entry", call.said(*_originals(call)))
 
     async def _claimed(self, conn: Conn, call: Call, said: bytes) -> Reply | None:
-        """Claim a message's place; the answer there is already, if there is one."""
+        """Claim a message's place; the answer there is already, if there is one.
+
+        Raises Refused where a payment has the place.
+        """
         before = await sql.claim(
             conn, call.place, call.verb, said, now(self._clock), amount_fen=call.message.amount_fen
         )
         if before is None:
+            try:
+                await self._books.take(conn, call.session.company, call.place, said)
+            except psycopg.errors.UniqueViolation as paid:
+                raise Refused(Outcome.DUPLICATE) from paid
             return None
-        if before.state == "barred":
-            return Reply(Outcome.ALREADY_REVERSED)
-        if not compare_digest(before.mac, said):
-            return Reply(Outcome.DUPLICATE)
-        return replied(before)
+        return _again(before, said)
 
-    async def _close(self, conn: Conn, call: Call, state: str, done: Done) -> None:
+    async def _close(self, conn: Conn, call: Call, said: bytes, state: str, done: Done) -> Reply:
+        """Keep what came of a message. A copy at another process may have been faster."""
         kept = _encode(done.reply).decode()
-        await sql.close_entry(conn, call.place, state, done.amount_fen, done.subject, kept)
+        if not await sql.close_entry(conn, call.place, state, done.amount_fen, done.subject, kept):
+            closed = await sql.entry(conn, call.place)
+            assert closed is not None, "what was claimed stays"
+            return _again(closed, said) or done.reply
+        return done.reply
 
     async def _done(
         self, work: Callable[[bytes], Awaitable[Done]], said: bytes
@@ -110,15 +158,24 @@ class Entries:
             return Done(Reply(outcomes.of_error(refused))), "refused"
 
     async def bar(self, conn: Conn, call: Call, place: sql.Place) -> sql.EntryRow | None:
-        """Refuse a message for ever if it has not come; else what stands at its place."""
+        """Refuse every verb but paying for ever at a place where nothing has come yet;
+        else what stands there.
+        """
         return await sql.claim(conn, place, call.verb, b"", now(self._clock), state="barred")
 
-    async def undone(self, place: sql.Place, entry: sql.EntryRow) -> None:
+    async def undone(self, place: sql.Place) -> None:
         """A done verb was reversed: it counts no more."""
         async with self._db.transaction() as conn:
-            await sql.close_entry(
-                conn, place, "undone", entry.amount_fen, entry.subject, entry.reply
-            )
+            await sql.undo_entry(conn, place)
+
+
+def _again(before: sql.EntryRow, said: bytes) -> Reply | None:
+    """The answer that a message gets which was claimed before; None: it is still open."""
+    if before.state == "barred":
+        return Reply(Outcome.ALREADY_REVERSED)
+    if not compare_digest(before.mac, said):
+        return Reply(Outcome.DUPLICATE)
+    return replied(before)
 
 
 def replied(entry: sql.EntryRow) -> Reply | None:

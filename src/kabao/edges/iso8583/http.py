@@ -32,6 +32,10 @@ from kabao.org.ops import Org
 STORE, TERMINAL = "sto", "ter"
 _NUMBER_DIGITS = 6
 
+_DifferencePosition = tuple[
+    NumberPosition, IdPosition, NumberPosition, NumberPosition, NumberPosition, TextPosition
+]
+
 _decode_totals = msgspec.json.Decoder(Totals).decode
 
 
@@ -51,6 +55,13 @@ class DifferenceKind(StrEnum):
     AMOUNT = "amount"
     LATE = "late"
     """It came, or was reversed, after the batch was settled."""
+
+
+class Side(StrEnum):
+    """Which sums a message counts in."""
+
+    DEBIT = "debit"
+    CREDIT = "credit"
 
 
 class TotalsView(msgspec.Struct, frozen=True):
@@ -88,6 +99,7 @@ class PosDifferenceView(msgspec.Struct, frozen=True):
     terminal: str
     store: str
     trace: int
+    side: Side
     kind: DifferenceKind
     till_amount: int | None
     host_amount: int | None
@@ -146,16 +158,14 @@ async def list_pos_differences(
 ) -> Page[PosDifferenceView]:
     """List messages about which tills and host differ, those last found first."""
     where = _where(principal, org, days, store, terminal, day)
-    before = position(
-        cursor, tuple[NumberPosition, IdPosition, NumberPosition, NumberPosition, TextPosition]
-    )
+    before = position(cursor, _DifferencePosition)
     async with db.read() as conn:
         rows = await sql.differences(conn, where, before, limit + 1)
     return page(
         rows,
         limit,
         _difference,
-        lambda d: (to_us(d.found_at), d.terminal, d.batch, d.trace, d.kind),
+        lambda d: (to_us(d.found_at), d.terminal, d.batch, d.trace, d.direction, d.kind),
     )
 
 
@@ -207,6 +217,7 @@ def _difference(row: sql.DifferenceShown) -> PosDifferenceView:
         terminal=to_edge(TERMINAL, row.terminal),
         store=to_edge(STORE, row.store),
         trace=row.trace,
+        side=Side.DEBIT if row.direction < 0 else Side.CREDIT,
         kind=DifferenceKind(row.kind),
         till_amount=row.till_fen,
         host_amount=row.host_fen,

@@ -57,8 +57,10 @@ class Verb(StrEnum):
     UPLOAD_END = "upload_end"
 
 
-ABOUT_OTHERS = frozenset({Verb.REVERSAL, Verb.SETTLE, Verb.UPLOAD, Verb.UPLOAD_END, Verb.LAST})
-"""Verbs about an earlier message or batch, which may also be that of before a sign-in."""
+ABOUT_OTHERS = frozenset(
+    {Verb.REVERSAL, Verb.SETTLE, Verb.UPLOAD, Verb.UPLOAD_END, Verb.LAST, Verb.SIGN_OFF}
+)
+"""Verbs about what was before, perhaps before a sign-in; signing off may be said twice."""
 
 SHOWS_CARD = frozenset(
     {

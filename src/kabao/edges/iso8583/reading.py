@@ -116,16 +116,6 @@ class Reader:
                 return shape.verb
         return None
 
-    def reversed_verb(self, message: Message) -> Verb | None:
-        """What a reversal undoes: it repeats the original's processing code (MF-10)."""
-        mti = message.part("original_mti")
-        for shape in self.dialect.messages:
-            if "processing" not in shape.when or (mti and shape.mti != mti):
-                continue
-            if all(message.part(name).startswith(b) for name, b in shape.when.items()):
-                return shape.verb
-        return None
-
     # --- writing ----------------------------------------------------------------------------
 
     def write(self, message: Message, reply: Reply, now_us: int, *, mac: bool) -> bytes:

@@ -9,10 +9,10 @@ import msgspec
 from kabao.base.errors import KabaoError
 from kabao.base.ids import Ids
 from kabao.edges.iso8583 import outcomes
-from kabao.edges.iso8583.call import CHANNEL, Call, label
+from kabao.edges.iso8583.call import CHANNEL, Call, Refused, label
 from kabao.edges.iso8583.model import Outcome, Reply, Verb, approval_of, rrn_of
 from kabao.merchants.ops import Merchants
-from kabao.payments.model import Decline, Inquiry, Payment, Place, Status
+from kabao.payments.model import Decline, Inquiry, Payment, Status
 from kabao.payments.ops import Payments
 from kabao.payments.pay import Request
 from kabao.vault.ops import Vault
@@ -43,6 +43,8 @@ class Sales:
 
     def pay(self, call: Call) -> asyncio.Future[Payment]:
         """Pay or hold. Raises Refused."""
+        if call.message.trace == 0:
+            raise Refused(Outcome.INVALID)
         amount, currency, source = call.amount_fen, call.currency, call.payable
         partial = call.message.part("partial") == PARTIAL_ACCEPTED
         said = call.said(partial)
@@ -53,8 +55,9 @@ class Sales:
             mac=self._vault.mac("idempotency", said),
             amount_fen=amount,
             currency=currency,
-            place=self._place(call),
+            place=call.at(self._merchants),
             reference=label(call.session.terminal, call.message.batch),
+            order=call.message.part("order"),
             metadata=_encode(
                 Metadata(call.verb, call.message.batch, call.message.trace, call.message.entry)
             ).decode(),
@@ -66,17 +69,6 @@ class Sales:
     def inquire(self, call: Call) -> asyncio.Future[Inquiry]:
         """Ask what a card is worth (P-10). Raises Refused."""
         return self._payments.inquire(call.session.company, call.payable, _covers_none)
-
-    def _place(self, call: Call) -> Place:
-        session = call.session
-        shift = self._merchants.open_shift(session.cashier) if session.cashier else None
-        return Place(
-            session.store,
-            session.terminal,
-            session.cashier,
-            shift.id if shift is not None else None,
-            channel=CHANNEL,
-        )
 
 
 def _covers_none(_issuer: str) -> bool:

@@ -22,7 +22,6 @@ from kabao.edges.iso8583 import sql
 from kabao.edges.iso8583.call import Call, Refused, key_of
 from kabao.edges.iso8583.entries import Done, replied
 from kabao.edges.iso8583.model import Outcome, Reply
-from kabao.edges.iso8583.reading import number
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.policy import names
@@ -81,11 +80,7 @@ class Sold:
 
     async def undo(self, conn: Conn, call: Call, said: bytes) -> Done:
         """Undo a sale of this terminal's batch, while every card of it is unused."""
-        place = (
-            call.session.terminal,
-            number(call.message.part("original_batch")) or call.session.batch,
-            number(call.message.part("original_trace")),
-        )
+        place = call.original
         supervisor = call.supervisor(self._merchants)
         amount = await self._undo(conn, call, place, said, supervisor, unheard=False)
         return Done(Reply(Outcome.OK, amount_fen=amount), amount)
@@ -98,9 +93,7 @@ class Sold:
             if entry is None or entry.state != "done":
                 return
             await self._undo(conn, call, place, said, None, unheard=True)
-            await sql.close_entry(
-                conn, place, "undone", entry.amount_fen, entry.subject, entry.reply
-            )
+            await sql.undo_entry(conn, place)
 
     async def _undo(
         self,

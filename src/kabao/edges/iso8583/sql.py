@@ -1,15 +1,14 @@
-"""Statements of the schema `pos`."""
+"""Statements about sessions and entries; `sql_batches` has those about settlements."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, LiteralString
 
 import msgspec
 
-from kabao.base.db import Conn, fetch_all, fetch_one, number_array, uuid_array
-from kabao.edges.iso8583.model import Totals
+from kabao.base.db import Conn, fetch_one, uuid_array
 
 
 class SessionRow(msgspec.Struct, frozen=True):
@@ -191,13 +190,54 @@ async def entry(conn: Conn, place: Place) -> EntryRow | None:
 
 async def close_entry(
     conn: Conn, place: Place, state: str, amount_fen: int, subject: str | None, reply: str | None
-) -> None:
-    """What came of it."""
-    await conn.execute(
-        "update pos.entry set state = %s, amount_fen = %s, subject = %s, reply = %s"
-        " where terminal = %s and batch = %s and trace = %s",
-        [state, amount_fen, subject, reply, *place],
+) -> bool:
+    """What came of it; False if that was told before. Done at one process outweighs
+    refused at another.
+    """
+    closed = await conn.execute(
+        "update pos.entry set state = %(state)s, amount_fen = %(amount)s, subject = %(subject)s,"
+        " reply = %(reply)s"
+        " where terminal = %(terminal)s and batch = %(batch)s and trace = %(trace)s"
+        " and (state = 'open' or (state = 'refused' and %(state)s = 'done'))",
+        {
+            "terminal": place[0],
+            "batch": place[1],
+            "trace": place[2],
+            "state": state,
+            "amount": amount_fen,
+            "subject": subject,
+            "reply": reply,
+        },
     )
+    return closed.rowcount == 1
+
+
+async def bar_entry(conn: Conn, place: Place) -> None:
+    """It was reversed before it was done."""
+    await conn.execute(
+        "update pos.entry set state = 'barred'"
+        " where terminal = %s and batch = %s and trace = %s and state = 'open'",
+        list(place),
+    )
+
+
+async def undo_entry(conn: Conn, place: Place) -> None:
+    """It was reversed, and counts no more."""
+    await conn.execute(
+        "update pos.entry set state = 'undone' where terminal = %s and batch = %s and trace = %s",
+        list(place),
+    )
+
+
+async def completed(conn: Conn, terminal: str, batch: int, payment: str) -> int | None:
+    """What a completion in this batch took of a hold; None if there is none."""
+    cursor = await conn.execute(
+        "select amount_fen from pos.entry where terminal = %s and batch = %s"
+        " and verb = 'completion' and state = 'done' and subject = %s",
+        [terminal, batch, payment],
+    )
+    row = await cursor.fetchone()
+    return None if row is None else int(row[0])
 
 
 async def entries(conn: Conn, terminal: str, batch: int) -> list[tuple[int, str, str, int]]:
@@ -205,129 +245,5 @@ async def entries(conn: Conn, terminal: str, batch: int) -> list[tuple[int, str,
     return await _rows(
         conn,
         "select trace, verb, state, amount_fen from pos.entry where terminal = %s and batch = %s",
-        [terminal, batch],
-    )
-
-
-# --- batches ----------------------------------------------------------------------------------
-
-
-class BatchRow(msgspec.Struct, frozen=True):
-    """A settlement as stored."""
-
-    terminal: str
-    batch: int
-    store: str
-    state: str
-    debit_fen: int
-    debit_count: int
-    credit_fen: int
-    credit_count: int
-    claimed: str
-    asked_at: datetime
-    settled_at: datetime | None
-
-    @property
-    def totals(self) -> Totals:
-        """The host's sums."""
-        return Totals(self.debit_fen, self.debit_count, self.credit_fen, self.credit_count)
-
-
-_BATCH = (
-    "terminal, batch, store, state, debit_fen, debit_count, credit_fen, credit_count, claimed,"
-    " asked_at, settled_at"
-)
-
-
-async def batch(conn: Conn, terminal: str, number: int) -> BatchRow | None:
-    """A settlement, if it was asked for."""
-    return await fetch_one(
-        conn,
-        BatchRow,
-        f"select {_BATCH} from pos.batch where terminal = %s and batch = %s",  # noqa: S608 - constant
-        [terminal, number],
-    )
-
-
-async def put_batch(conn: Conn, row: BatchRow) -> None:
-    """Store a settlement, or what has become of it."""
-    await conn.execute(
-        f"""
-        insert into pos.batch as b ({_BATCH})
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-        on conflict (terminal, batch) do update set state = excluded.state,
-          debit_fen = excluded.debit_fen, debit_count = excluded.debit_count,
-          credit_fen = excluded.credit_fen, credit_count = excluded.credit_count,
-          claimed = excluded.claimed, settled_at = excluded.settled_at
-        where b.state <> 'settled'
-        """,  # noqa: S608 - constant
-        list(msgspec.structs.astuple(row)),
-    )
-
-
-async def batches(
-    conn: Conn, stores: Sequence[str] | None, before: datetime | None, limit: int
-) -> list[BatchRow]:
-    """Settled batches, the last first; `stores` None: of every store."""
-    return await fetch_all(
-        conn,
-        BatchRow,
-        f"select {_BATCH} from pos.batch where state = 'settled'"  # noqa: S608 - constant
-        " and (%(stores)s::uuid[] is null or store = any(%(stores)s::uuid[]))"
-        " and (%(before)s::timestamptz is null or settled_at < %(before)s)"
-        " order by settled_at desc limit %(limit)s",
-        {
-            "stores": None if stores is None else uuid_array(list(stores)),
-            "before": before,
-            "limit": limit,
-        },
-    )
-
-
-async def upload(
-    conn: Conn, terminal: str, batch: int, lines: Sequence[tuple[int, int, int]]
-) -> None:
-    """Keep uploaded lines (trace, direction, amount), each trace once."""
-    await conn.execute(
-        "insert into pos.uploaded (terminal, batch, trace, direction, amount_fen)"
-        " select %s, %s, t.* from unnest(%s::bigint[], %s::bigint[], %s::bigint[]) as t"
-        " on conflict do nothing",
-        [
-            terminal,
-            batch,
-            number_array([line[0] for line in lines]),
-            number_array([line[1] for line in lines]),
-            number_array([line[2] for line in lines]),
-        ],
-    )
-
-
-async def uploaded(conn: Conn, terminal: str, batch: int) -> dict[tuple[int, int], int]:
-    """Amount by trace and direction, as uploaded."""
-    rows = await _rows(
-        conn,
-        "select trace, direction, amount_fen from pos.uploaded where terminal = %s and batch = %s",
-        [terminal, batch],
-    )
-    return {(trace, direction): amount for trace, direction, amount in rows}
-
-
-async def differ(
-    conn: Conn, place: Place, kind: str, till_fen: int | None, host_fen: int | None, at: datetime
-) -> None:
-    """Note where till and host differ, once."""
-    await conn.execute(
-        "insert into pos.difference (terminal, batch, trace, kind, till_fen, host_fen, found_at)"
-        " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
-        [*place, kind, till_fen, host_fen, at],
-    )
-
-
-async def differences(conn: Conn, terminal: str, batch: int) -> list[tuple[Any, ...]]:
-    """Trace, kind, till's and host's amount."""
-    return await _rows(
-        conn,
-        "select trace, kind, till_fen, host_fen from pos.difference"
-        " where terminal = %s and batch = %s order by trace",
         [terminal, batch],
     )

@@ -54,6 +54,7 @@ class DifferenceShown(msgspec.Struct, frozen=True):
     batch: int
     store: str
     trace: int
+    direction: int
     kind: str
     till_fen: int | None
     host_fen: int | None
@@ -110,31 +111,34 @@ async def batches(
 async def differences(
     conn: Conn,
     where: Where,
-    before: tuple[int, str, int, int, str] | None,
+    before: tuple[int, str, int, int, int, str] | None,
     limit: int,
 ) -> list[DifferenceShown]:
     """Differences, the last found first; `before`: time (microseconds) and the key."""
-    at_us, terminal, number, trace, kind = before or (None, None, None, None, None)
+    at_us, terminal, number, trace, direction, kind = before or (None,) * 6
     return await fetch_all(
         conn,
         DifferenceShown,
-        "select d.terminal, d.batch, b.store, d.trace, d.kind, d.till_fen, d.host_fen, d.found_at"
+        "select d.terminal, d.batch, b.store, d.trace, d.direction, d.kind, d.till_fen,"
+        " d.host_fen, d.found_at"
         " from pos.difference d join pos.batch b using (terminal, batch)"
         " where (%(stores)s::uuid[] is null or b.store = any(%(stores)s::uuid[]))"
         " and (%(terminal)s::uuid is null or d.terminal = %(terminal)s)"
         " and (%(begin)s::timestamptz is null or d.found_at >= %(begin)s)"
         " and (%(end)s::timestamptz is null or d.found_at < %(end)s)"
         " and (%(last_at)s::timestamptz is null"
-        " or (d.found_at, d.terminal, d.batch, d.trace, d.kind)"
-        " < (%(last_at)s, %(last_terminal)s::uuid, %(last_batch)s, %(last_trace)s, %(last_kind)s))"
-        " order by d.found_at desc, d.terminal desc, d.batch desc, d.trace desc, d.kind desc"
-        " limit %(limit)s",
+        " or (d.found_at, d.terminal, d.batch, d.trace, d.direction, d.kind)"
+        " < (%(last_at)s, %(last_terminal)s::uuid, %(last_batch)s, %(last_trace)s,"
+        " %(last_direction)s, %(last_kind)s))"
+        " order by d.found_at desc, d.terminal desc, d.batch desc, d.trace desc,"
+        " d.direction desc, d.kind desc limit %(limit)s",
         where.named()
         | {
             "last_at": None if at_us is None else from_us(at_us),
             "last_terminal": terminal,
             "last_batch": number,
             "last_trace": trace,
+            "last_direction": direction,
             "last_kind": kind,
             "limit": limit,
         },

@@ -43,12 +43,21 @@ batch = sa.Table(
     sa.Column("claimed", sa.Text, nullable=False),
     sa.Column("asked_at", Instant, nullable=False),
     sa.Column("settled_at", Instant, index=True),
+    # What was settled: [trace, direction, amount] for each message, as JSON.
+    sa.Column("lines", sa.Text, nullable=False),
+    # When it was looked at again for what came late.
+    sa.Column("checked_at", Instant),
     sa.PrimaryKeyConstraint("terminal", "batch", name="pk_batch"),
     sa.CheckConstraint("state in ('uploading', 'settled')", name="state"),
     sa.CheckConstraint("(state = 'settled') = (settled_at is not null)", name="settled_when"),
     sa.CheckConstraint("debit_fen >= 0 and credit_fen >= 0", name="sums"),
     sa.Index("ix_batch_asked_at", "asked_at", "terminal", "batch"),
     sa.Index("ix_batch_store", "store", "asked_at"),
+    sa.Index(
+        "ix_batch_unchecked",
+        "settled_at",
+        postgresql_where=sa.text("settled_at is not null and checked_at is null"),
+    ),
     schema=_SCHEMA,
 )
 
@@ -92,11 +101,14 @@ difference = sa.Table(
     sa.Column("terminal", Uuid, nullable=False),
     sa.Column("batch", sa.Integer, nullable=False),
     sa.Column("trace", sa.Integer, nullable=False),
+    sa.Column("direction", sa.SmallInteger, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("till_fen", Fen),
     sa.Column("host_fen", Fen),
     sa.Column("found_at", Instant, nullable=False, index=True),
-    sa.PrimaryKeyConstraint("terminal", "batch", "trace", "kind", name="pk_difference"),
+    sa.PrimaryKeyConstraint(
+        "terminal", "batch", "trace", "direction", "kind", name="pk_difference"
+    ),
     sa.CheckConstraint("kind in ('till_only', 'host_only', 'amount', 'late')", name="kind"),
     schema=_SCHEMA,
 )

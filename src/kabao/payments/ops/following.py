@@ -41,16 +41,24 @@ class Following(Paying):
         )
 
     async def void(
-        self, ask: Ask, payment: Payment, shift: str | None, place: Place | None = None
+        self,
+        ask: Ask,
+        payment: Payment,
+        shift: str | None,
+        place: Place | None = None,
+        *,
+        held_only: bool = False,
     ) -> Payment:
         """Undo a payment whole, within policy's window; `shift` is the one under way
-        at its till. Raises `void_window_over`.
+        at its till; `held_only`: only a hold of which nothing was taken.
+        Raises `void_window_over`, `payment_state_forbids`.
         """
         return await self._later(
             Void(
                 **self._about(ask, payment, place),
                 limits=await self._limits_of(payment),
                 shift=shift,
+                held_only=held_only,
             )
         )
 
