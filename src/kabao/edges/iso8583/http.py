@@ -32,10 +32,6 @@ from kabao.org.ops import Org
 STORE, TERMINAL = "sto", "ter"
 _NUMBER_DIGITS = 6
 
-_DifferencePosition = tuple[
-    NumberPosition, IdPosition, NumberPosition, NumberPosition, NumberPosition, TextPosition
-]
-
 _decode_totals = msgspec.json.Decoder(Totals).decode
 
 
@@ -158,7 +154,12 @@ async def list_pos_differences(
 ) -> Page[PosDifferenceView]:
     """List messages about which tills and host differ, those last found first."""
     where = _where(principal, org, days, store, terminal, day)
-    before = position(cursor, _DifferencePosition)
+    before = position(
+        cursor,
+        tuple[
+            NumberPosition, IdPosition, NumberPosition, NumberPosition, NumberPosition, TextPosition
+        ],
+    )
     async with db.read() as conn:
         rows = await sql.differences(conn, where, before, limit + 1)
     return page(
