@@ -6,10 +6,11 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
-from kabao.base.clock import FixedClock
-from kabao.base.db import Conn, Database, fetch_value
+from kabao.base.clock import BusinessDays, FixedClock
+from kabao.base.db import Conn, Database, fetch_value, sent
 from kabao.base.errors import KabaoError
 from kabao.ledger.model import (
     LIMIT_OF_BATCH,
@@ -24,6 +25,7 @@ from kabao.ledger.model import (
     Root,
 )
 from kabao.ledger.ops import ROOTS_MAX, Ledger
+from kabao.ledger.store import borrow_chain, decide, lock, store
 from tests.ledger.make import (
     COMPANY,
     IDS,
@@ -202,3 +204,24 @@ async def test_a_cold_posting_repeats_its_answer(db: Database, clock: FixedClock
             async with db.transaction() as conn:
                 answers += await ledger.post_in(conn, [command])
     assert answers[0] == answers[1]
+
+
+async def test_a_root_that_does_not_stand_where_it_was_locked_ends_the_transaction(
+    db: Database, clock: FixedClock
+) -> None:
+    """It cannot happen, since a locked row stays; if it did, nothing may be lost silently."""
+    async with running(db, clock) as ledger:
+        here, elsewhere = await open_roots(db, 2, fen=1_000, ledger=ledger)
+        commands = [pay(here, 100)]
+
+        async def misplaced() -> None:
+            async with db.transaction() as conn:
+                played, locked = await decide(conn, commands, clock, BusinessDays())
+                other = await lock(conn, sent, [pay(elsewhere, 100)], clock, BusinessDays())
+                locked.places[here] = other.places[elsewhere]
+                await store(conn, played, locked, await borrow_chain(conn))
+
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await misplaced()
+        assert (await look(db, ledger, here)).principal_fen == 1_000
+        assert (await look(db, ledger, elsewhere)).principal_fen == 1_000
