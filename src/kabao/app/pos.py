@@ -43,7 +43,6 @@ def build_host(kabao: Kabao, *, limits: Limits | None = None, tls: PosTls | None
     )
     desk = Desk(
         readers,
-        k.db,
         sessions,
         Sales(k.payments, k.merchants, k.vault, k.ids),
         After(

@@ -26,6 +26,7 @@ class Snapshot:
         self.terminals: dict[str, Terminal] = {}
         self.cashiers: dict[str, Cashier] = {}
         self._terminal_of: dict[tuple[str, str], Terminal] = {}
+        self._cashier_of: dict[tuple[str, str], Cashier] = {}
         self._key_of: dict[str, SealedKey] = {}
         self._shift_of: dict[str, Shift] = {}
         self._plans: dict[str, FeePlan] = {}
@@ -34,6 +35,10 @@ class Snapshot:
     def terminal_by_no(self, store: str, terminal_no: str) -> Terminal | None:
         """A terminal by its number within its store."""
         return self._terminal_of.get((store, terminal_no))
+
+    def cashier_by_code(self, store: str, code: str) -> Cashier | None:
+        """A cashier by the code within the store."""
+        return self._cashier_of.get((store, code))
 
     def key(self, terminal: str) -> SealedKey | None:
         """The master key a terminal has in use, sealed."""
@@ -66,7 +71,9 @@ class Snapshot:
                 self._key_of[key.terminal] = key
             elif (used := self._key_of.get(key.terminal)) and used.id == key.id:
                 del self._key_of[key.terminal]
-        self.cashiers.update((cashier.id, cashier) for cashier in cashiers)
+        for cashier in cashiers:
+            self.cashiers[cashier.id] = cashier
+            self._cashier_of[cashier.store, cashier.code] = cashier
         for shift in shifts:
             if shift.is_open:
                 self._shift_of[shift.cashier] = shift

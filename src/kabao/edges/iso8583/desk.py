@@ -12,12 +12,12 @@ import psycopg
 
 from kabao.base import logs
 from kabao.base.clock import BusinessDays, Clock
-from kabao.base.db import Conn, Database
+from kabao.base.db import Conn
 from kabao.base.errors import KabaoError
 from kabao.edges.iso8583 import outcomes
 from kabao.edges.iso8583.after import After
 from kabao.edges.iso8583.batches import Batches
-from kabao.edges.iso8583.call import Call, Refused, cashier_by_code
+from kabao.edges.iso8583.call import Call, Refused
 from kabao.edges.iso8583.ciphers import mac
 from kabao.edges.iso8583.counter import Counter
 from kabao.edges.iso8583.entries import Done, Entries
@@ -77,7 +77,6 @@ class Desk:
     def __init__(
         self,
         readers: Sequence[Reader],
-        db: Database,
         sessions: Sessions,
         sales: Sales,
         after: After,
@@ -91,7 +90,7 @@ class Desk:
         days: BusinessDays,
         meters: Meters,
     ) -> None:
-        self._readers, self._db, self._sessions = readers, db, sessions
+        self._readers, self._sessions = readers, sessions
         self._sales, self._after, self._counter = sales, after, counter
         self._batches, self._entries, self._merchants = batches, entries, merchants
         self._policy, self._clock = policy, clock
@@ -288,16 +287,14 @@ class Desk:
             self.meters.faults.add("no_certificate")
             peer.tell("no_certificate", terminal=key.terminal)
             return Reply(Outcome.TERMINAL_NOT_ALLOWED)
-        cashier = await self._cashier(key.store, message.part("cashier").strip())
+        cashier = self._cashier(key.store, message.part("cashier").strip())
         done = await self._sessions.sign_in(numbers, key, cashier)
         return Reply(Outcome.OK, batch=done.batch, keys=done.keys)
 
-    async def _cashier(self, store: str, code: str) -> str | None:
+    def _cashier(self, store: str, code: str) -> str | None:
         """The cashier who signs in, by code; None if the till names none that works here."""
-        if not code:
-            return None
-        async with self._db.read() as conn:
-            return await cashier_by_code(conn, self._merchants, store, code)
+        found = self._merchants.cashier_by_code(store, code)
+        return found.id if found is not None and found.is_active else None
 
     async def _sign_off(self, call: Call) -> Reply:
         await self._sessions.end(call.session)

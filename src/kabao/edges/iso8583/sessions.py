@@ -210,7 +210,12 @@ class Sessions:
                 cashier,
                 now(self._clock),
             )
-            blocked_until_us = await self._guesses.blocked_until_us(conn, key.terminal)
+            known = self._known.get(numbers)
+            blocked_until_us = (
+                known.blocked_until_us
+                if known is not None
+                else await self._guesses.blocked_until_us(conn, key.terminal)
+            )
         self._keep(numbers, row, key, blocked_until_us)
         return SignedIn(row.batch, _under(key, pair))
 

@@ -8,8 +8,8 @@ from hmac import compare_digest
 from msgspec.structs import replace
 
 from kabao.base.clock import BusinessDays, Clock, now
-from kabao.base.db import Conn
-from kabao.base.errors import NOT_FOUND
+from kabao.base.db import Conn, Database
+from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import Ids
 from kabao.merchants.model import (
     COMPONENT_PURPOSE,
@@ -27,7 +27,7 @@ from kabao.merchants.sql import keys as sql
 from kabao.merchants.sql import tills
 from kabao.policy import names
 from kabao.policy.ops import Policy
-from kabao.vault.model import TerminalCipher
+from kabao.vault.model import KEY_UNKNOWN, TerminalCipher
 from kabao.vault.ops import Vault
 
 _LIVING = (TerminalKeyState.HALF, TerminalKeyState.ACTIVE)
@@ -46,6 +46,18 @@ class TerminalKeys:
     ) -> None:
         self._vault, self._policy = vault, policy
         self._ids, self._clock, self._days = ids, clock, days
+
+    async def opened(self, db: Database, key: str, sealed: bytes) -> bytes:
+        """A key in the clear, as it was found sealed some time ago."""
+        try:
+            return self._vault.decrypt(*TMK_PURPOSE, key, sealed)
+        except KabaoError as unknown:
+            if unknown.code is not KEY_UNKNOWN:
+                raise
+        # Sealed anew since then; what sealed it before is destroyed.
+        async with db.read() as conn:
+            sealed = await sql.sealed_key(conn, key)
+        return self._vault.decrypt(*TMK_PURPOSE, key, sealed)
 
     async def get(self, conn: Conn, ident: str) -> TerminalKeyEntry:
         """What may be known of a key. Raises `not_found`."""

@@ -21,7 +21,6 @@ from kabao.merchants.model import (
     NAME_PURPOSE,
     NUMBER_TAKEN,
     SHIFT_CLOSED,
-    TMK_PURPOSE,
     Cashier,
     CashierRole,
     CashierState,
@@ -55,7 +54,6 @@ from kabao.merchants.sql import tills as sql
 from kabao.org.ops import Org
 from kabao.policy.ops import Policy
 from kabao.proofs.ops import Proofs
-from kabao.vault.model import KEY_UNKNOWN
 from kabao.vault.ops import Vault
 
 
@@ -129,20 +127,9 @@ class Merchants:
                     algorithm=key.algorithm,
                     version=key.version,
                     state=terminal.state,
-                    tmk=await self._open(key.id, key.tmk),
+                    tmk=await self.keys.opened(self._db, key.id, key.tmk),
                 )
         return None
-
-    async def _open(self, key: str, sealed: bytes) -> bytes:
-        try:
-            return self._vault.decrypt(*TMK_PURPOSE, key, sealed)
-        except KabaoError as unknown:
-            if unknown.code is not KEY_UNKNOWN:
-                raise
-        # Sealed anew since the snapshot was read; what sealed it before is destroyed.
-        async with self._db.read() as conn:
-            sealed = await keys_sql.sealed_key(conn, key)
-        return self._vault.decrypt(*TMK_PURPOSE, key, sealed)
 
     def terminal_key_version(self, ident: str) -> int | None:
         """The version of a terminal's master key, as of the last refresh; None without one."""
@@ -152,6 +139,10 @@ class Merchants:
     def cashier(self, ident: str) -> Cashier | None:
         """A cashier, as of the last refresh."""
         return self._snapshot.cashiers.get(ident)
+
+    def cashier_by_code(self, store: str, code: str) -> Cashier | None:
+        """A cashier by the code a till knows, as of the last refresh."""
+        return self._snapshot.cashier_by_code(store, code)
 
     def linked_cashiers(self) -> dict[str, list[str]]:
         """Cashiers by the customer they are, those who have left included."""
