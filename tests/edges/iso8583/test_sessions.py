@@ -9,7 +9,7 @@ import pytest
 from kabao.app.sealed import SEALED
 from kabao.edges.iso8583.model import Totals
 from kabao.edges.iso8583.reading import read_totals, show_totals
-from kabao.edges.iso8583.spec import shipped
+from kabao.edges.iso8583.spec import SHIPPED, shipped
 from kabao.vault.ops import Rotation
 from tests.base.web.make import until
 from tests.scenarios.world import Card
@@ -19,8 +19,6 @@ from .till import Till
 
 GUESSES = 20
 """Policy `pos.guess.max_count`."""
-
-BATCH_MAX = shipped("unionpay").batch_max
 
 
 def nobody(card: Card) -> Card:
@@ -106,19 +104,26 @@ async def test_a_repeated_settlement_of_an_old_batch_ends_no_session(pos: Pos) -
 
 
 @pytest.mark.row("C-05")
-async def test_a_batch_is_settled_before_its_counts_overflow(pos: Pos) -> None:
+async def test_a_batch_is_settled_before_its_counts_overflow(
+    pos: Pos, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Field 48 counts to 999: the till hears in time, and can still correct what it did."""
+    for reader in pos.host.desk._readers:
+        monkeypatch.setattr(reader, "batch_max", 3)
     till, card = await pos.till(), await pos.card(100_000)
-    assert (await till.buy(card, 1, trace="000001")).code == "00"
-    session = pos.host.desk._sessions.cached((till.terminal_no, till.merchant_no))
-    assert session is not None
-    await until(lambda: session.count == 1)
-    session.count = BATCH_MAX
-    full = await till.buy(card, 1)
+    first = await till.buy(card, 1, trace="000001")
+    for _ in range(5):
+        assert (await till.buy(card, 1, trace="000001")).fields == first.fields
+    assert (await till.buy(card, 1, trace="000002")).code == "00", "repetitions fill no batch"
+    assert (await till.load(card, 1, trace="000003")).code == "00"
+    full = await till.buy(card, 1, trace="000004")
     assert (full.code, full.words[1]) == ("65", "STL")
+    assert (await till.buy(card, 1, trace="000001")).fields == first.fields
+    assert (await till.load(card, 1, trace="000003")).code == "00"
+    assert (await till.load(card, 1, trace="000004")).code == "65"
     assert (await till.inquire(card)).code == "00"
-    assert (await till.void("000001", 1)).code == "00"
-    till.trace = 100
+    assert (await till.void("000001", 1, trace="000005")).code == "00"
+    till.debit, till.credit, till.trace = [2, 2], [2, 2], 100
     assert (await till.settle()).code == "00"
     assert (await till.sign_in()).code == "00"
     assert (await till.buy(card, 1)).code == "00"
@@ -138,6 +143,7 @@ async def test_what_a_batch_holds_is_learnt_from_the_books(pos: Pos) -> None:
 
 def test_counts_that_have_no_digits_are_shown_as_their_most() -> None:
     layout = shipped("unionpay").totals
+    assert [shipped(name).batch_max for name in SHIPPED] == [900, 10**10 - 100]
     text = show_totals(layout, Totals(5_000, 1_000, 7, 1), even=False)
     assert text == f"{5_000:012}999{7:012}0012{0:030}1"
     assert read_totals(layout, text) == Totals(5_000, 999, 7, 1)

@@ -182,6 +182,15 @@ class Batches:
         async with self._db.read() as conn:
             session.count += len(await self.host_lines(conn, batch))
 
+    async def takes(self, call: Call, most: int) -> bool:
+        """Whether a message still fits into its batch, or is a repetition of what is in it."""
+        async with self._db.read() as conn:
+            lines = await self.host_lines(conn, _of(call))
+            entry = await sql.entry(conn, call.place)
+        call.session.count = len(lines)
+        known = entry is not None or any(trace == call.message.trace for trace, _ in lines)
+        return known or len(lines) < most
+
     async def host_lines(self, conn: Conn, of: Batch) -> Lines:
         """What the books say of a batch."""
         terminal, batch = of.terminal, of.number

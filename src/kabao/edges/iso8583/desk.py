@@ -206,9 +206,24 @@ class Desk:
                 session.count += 1
             return self._out(reader, head, message, reply, keys, security)
 
-        refused = self._refusal(call, reader.batch_max)
+        refused = self._refusal(call)
         if refused is not None:
             return out(Reply(refused))
+        if session.count >= reader.batch_max and call.verb in FILLS_BATCH:
+            return self._later(self._when_full(reader, call, out))
+        return self._perform(reader, call, out)
+
+    async def _when_full(self, reader: Reader, call: Call, out: Callable[[Reply], bytes]) -> bytes:
+        """The batch seems full: count exactly, and answer repetitions as before."""
+        try:
+            if not await self._batches.takes(call, reader.batch_max):
+                return out(Reply(Outcome.BATCH_FULL))
+        except KabaoError as no:
+            return out(refusal(no))
+        answer = self._perform(reader, call, out)
+        return answer if isinstance(answer, bytes) else await answer.answer()
+
+    def _perform(self, reader: Reader, call: Call, out: Callable[[Reply], bytes]) -> Answer:
         try:
             match call.verb:
                 case Verb.PURCHASE | Verb.HOLD | Verb.ADVICE:
@@ -222,7 +237,7 @@ class Desk:
         except KabaoError as no:
             return out(refusal(no))
 
-    def _refusal(self, call: Call, batch_max: int) -> Outcome | None:
+    def _refusal(self, call: Call) -> Outcome | None:
         """Why this terminal may not do this now, if it may not."""
         session, verb = call.session, call.verb
         if not self._sessions.is_usable(session):
@@ -231,8 +246,6 @@ class Desk:
             return None
         if self._sessions.is_over(session) or call.message.batch != session.batch:
             return Outcome.SIGN_IN
-        if session.count >= batch_max and verb in FILLS_BATCH:
-            return Outcome.BATCH_FULL
         if verb in SHOWS_CARD and self._clock.now_us() < session.blocked_until_us:
             return Outcome.THROTTLED
         return None

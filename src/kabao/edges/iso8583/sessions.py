@@ -73,7 +73,9 @@ class Session:
         self.tmk_version = row.tmk_version
         self.blocked_until_us = 0
         self.count, self.counted = 0, False
-        """Messages in the batch, about; and whether those before this session are among them."""
+        """Messages in the batch, repetitions included; and whether the books were asked for those
+        before this session.
+        """
         self.loaded_s = asyncio.get_running_loop().time()
 
     def keys_of(self, method: MacMethod, signed: bytes, given: bytes) -> Keys | None:
