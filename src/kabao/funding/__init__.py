@@ -1,0 +1,19 @@
+"""Money from outside and back: what a payment channel may be asked and may say.
+
+Words
+    order      one sum that somebody is to pay through one channel; its number is known to both.
+    channel    who takes the money outside: Alipay, WeChat Pay, UnionPay, a bank.
+    scene      how the payer meets the order: a page, a QR code, their own code at a till.
+    answer     what a channel said, as a value. `Unknown` is one: it is never guessed, never raised.
+    notice     what a channel sent by itself, verified; what cannot be is `Rejected`, with a reason.
+    event      what an answer or a notice means for an order.
+    bill       a channel's list of a day, for reconciliation.
+
+Invariants (T-20)
+    An order moves only by `step(state, event)`, and every pair of the two has an entry.
+    Money is confirmed once, whatever arrives how often in which order.
+    Money that comes to an order that was given up, or comes twice, goes back by itself.
+    An order whose outcome is unknown stays so until the channel tells.
+
+No tables yet: types and pure rules, and the port that adapters implement.
+"""

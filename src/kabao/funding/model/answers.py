@@ -1,0 +1,261 @@
+"""What is asked of a channel, and everything it may say. Amounts in fen, times in microseconds.
+
+An outcome that is not known is a value, `Unknown`; so is a channel that certainly heard
+nothing, `Unreachable`. The difference decides whether another channel may be tried (S-16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+
+import msgspec
+
+
+class Scene(StrEnum):
+    """How the payer meets the order."""
+
+    PAGE = "page"  # a browser is sent to the channel
+    QR = "qr"  # the payer scans a code that we show
+    CODE = "code"  # we scan a code that the payer shows
+    APP = "app"  # inside the channel's own app (JSAPI, mini program)
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What a channel is asked to collect."""
+
+    no: str
+    """Ours, 32 hex characters: the order's id."""
+    scene: Scene
+    amount_fen: int
+    subject: str
+    """What the payer reads."""
+    created_us: int
+    """Some channels know an order only by its number and this moment together."""
+    expires_us: int
+    notify_url: str
+    return_url: str | None = None
+    terminal: str | None = None
+    no_credit: bool = False
+    """Credit cards and pay-later are to be barred (the channel is asked to)."""
+
+
+class Payer(msgspec.Struct, frozen=True):
+    """What identifies the payer for some scenes; a secret for the minute it is good for."""
+
+    code: str | None = None
+    """Scanned at the till, `Scene.CODE`."""
+    openid: str | None = None
+    """Who the payer is inside the channel's app, `Scene.APP`."""
+
+    def __repr__(self) -> str:
+        return "Payer(…)"
+
+
+class Refund(msgspec.Struct, frozen=True):
+    """What is to go back. The same number asked twice is one refund."""
+
+    no: str
+    amount_fen: int
+    order_fen: int
+    """What the whole order was; channels ask for it."""
+    channel_no: str
+    """The channel's number of the payment."""
+    created_us: int
+    reason: str
+
+
+class Show(StrEnum):
+    """What is to be done with what a channel gave for the payer."""
+
+    QR = "qr"  # draw `text` as a QR code
+    REDIRECT = "redirect"  # send the browser to `text`
+    FORM = "form"  # post `fields` to `text` from the browser
+    APP = "app"  # hand `fields` to the channel's app
+
+
+class Waiting(msgspec.Struct, frozen=True, tag=True):
+    """The channel has it and waits: for the payer, or with a refund for itself."""
+
+    show: Show | None = None
+    text: str = ""
+    fields: Mapping[str, str] = {}
+
+
+class Paid(msgspec.Struct, frozen=True, tag=True):
+    """Paid, says the channel and signed it."""
+
+    channel_no: str
+    amount_fen: int
+    paid_us: int
+    payer: str = ""
+    """The channel's name for the payer; personal data."""
+    funds: str = ""
+    """What it was paid from, in the channel's words."""
+    given_back: bool = False
+    """Some or all of it has gone back since."""
+
+
+class Closed(msgspec.Struct, frozen=True, tag=True):
+    """Nothing will come any more."""
+
+    given_back: bool = False
+    """It had been paid, and the channel paid it back when it closed it."""
+
+
+class NotThere(msgspec.Struct, frozen=True, tag=True):
+    """The channel knows no such order or refund. It may still be on its way."""
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """A final no; nothing moved."""
+
+    code: str
+    """The channel's own."""
+    text: str = ""
+
+
+class Refunded(msgspec.Struct, frozen=True, tag=True):
+    """It is back with the payer."""
+
+    amount_fen: int
+
+
+class Unreachable(msgspec.Struct, frozen=True, tag=True):
+    """Not a byte of it got out: nothing happened, another channel may be tried."""
+
+    reason: str
+
+
+class Unknown(msgspec.Struct, frozen=True, tag=True):
+    """It may have happened. Only the channel can tell, later."""
+
+    reason: str
+
+
+Created = Waiting | Paid | Refused | Unreachable | Unknown
+"""What comes of asking for an order."""
+
+Queried = Waiting | Paid | Closed | NotThere | Refused | Unreachable | Unknown
+"""What comes of asking about an order, or of closing it."""
+
+RefundAnswer = Refunded | Waiting | Refused | NotThere | Unreachable | Unknown
+"""What comes of asking for a refund, or about it."""
+
+
+class Why(StrEnum):
+    """Why a notification is not believed."""
+
+    UNREADABLE = "unreadable"
+    UNSIGNED = "unsigned"
+    FORGED = "forged"
+    STALE = "stale"  # only where the time of sending is signed
+    WRONG_KEY = "wrong_key"
+    WRONG_APP = "wrong_app"
+    WRONG_MERCHANT = "wrong_merchant"
+    WRONG_AMOUNT = "wrong_amount"
+    WRONG_CURRENCY = "wrong_currency"
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """A request to our notification address, as it came; header names in lower case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """A notification that is the channel's, for this merchant and app."""
+
+    order_no: str
+    about: Paid | Closed | RefundNews
+    nonce: str | None = None
+    """Where each sending has one: to be taken once, in the transaction of its effect."""
+
+
+class RefundNews(msgspec.Struct, frozen=True, tag=True):
+    """A notification about a refund."""
+
+    no: str
+    answer: Refunded | Refused | Waiting
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """A notification that changes nothing."""
+
+    why: Why
+    order_no: str | None = None
+    """Known only where the signature held: then it becomes a case of that order."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What the channel expects to hear of its notification."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+def check(notice: Notice, order: Order) -> Notice | Rejected:
+    """A notice against the order it speaks of: another amount is refused, and a case."""
+    if isinstance(notice.about, Paid) and notice.about.amount_fen != order.amount_fen:
+        return Rejected(Why.WRONG_AMOUNT, notice.order_no)
+    return notice
+
+
+class LineKind(StrEnum):
+    """What a line of a bill tells."""
+
+    PAYMENT = "payment"
+    REFUND = "refund"
+
+
+class BillLine(msgspec.Struct, frozen=True):
+    """One line of a channel's bill."""
+
+    kind: LineKind
+    order_no: str
+    refund_no: str | None
+    channel_no: str
+    amount_fen: int
+    """Never negative; the kind says which way."""
+    fee_mfen: int
+    """The channel's fee in thousandths of a fen; negative where a refund returns it."""
+    at_us: int
+
+
+class Bill(msgspec.Struct, frozen=True):
+    """A channel's bill of a day, whole: its own totals were counted again."""
+
+    day: date
+    lines: tuple[BillLine, ...]
+
+
+class NoBill(msgspec.Struct, frozen=True, tag=True):
+    """Nothing to download: none yet, or nothing was sold that day."""
+
+    reason: str
+
+
+class SpoiltBill(msgspec.Struct, frozen=True, tag=True):
+    """Truncated, altered or in a form we do not know: to be fetched again, then a case."""
+
+    reason: str
+
+
+BillAnswer = Bill | NoBill | SpoiltBill | Refused | Unreachable | Unknown
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What a channel can do."""
+
+    scenes: frozenset[Scene]
+    no_credit: bool
+    """Whether it can be told to bar credit."""
+    closes: bool
+    """Whether an unpaid order can be closed before its time is over."""
+    reverses_paid: frozenset[Scene]
+    """Scenes in which closing an order pays back what was paid."""
+    notice_age_signed: bool
+    """Whether a notification's time of sending is signed, so that old ones can be refused."""
