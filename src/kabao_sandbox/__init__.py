@@ -1,6 +1,10 @@
 """What stands outside the platform and uses it as the world does.
 
-  tills   card terminals that speak ISO 8583, each with a cashier's day and bad lines
+  tills      card terminals that speak ISO 8583, each with a cashier's day and bad lines
+  alipay     Alipay's gateway, its payers and bills
+  wechat     WeChat Pay v3
+  unionpay   UnionPay's online gateway
+  party      what those three have in common: faults on demand, a desk, notifications
 
 Nothing here imports `kabao`, and `kabao` imports nothing from here: what both sides get
 wrong alike would never be found. The messages are read and written by code of its own.

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from kabao_sandbox.alipay.server import Alipay
+from kabao_sandbox.party.command import command
 from kabao_sandbox.tills.command import tills_command
+from kabao_sandbox.unionpay.server import Unionpay
+from kabao_sandbox.wechat.server import Wechat
 
 EXAMPLE = (
     "Example: python -m kabao_sandbox tills .kabao/demo.json --tills 6 --lost 10 --duplicate 10"
@@ -19,6 +23,11 @@ def main() -> None:
 
 
 app.command("tills", epilog=EXAMPLE)(tills_command)
+for party in (Alipay, Wechat, Unionpay):
+    name = party.__name__.lower()
+    app.command(name, epilog=f"Example: python -m kabao_sandbox {name} --port 9101 --desk 9102")(
+        command(party.name, party)
+    )
 
 if __name__ == "__main__":
     app(prog_name="python -m kabao_sandbox")
