@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "kabao"
 DOCS = ROOT / "docs"
 
-NO_SLICES = {"app", "audit", "base", "edges", "simulation", "till"}
-"""Modules that are no slices: those of the top rows, the doors beside HTTP, the
-bottom one, and what runs in a till."""
+NO_SLICES = {"adapters", "app", "audit", "base", "edges", "simulation", "till"}
+"""Modules that are no slices: those of the top rows, the doors beside HTTP, the ways
+out, the bottom one, and what runs in a till."""
 
 SLICES = sorted(
     folder.name
