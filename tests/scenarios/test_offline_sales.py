@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
 
 from .http import Reply
@@ -27,7 +28,7 @@ async def till(actors: Actors, site: Site) -> Store:
     """A till of this test's own, whose day is empty, with the cashier of the store."""
     north = site.world.north
     made = await actors.operator.made("/v1/terminals", {"store": north.id, "model": "X1"})
-    return Store(north.id, made["id"], north.cashier, north.supervisor)
+    return msgspec.structs.replace(north, terminal=made["id"])
 
 
 async def offline(actors: Actors, **limits: Any) -> str:
@@ -135,7 +136,7 @@ async def test_two_tills_sell_to_one_card_and_one_is_honoured(
     """Once a day, whoever uploads first."""
     card = await actors.card(10_001, programme=await offline(actors))
     made = await actors.operator.made("/v1/terminals", {"store": till.id, "model": "X1"})
-    second = Store(till.id, made["id"], "", "")
+    second = msgspec.structs.replace(till, terminal=made["id"])
     here, there = await grants(actors, till, card), await grants(actors, second, card)
     replies = await asyncio.gather(
         upload(actors, till, sale(card, 100, here)), upload(actors, second, sale(card, 100, there))
@@ -192,7 +193,8 @@ async def test_what_was_not_granted_is_the_stores(actors: Actors, till: Store) -
     await actors.paid(three, 9_800)
     given = await grants(actors, till, *cards)
     made = await actors.operator.made("/v1/terminals", {"store": till.id, "model": "X1"})
-    elsewhere = await grants(actors, Store(till.id, made["id"], "", ""), four)
+    other_till = msgspec.structs.replace(till, terminal=made["id"])
+    elsewhere = await grants(actors, other_till, four)
     most, since, until, mac = given[two.id].split(".")
     reply = await upload(
         actors,
@@ -258,7 +260,7 @@ async def test_off_unless_a_programme_says_so(actors: Actors, till: Store) -> No
 
 async def test_a_till_of_another_store_uploads_nothing(actors: Actors, site: Site) -> None:
     card, south = await actors.card(10_000), site.world.south
-    wrong = Store(site.world.north.id, south.terminal, "", "")
+    wrong = msgspec.structs.replace(site.world.north, terminal=south.terminal)
     assert (await upload(actors, wrong, sale(card, 1, {}))).status in {404, 409, 422}
     body = {"store": south.id, "terminal": south.terminal, "sales": [sale(card, 1, {})]}
     reply = await actors.shop.post("/v1/offline-sales", body)
