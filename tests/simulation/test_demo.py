@@ -18,6 +18,7 @@ from rich.console import Console
 
 from kabao.app.demo import day_to_play
 from kabao.app.demo_door import DemoDoor, DemoFile, DemoPids
+from kabao.app.demo_offline import OfflineHour
 from kabao.app.demo_tills import TillDay, TillsDay
 from kabao.app.report import AuditLine, DayReport, Verdict, bar, day_report, print_report, yuan
 from kabao.app.settings import Settings
@@ -30,6 +31,7 @@ from kabao.simulation.run import DayDone
 from kabao.simulation.tally import Flow, Tally
 from kabao.simulation.world import make_world
 
+OFFLINE = OfflineHour(6, 18_000, 2, 16_500, 1_500, 0)
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 HOUR = timedelta(hours=1)
 
@@ -89,10 +91,14 @@ TILL = TillDay("00000001", {"sales": 3, "reversals": 1}, {"lost": 2}, bent=True,
 
 
 def report_of(
-    done: tuple[DayDone, Chain, Tally], *, holds: bool = True, till: TillDay = TILL
+    done: tuple[DayDone, Chain, Tally],
+    *,
+    holds: bool = True,
+    till: TillDay = TILL,
+    offline: OfflineHour = OFFLINE,
 ) -> DayReport:
     line = AuditLine("I-1", "All is well.", holds, ["cards 3"], [], [])
-    return day_report(*done, 10.0, TillsDay([till]), Verdict(holds, [line]))
+    return day_report(*done, 10.0, TillsDay([till]), offline, Verdict(holds, [line]))
 
 
 def test_a_stranger_can_read_it(
@@ -109,6 +115,7 @@ def test_a_stranger_can_read_it(
         "equal to the fen",
         "POS host (ISO 8583), today",
         "equal in till and host",
+        "cards paid 165.00, their issuer lost 15.00",
     ):
         assert part in text
     assert max(len(line) for line in text.splitlines()) <= 80
@@ -122,6 +129,8 @@ def test_it_does_not_hold_when_anything_is_off(done: tuple[DayDone, Chain, Tally
     assert not report_of((off, chain, tally)).holds
     assert not report_of(done, till=msgspec.structs.replace(TILL, settled=False)).holds
     assert not report_of(done, till=msgspec.structs.replace(TILL, defects=["wrong"])).holds
+    for wrong in ({"paid_fen": 16_499}, {"refused_fen": 1}):
+        assert not report_of(done, offline=msgspec.structs.replace(OFFLINE, **wrong)).holds
     tally.defect("something")
     assert not report_of((day, chain, tally)).holds
 

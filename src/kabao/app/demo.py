@@ -17,6 +17,8 @@ import msgspec
 import uvloop
 
 from kabao.app.demo_door import DemoDoor, DemoFile, describe
+from kabao.app.demo_offline import CARDS as OFFLINE_CARDS
+from kabao.app.demo_offline import play_offline
 from kabao.app.demo_pos import injected
 from kabao.app.demo_tills import CARDS, play_tills
 from kabao.app.report import DayReport, day_report
@@ -89,7 +91,12 @@ def demo(
 async def _play(stage: Stage, seed: int, show: Show) -> tuple[DayReport, DemoFile]:
     day = day_to_play(stage.days, RealClock().now_us())
     scenario = Scenario(
-        seed=seed, stores=STORES, cards=PEOPLE, first_day=day, lively=LIVELY, spare=SPARE + CARDS
+        seed=seed,
+        stores=STORES,
+        cards=PEOPLE,
+        first_day=day,
+        lively=LIVELY,
+        spare=SPARE + CARDS + OFFLINE_CARDS,
     )
     journal = stage.settings.data / JOURNAL
     async with Campaign(stage, scenario, journal, show) as campaign:
@@ -114,11 +121,19 @@ async def _play(stage: Stage, seed: int, show: Show) -> tuple[DayReport, DemoFil
             stage.pids(),
         )
         show.begin("Tills at the POS host")
-        theirs = msgspec.structs.replace(file, cards=file.cards[SPARE:])
+        theirs = msgspec.structs.replace(file, cards=file.cards[SPARE : SPARE + CARDS])
         tills = await play_tills(theirs, seed)
+        show.begin("A till whose line goes dead")
+        offline = await play_offline(
+            stage.settings,
+            address(stage),
+            campaign.keys.merchant,
+            campaign.chain.shops,
+            campaign.chain.spare[SPARE + CARDS :],
+        )
         show.begin("Audit, with what the tills did")
         verdict = together(of_the_day, await asyncio.to_thread(judge, stage.url, None, day))
-        report = day_report(done, campaign.chain, campaign.tally, seconds, tills, verdict)
+        report = day_report(done, campaign.chain, campaign.tally, seconds, tills, offline, verdict)
     return report, msgspec.structs.replace(file, cards=file.cards[:SPARE])
 
 

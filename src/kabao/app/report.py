@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from kabao.app.demo_offline import OfflineHour
 from kabao.app.demo_tills import TillsDay
 from kabao.simulation.chain import Chain
 from kabao.simulation.intents import Label
@@ -139,6 +140,7 @@ class DayReport(msgspec.Struct, frozen=True):
     reversals: int
     """Over HTTP."""
     tills: TillsDay
+    offline: OfflineHour
     disagreements: list[str]
     """Where the platform's books and its own answers differ. There must be none."""
     audit: Verdict
@@ -147,11 +149,18 @@ class DayReport(msgspec.Struct, frozen=True):
     def holds(self) -> bool:
         """Whether every fen is accounted for."""
         equal = self.roll.closing == self.roll.cards
-        return self.audit.holds and self.tills.holds and not self.disagreements and equal
+        tills = self.tills.holds and self.offline.holds
+        return self.audit.holds and tills and not self.disagreements and equal
 
 
 def day_report(
-    done: DayDone, chain: Chain, tally: Tally, seconds: float, tills: TillsDay, verdict: Verdict
+    done: DayDone,
+    chain: Chain,
+    tally: Tally,
+    seconds: float,
+    tills: TillsDay,
+    offline: OfflineHour,
+    verdict: Verdict,
 ) -> DayReport:
     """Put a day's figures together."""
     figures = done.figures
@@ -172,6 +181,7 @@ def day_report(
         speed=speed(figures, tally, seconds),
         reversals=figures.operations["reverse"],
         tills=tills,
+        offline=offline,
         disagreements=tally.defects,
         audit=verdict,
     )
@@ -260,6 +270,7 @@ def render(report: DayReport) -> RenderableType:
         section("By the hour", _hour_table(report.hours)),
         section("How people paid", _paid(report)),
         section("Payments by door", _door_table(report)),
+        section("Sold while a till's line was dead (yuan)", _offline(report.offline)),
         section("Declined payments", _decline_table(report)),
         section("Played by dishonest people, and labelled in the journal", _dishonest(report)),
         section("What all cards are worth (yuan)", roll_table(report.roll)),
@@ -377,6 +388,16 @@ def _door_table(report: DayReport) -> RenderableType:
         "and were uploaded. All totals are equal in till and host."
     )
     return Group(table, Text(told))
+
+
+def _offline(hour: OfflineHour) -> RenderableType:
+    told = (
+        f"{hour.sold:,} sales of {yuan(hour.sold_fen)} in all, as the till had been granted; "
+        f"{hour.declined:,} it declined.\n"
+        f"Uploaded when the line was back: cards paid {yuan(hour.paid_fen)}, "
+        f"their issuer lost {yuan(hour.lost_fen)},\nthe store bears {yuan(hour.refused_fen)}."
+    )
+    return Text(told, style="" if hour.holds else "bold red")
 
 
 def counted(lines: list[tuple[str, str, int]]) -> RenderableType:

@@ -178,6 +178,7 @@ class Builder:
             "prefixes": ["860011", "860012"] if bearer else ["860021", "860022"],
             "active_at_issue": not bearer,
             "contact": "400-000-0000",
+            "limits": {"offline.allowed": True},
         }
         made = await self._make(
             "programmes", {"class": card_class, "terms": terms, "active": True}, Ident

@@ -16,6 +16,7 @@ import fcntl
 import os
 import secrets
 from pathlib import Path
+from types import UnionType
 from typing import Generic, TypeVar
 
 import msgspec
@@ -44,7 +45,7 @@ class Journal(Generic[E]):
     Raises `JournalError`: another process uses it, or somebody else has changed it.
     """
 
-    def __init__(self, path: Path, key: bytes, kind: type[E]) -> None:
+    def __init__(self, path: Path, key: bytes, kind: type[E] | UnionType) -> None:
         self._path, self._aead = path, AESGCM(key)
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(kind).decode
