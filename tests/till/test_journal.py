@@ -31,6 +31,16 @@ def entries(path: Path) -> list[str]:
     return journal.entries
 
 
+def test_two_of_one_stem_are_two(tmp_path: Path) -> None:
+    one, other = tmp_path / "till.journal", tmp_path / "till.queue"
+    first, second = opened(one), opened(other)
+    first.rewrite(["a"])
+    second.rewrite(["b"])
+    first.close()
+    second.close()
+    assert (entries(one), entries(other)) == (["a"], ["b"])
+
+
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     assert entries(path) == []

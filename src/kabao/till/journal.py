@@ -49,7 +49,7 @@ class Journal(Generic[E]):
         self._path, self._aead = path, AESGCM(key)
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(kind).decode
-        self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._lock = os.open(_beside(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._open()
@@ -111,7 +111,7 @@ class Journal(Generic[E]):
 
     def rewrite(self, entries: list[E]) -> None:
         """Keep only these, all or nothing: a new file takes the old one's place."""
-        fresh = self._path.with_suffix(".new")
+        fresh = _beside(self._path, ".new")
         self._number, self._last, size = 0, b"", 0
         file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         for entry in entries:
@@ -142,6 +142,11 @@ class Journal(Generic[E]):
         if len(frame) < _NONCE + _TAG:
             raise InvalidTag
         return self._aead.decrypt(frame[:_NONCE], frame[_NONCE:], self._bound_to())
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    """`till.journal.lock` for `till.journal`: beside a `till.queue` that has its own."""
+    return path.with_name(path.name + suffix)
 
 
 def _head(frame: bytes) -> bytes:
