@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
+
+import msgspec
 import pytest
 
 from kabao.access.model.verbs import VERBS
@@ -103,3 +106,13 @@ async def test_another_store_sees_none_of_it(pos: Pos) -> None:
         assert (await other.get(f"/v1/pos-batches/{terminal}.000001")).status == 404
     for wrong in (f"{terminal}.000002", f"{terminal}.1", terminal, f"{terminal}.00000x"):
         assert (await pos.actors.auditor.get(f"/v1/pos-batches/{wrong}")).status == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/pos-batches", "/v1/pos-differences"])
+async def test_no_day_and_no_cursor_is_a_defect(pos: Pos, path: str) -> None:
+    auditor = pos.actors.auditor
+    for day in ("0001-01-01", "9999-12-31"):
+        assert (await auditor.get(f"{path}?day={day}")).status == 422
+    far = [2**62, "0" * 32, 1] + ([1, 1, "late"] if "differences" in path else [])
+    forged = urlsafe_b64encode(msgspec.msgpack.encode(far)).decode().rstrip("=")
+    assert (await auditor.get(f"{path}?cursor={forged}")).status == 400

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 from litestar import get
+from msgspec import Meta
 
 from kabao.base.clock import BusinessDays, rfc3339, to_us
 from kabao.base.db import Conn, Database
-from kabao.base.errors import NOT_FOUND
+from kabao.base.errors import INVALID, NOT_FOUND
 from kabao.base.ids import from_edge, to_edge
 from kabao.base.web.fields import EdgeId
 from kabao.base.web.pages import (
@@ -31,6 +33,11 @@ from kabao.org.ops import Org
 
 STORE, TERMINAL = "sto", "ter"
 _NUMBER_DIGITS = 6
+_DAYS = date(2000, 1, 1), date(2999, 12, 31)
+"""Within these a day has a first moment, and one after it."""
+
+_TimePosition = Annotated[int, Meta(ge=0, le=32_503_680_000_000_000)]
+"""Microseconds until the year 3000."""
 
 _decode_totals = msgspec.json.Decoder(Totals).decode
 
@@ -118,7 +125,7 @@ async def list_pos_batches(
 ) -> Page[PosBatchView]:
     """List batches of tills, those last asked for first; `day` is the business day of that."""
     where = _where(principal, org, days, store, terminal, day)
-    before = position(cursor, tuple[NumberPosition, IdPosition, NumberPosition])
+    before = position(cursor, tuple[_TimePosition, IdPosition, NumberPosition])
     async with db.read() as conn:
         rows = await sql.batches(conn, where, state, before, limit + 1)
     return page(rows, limit, _batch, lambda b: (to_us(b.asked_at), b.terminal, b.batch))
@@ -157,7 +164,7 @@ async def list_pos_differences(
     before = position(
         cursor,
         tuple[
-            NumberPosition, IdPosition, NumberPosition, NumberPosition, NumberPosition, TextPosition
+            _TimePosition, IdPosition, NumberPosition, NumberPosition, NumberPosition, TextPosition
         ],
     )
     async with db.read() as conn:
@@ -185,6 +192,8 @@ def _where(
         if org.store(ident) is None or (stores is not None and ident not in stores):
             raise NOT_FOUND.error(field="store")
         stores = [ident]
+    if day is not None and not _DAYS[0] <= day <= _DAYS[1]:
+        raise INVALID.error("There is no business of that day.", field="day")
     begin: datetime | None = days.start(day) if day is not None else None
     end = days.start(day + timedelta(days=1)) if day is not None else None
     named = from_edge(TERMINAL, terminal, field="terminal") if terminal is not None else None
