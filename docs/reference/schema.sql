@@ -852,7 +852,7 @@ CREATE TABLE merchants.override (
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
     used_by TEXT,
     CONSTRAINT pk_override PRIMARY KEY (id),
-    CONSTRAINT ck_override_verb CHECK (verb in ('typed_card', 'refund', 'void')),
+    CONSTRAINT ck_override_verb CHECK (verb in ('typed_card', 'refund', 'void', 'topup_void', 'return')),
     CONSTRAINT ck_override_subject_length CHECK (length(subject) between 1 and 64),
     CONSTRAINT ck_override_amount CHECK (amount_fen >= 0),
     CONSTRAINT ck_override_two_persons CHECK (supervisor <> cashier),
@@ -1063,6 +1063,36 @@ CREATE TABLE payments.code_tie (
 )
  WITH (fillfactor = 70);
 
+CREATE TABLE payments.offline_sale (
+    terminal UUID NOT NULL,
+    sequence BIGINT NOT NULL,
+    store UUID NOT NULL,
+    company UUID NOT NULL,
+    cashier UUID,
+    root UUID,
+    issuer UUID,
+    payment UUID,
+    reference TEXT,
+    amount_fen BIGINT NOT NULL,
+    paid_fen BIGINT NOT NULL,
+    lost_fen BIGINT NOT NULL,
+    refused_fen BIGINT NOT NULL,
+    reason TEXT,
+    rule TEXT,
+    mac BYTEA NOT NULL,
+    occurred_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    uploaded_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    sold_on DATE NOT NULL,
+    CONSTRAINT pk_offline_sale PRIMARY KEY (terminal, sequence),
+    CONSTRAINT ck_offline_sale_positive CHECK (amount_fen > 0),
+    CONSTRAINT ck_offline_sale_parts CHECK (paid_fen >= 0 and lost_fen >= 0 and refused_fen >= 0 and paid_fen + lost_fen + refused_fen = amount_fen),
+    CONSTRAINT ck_offline_sale_refused_whole CHECK (refused_fen in (0, amount_fen))
+);
+
+CREATE INDEX ix_offline_sale_day ON payments.offline_sale (sold_on, terminal);
+
+CREATE INDEX ix_offline_sale_root ON payments.offline_sale (root, sold_on);
+
 CREATE TABLE payments.payment (
     id UUID NOT NULL,
     company UUID NOT NULL,
@@ -1195,23 +1225,32 @@ CREATE TABLE pos.batch (
     claimed TEXT NOT NULL,
     asked_at TIMESTAMP WITH TIME ZONE NOT NULL,
     settled_at TIMESTAMP WITH TIME ZONE,
+    lines TEXT NOT NULL,
+    checked_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_batch PRIMARY KEY (terminal, batch),
     CONSTRAINT ck_batch_state CHECK (state in ('uploading', 'settled')),
     CONSTRAINT ck_batch_settled_when CHECK ((state = 'settled') = (settled_at is not null)),
     CONSTRAINT ck_batch_sums CHECK (debit_fen >= 0 and credit_fen >= 0)
 );
 
+CREATE INDEX ix_batch_asked_at ON pos.batch (asked_at, terminal, batch);
+
 CREATE INDEX ix_batch_settled_at ON pos.batch (settled_at);
+
+CREATE INDEX ix_batch_store ON pos.batch (store, asked_at);
+
+CREATE INDEX ix_batch_unchecked ON pos.batch (settled_at) WHERE settled_at is not null and checked_at is null;
 
 CREATE TABLE pos.difference (
     terminal UUID NOT NULL,
     batch INTEGER NOT NULL,
     trace INTEGER NOT NULL,
+    direction SMALLINT NOT NULL,
     kind TEXT NOT NULL,
     till_fen BIGINT,
     host_fen BIGINT,
     found_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    CONSTRAINT pk_difference PRIMARY KEY (terminal, batch, trace, kind),
+    CONSTRAINT pk_difference PRIMARY KEY (terminal, batch, trace, direction, kind),
     CONSTRAINT ck_difference_kind CHECK (kind in ('till_only', 'host_only', 'amount', 'late'))
 );
 
