@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import zipfile
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode
 
@@ -28,6 +31,7 @@ from kabao.funding.model.answers import (
     Rejected,
     Scene,
     Show,
+    SpoiltBill,
     Waiting,
     Why,
 )
@@ -35,10 +39,12 @@ from kabao_sandbox.alipay import bill as alipay_writes
 from kabao_sandbox.party import keys, moment
 from kabao_sandbox.party.bills import Row
 from kabao_sandbox.party.chance import Chance
+from kabao_sandbox.party.http import Request, Response
 from kabao_sandbox.unionpay import bill as unionpay_writes
 from kabao_sandbox.unionpay import server as unionpay_party
 from kabao_sandbox.unionpay.certificates import pem
 from kabao_sandbox.wechat import bill as wechat_writes
+from kabao_sandbox.wechat.server import Wechat
 
 from .world import AGE_S, BEGIN, S, World, pool, trust, world
 
@@ -185,6 +191,48 @@ def test_bills_are_read_as_they_were_written(rows: list[Row]) -> None:
 def test_a_wechat_bill_cut_anywhere_is_spoilt(rows: list[Row], where: float) -> None:
     text = wechat_writes.written(rows, "wx1", "1900").rstrip()
     assert not isinstance(wechat_bill.read(text[: int(len(text) * where)], BEGIN.date()), Bill)
+
+
+def test_an_alipay_bill_that_ends_after_any_line_is_spoilt() -> None:
+    """It has no totals of its table but the counts behind it."""
+    rows = [Row(f"{n:032x}", f"{n:020d}", 100 + n, 1_000, MOMENT, "", "") for n in range(3)]
+    file = alipay_writes.written(rows, BEGIN.date(), "2088", truncated=False)
+    with zipfile.ZipFile(io.BytesIO(file), metadata_encoding="gbk") as archive:
+        (name,) = [one for one in archive.namelist() if "汇总" not in one]
+        lines = archive.read(name).split(b"\r\n")
+    foot = next(n for n, line in enumerate(lines) if line.startswith("#退款合计".encode("gbk")))
+    for kept in range(foot):
+        cut = io.BytesIO()
+        with zipfile.ZipFile(cut, "w") as archive:
+            archive.writestr("detail.csv", b"\r\n".join(lines[:kept]))
+        assert not isinstance(alipay_bill.read(cut.getvalue(), BEGIN.date()), Bill), kept
+
+
+@pytest.mark.parametrize("gone", [1, 2, 3, 4, 5])
+def test_a_wechat_bill_without_one_of_its_lines_is_spoilt(gone: int) -> None:
+    rows = [Row(f"{n:032x}", f"{n:020d}", 100 + n, 1_000, MOMENT, "", "") for n in range(3)]
+    lines = wechat_writes.written(rows, "wx1", "1900").decode("utf-8-sig").split("\r\n")
+    assert isinstance(wechat_bill.read("\r\n".join(lines).encode(), BEGIN.date()), Bill)
+    del lines[gone]
+    assert isinstance(wechat_bill.read("\r\n".join(lines).encode(), BEGIN.date()), SpoiltBill)
+
+
+async def test_a_wechat_bill_must_be_the_file_that_was_announced() -> None:
+    """Its address and digest are signed, the file is not: another whole one is refused."""
+    async with world("wechat") as at:
+        assert isinstance(at.party, Wechat)
+        await _sold(at)
+        other = gzip.compress(wechat_writes.written([], "wx1", "1900"))
+        said = at.party.answer
+
+        def swapped(request: Request) -> Response:
+            response = said(request)
+            assert isinstance(at.party, Wechat)
+            at.party.files = dict.fromkeys(at.party.files, other)
+            return response
+
+        at.party.answer = swapped  # type: ignore[method-assign] # somebody between
+        assert isinstance(await at.channel.bill(BEGIN.date()), SpoiltBill)
 
 
 @pytest.mark.parametrize("file", [b"", b"PK", b"\xff" * 100, b"PK\x03\x04" + b"0" * 60])

@@ -56,7 +56,8 @@ class Wechat:
         self.book = Book(now, chance, "13", 18)
         self.key, self.merchant_key, self.forger = new_key(), new_key(), new_key()
         self.api_key = secrets.token_hex(16)
-        self._files: dict[str, bytes] = {}
+        self.files: dict[str, bytes] = {}
+        """Bills to be downloaded, by token."""
 
     def account(self) -> dict[str, Any]:
         """What a merchant needs."""
@@ -75,7 +76,7 @@ class Wechat:
         if not self._is_merchant(request):
             return self._signed(401, {"code": "SIGN_ERROR", "message": "签名错误"})
         if request.path == "/v3/billdownload/file":
-            file = self._files.get(request.query.get("token", ""))
+            file = self.files.get(request.query.get("token", ""))
             return Response(404) if file is None else Response(200, file, "text/plain")
         try:
             said = self._said(request)
@@ -217,7 +218,7 @@ class Wechat:
             text = text[: len(text) // 2]
         packed = request.query.get("tar_type") == "GZIP"
         token = secrets.token_hex(16)
-        self._files = {token: gzip.compress(text) if packed else text}
+        self.files = {token: gzip.compress(text) if packed else text}
         url = f"{self.host.url}/v3/billdownload/file?token={token}"
         return {"hash_type": "SHA1", "hash_value": digest, "download_url": url}
 

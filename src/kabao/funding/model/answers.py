@@ -169,6 +169,7 @@ class Notice(msgspec.Struct, frozen=True):
     """A notification that is the channel's, for this merchant and app."""
 
     order_no: str
+    """Empty where a channel names nothing but the refund."""
     about: Paid | Closed | RefundNews
     nonce: str | None = None
     """Where each sending has one: to be taken once, in the transaction of its effect."""
