@@ -138,6 +138,14 @@ def test_a_time_without_year_is_the_nearest(at: object) -> None:
         assert us_near(f"{from_us(us).astimezone(figures.LOCAL):%m%d%H%M%S}", near_us) == us
 
 
+@pytest.mark.parametrize(
+    "text", ["", "123", "1340000000", "0230000000", "1122246000", "112210300x"]
+)
+def test_what_is_no_time_without_year(text: str) -> None:
+    with pytest.raises(ValueError, match="time"):
+        us_near(text, to_us(BEGIN))
+
+
 NUMBER = st.integers(0, 10**20 - 1).map(lambda number: f"{number:020d}")
 HEX = st.integers(0, 2**128 - 1).map(lambda number: f"{number:032x}")
 MOMENT = to_us(BEGIN)
