@@ -2,8 +2,8 @@
 
 Nothing is shown less by that. Every durable setting of PostgreSQL stays on, and
 what dies in a test is a process, never the machine: of what a process had
-written nothing is lost, on whichever file system. Only the waiting for a disk
-goes, which was half of the tests' time.
+written nothing is lost, on whichever file system. Only the
+waiting for a disk goes, and the work of writing there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 MEMORY, DISK = Path("/dev/shm"), Path("/tmp")
 ROOM = 3 << 30
-"""Bytes that must be free in memory. All tests together take up to 2 GB of it at once."""
+"""Bytes that must be free in memory. All tests together take up to 1 GB of it at once."""
 
 _PREFIX = "kabao-tests-"
 
