@@ -2,8 +2,8 @@
 
 Nothing is shown less by that. Every durable setting of PostgreSQL stays on, and
 what dies in a test is a process, never the machine: of what a process had
-written nothing is lost, on whichever file system. Only the
-waiting for a disk goes, and the work of writing there.
+written nothing is lost, on whichever file system. Only the waiting for a disk
+goes, and the work of writing there.
 """
 
 from __future__ import annotations

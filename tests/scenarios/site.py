@@ -31,6 +31,8 @@ from .world import World, found, seed
 
 KABAO = str(Path(sys.executable).with_name("kabao"))
 SERVERS = 2
+SEED_S = 180.0
+"""A start or stop that hangs is an error, not a test run without an end."""
 
 
 class _Access(msgspec.Struct):
@@ -52,7 +54,7 @@ class Site:
         self._serve: subprocess.Popen[bytes] | None = None
         try:
             self._start()
-            self.world = asyncio.run(self._seed())
+            self.world = asyncio.run(asyncio.wait_for(self._seed(), SEED_S))
         except BaseException:
             self.stop()
             raise
