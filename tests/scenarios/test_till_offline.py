@@ -308,6 +308,9 @@ async def test_sold_online_in_vain_and_then_without_a_line_is_paid_once(
     line.faults, line.then = ["lost" if paid else "cut"], "cut"
     assert (await sell(till, card, 400)).outcome is Outcome.OFFLINE
     line.then = "ok"
+    with pytest.raises(PendingError):
+        await asyncio.to_thread(till.upload)
+    assert line.seen[-1].split()[1] != "/v1/offline-sales"
     await asyncio.to_thread(till.settle)
     (told,) = await asyncio.to_thread(till.upload)
     assert (told.paid, told.lost, told.refused) == (400, 0, 0)

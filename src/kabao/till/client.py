@@ -208,8 +208,12 @@ class Till:
     def upload(self) -> list[Line]:
         """Hand in what was sold without a line, oldest first.
 
-        Raises `PendingError` when nobody answers, `UploadRefusedError`.
+        What is pending goes first: a sale that was paid online in vain must be undone, or
+        its card could not pay the same sale here. Raises `PendingError` while something is
+        pending or when nobody answers, `UploadRefusedError`.
         """
+        if self._pending:
+            raise PendingError(f"{len(self._pending)} not settled")
         lines: list[Line] = []
         while self._queue is not None and self._queue.waiting:
             sales = self._queue.waiting[:UPLOAD_MAX]
@@ -283,8 +287,6 @@ class Till:
 
     def _must_settle(self) -> None:
         self.settle()
-        if self._pending:
-            raise PendingError(f"{len(self._pending)} not settled")
         self.upload()
 
     def _settle_one(self, begun: Begun, within_s: float) -> Result:
