@@ -78,3 +78,16 @@ async def test_a_flood_of_stores_that_do_not_exist(database_url: str, tmp_path: 
         assert {(each.status_code, each.json()["code"]) for each in refused} == {
             (404, "unknown_store")
         }
+
+
+@pytest.mark.row("P-19")
+async def test_a_payment_with_a_programme_of_a_moment_ago_is_reversed(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, tmp_path) as w, sibling(w) as there:
+        there.key = w.keys["merchant"]
+        card = await w.card(await w.programme(), 1_000)
+        paid = await w.pay(card, 100)
+        body = {"original": {"payment": paid["id"]}}
+        undone = await there.post("/v1/reversals", body)
+        assert (undone.status_code, undone.json()["amount"]) == (201, 100), undone.text

@@ -163,18 +163,24 @@ class Reading:
             return None
         root = await self._ledger.root(conn, payment.root)
         assert root is not None, "a payment without its root"
-        return self.limits(root.programme)
+        programme = self._cards.programme(root.programme)
+        if programme is None:  # made a moment ago by another process
+            programme = await self._cards.find_programme(conn, root.programme)
+        return self._limits_for(programme)
 
     def limits(self, programme_id: str) -> Limits:
         """What policy says today for a programme; remembered for the day."""
         programme = self._cards.programme(programme_id)
         assert programme is not None, "a card without a programme"
+        return self._limits_for(programme)
+
+    def _limits_for(self, programme: Programme) -> Limits:
         today = self._days.of(self._clock.now_us())
         known = self._limits.get((programme.id, programme.version, today))
         if known is None:
             if len(self._limits) > 10_000:
                 self._limits.clear()
-            known = limits_of(self._cards.rules(programme_id, today), programme)
+            known = limits_of(self._cards.rules_of(programme, today), programme)
             self._limits[programme.id, programme.version, today] = known
         return known
 
