@@ -60,19 +60,20 @@ class Ground:
 async def ground(pos: Pos, tills: int, cards: int) -> Ground:
     held = [await pos.card(LOADED_FEN) for _ in range(cards)]
     stock = await _stock(pos, tills * STOCK_A_TILL)
+    pin = await pos.supervisor_pin()
     site = Site(
         pos=f"127.0.0.1:{pos.port}",
-        terminals=[await _account(pos) for _ in range(tills)],
+        terminals=[await _account(pos, pin) for _ in range(tills)],
         cards=[_shown(card) for card in held],
         stock=[_shown(card) for card in stock],
     )
     return Ground(pos, site, cards * LOADED_FEN)
 
 
-async def _account(pos: Pos) -> Account:
+async def _account(pos: Pos, pin: str) -> Account:
     north = pos.world.north
     terminal_no, merchant_no, tmk = await pos.key(north, await pos.terminal(north))
-    return Account(terminal_no, merchant_no, tmk.hex(), "cashier", "supervisor")
+    return Account(terminal_no, merchant_no, tmk.hex(), "cashier", "supervisor", pin)
 
 
 def _shown(card: world.Card) -> Card:

@@ -24,6 +24,7 @@ from kabao.edges.iso8583.sales import Sales
 from kabao.edges.iso8583.sessions import Sessions
 from kabao.edges.iso8583.sold import Sold
 from kabao.edges.iso8583.spec import SHIPPED, shipped, words
+from kabao.edges.iso8583.supervisors import Supervisors
 
 LEFT_EVERY = timedelta(minutes=1)
 """How often batches are looked for that retired terminals left, or that were settled."""
@@ -38,8 +39,19 @@ def build_host(kabao: Kabao, *, limits: Limits | None = None, tls: PosTls | None
     sessions = Sessions(k.db, k.vault, k.org, k.merchants, guesses, k.clock)
     books = Books(k.ledger, k.topups, k.ids)
     entries, batches = Entries(k.db, books, k.vault, k.clock), _batches(k)
+    supervisors = Supervisors(k.db, k.merchants)
     sold = Sold(
-        k.db, k.topups, k.cards, k.life, k.org, k.merchants, k.policy, k.vault, k.clock, k.days
+        k.db,
+        k.topups,
+        k.cards,
+        k.life,
+        k.org,
+        k.merchants,
+        supervisors,
+        k.policy,
+        k.vault,
+        k.clock,
+        k.days,
     )
     desk = Desk(
         readers,
@@ -57,8 +69,11 @@ def build_host(kabao: Kabao, *, limits: Limits | None = None, tls: PosTls | None
             books,
             batches,
             sold,
+            supervisors,
         ),
-        Counter(k.db, k.ledger, k.payments, k.topups, k.cards, k.life, k.org, k.merchants),
+        Counter(
+            k.db, k.ledger, k.payments, k.topups, k.cards, k.life, k.org, k.merchants, supervisors
+        ),
         sold,
         batches,
         entries,

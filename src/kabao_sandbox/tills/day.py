@@ -65,10 +65,8 @@ class Day:
             return
         pair, account = self._stock[:2], self._account
         sold = await self._terminal.sell(pair, len(pair) * SOLD_FEN)
-        if sold is not None and account.supervisor:
-            await self._mouth.sign_in(account.supervisor)
-            await self._terminal.unsell(sold)
-            await self._mouth.sign_in(account.cashier)
+        if sold is not None and account.supervisor_pin:
+            await self._terminal.unsell(sold, account)
         one = self._stock[-1]
         if len(self._stock) > len(pair) and await self._terminal.sell([one], SOLD_FEN):
             await self._terminal.buy(one, SOLD_FEN)

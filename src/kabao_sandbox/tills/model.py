@@ -18,7 +18,8 @@ class Account(msgspec.Struct, frozen=True):
     tmk: str
     cashier: str = ""
     supervisor: str = ""
-    """Signs in to take sold cards back; without one no card is taken back."""
+    supervisor_pin: str = ""
+    """Allows the cashier to take sold cards back; without one no card is taken back."""
 
     def __repr__(self) -> str:
         return f"Account({self.terminal_no})"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from kabao_sandbox.tills.line import SilenceError
-from kabao_sandbox.tills.model import Card, Entry, Totals
+from kabao_sandbox.tills.model import Account, Card, Entry, Totals
 from kabao_sandbox.tills.mouth import SIGN_IN, TRIES, UNSURE, Answer, Fields, Mouth
 from kabao_sandbox.tills.wire import pin_block
 
 CNY = "156"
+NO_CARD = "0" * 16
+"""What stands for the card in the PIN block of a person."""
 SALE = "000000"
 TIMED_OUT = "98"
 NOT_EVEN = "95"
@@ -83,10 +85,11 @@ class Terminal:
         fields |= {2: cards[0].number, 22: "0120", 62: f"CA{len(cards):03}".encode()}
         return await self._heard_or_undone("cards sold", ONTO, fields)
 
-    async def unsell(self, sold: Made) -> None:
-        """Take unused cards back, and give the money back; a supervisor must be signed in."""
+    async def unsell(self, sold: Made, by: Account) -> None:
+        """Take unused cards back, and give the money back; the supervisor allows it."""
         fields = self._asked("72", "740000", sold.entry.amount_fen) | self._about(sold)
-        fields |= {2: sold.fields[2], 62: sold.fields[62]}
+        block = pin_block(self._mouth.pin_key, by.supervisor_pin, NO_CARD)
+        fields |= {2: sold.fields[2], 62: block, 63: by.supervisor.encode()}
         await self._done("sales of cards undone", "0200", OFF, fields)
 
     async def take_back(self, card: Card) -> None:

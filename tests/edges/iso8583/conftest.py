@@ -55,6 +55,12 @@ class Pos:
         tmk = bytes(a ^ b for a, b in zip(*halves, strict=True))
         return found.terminal_no, shop.merchant_no, tmk
 
+    async def supervisor_pin(self) -> str:
+        """A PIN for the northern store's supervisor."""
+        ident = self.world.north.supervisor.removeprefix("csh_")
+        async with self.kabao.db.transaction() as conn:
+            return await self.kabao.merchants.overrides.draw_pin(conn, ident)
+
     async def terminal(self, store: Store) -> str:
         """Another till of a store."""
         made = await self.actors.operator.made("/v1/terminals", {"store": store.id, "model": "X1"})

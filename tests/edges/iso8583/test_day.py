@@ -269,13 +269,19 @@ async def test_a_row_of_cards_is_sold_with_what_was_paid_or_not_at_all(pos: Pos)
     assert (await till.reverse("000500", 3_000, processing="720000")).code == "00"
     assert (await till.buy(cards[0], 1, how="barcode")).code == "54"
     assert (await _sell(till, cards[0], 2, 2_000, trace="000501")).code == "00"
+    undo = {"code": "740000", "original": "000501"}
     assert (await till.sign_in("supervisor")).code == "00"
-    assert (await _sell(till, cards[0], 2, 2_000, code="740000", original="000501")).code == "00"
+    assert (await _sell(till, cards[0], 2, 2_000, **undo)).code == "58"
     assert (await till.sign_in()).code == "00"
+    pin = await pos.supervisor_pin()
+    refused = await _sell(till, cards[0], 2, 2_000, **undo, more=till.allowing("000000"))
+    assert (refused.code, refused.words[1]) == ("58", "SUP")
+    undone = await _sell(till, cards[0], 2, 2_000, **undo, more=till.allowing(pin))
+    assert undone.code == "00"
     assert (await _sell(till, cards[0], 2, 2_000, trace="000502")).code == "00"
     assert (await till.buy(cards[1], 1, how="barcode")).code == "00"
-    assert (await till.sign_in("supervisor")).code == "00"
-    used = await _sell(till, cards[0], 2, 2_000, code="740000", original="000502")
+    undo["original"] = "000502"
+    used = await _sell(till, cards[0], 2, 2_000, **undo, more=till.allowing(pin))
     assert used.code == "22"
     assert await pos.actors.balance(cards[0]) == (1_000, 1_000)
 
@@ -307,4 +313,4 @@ async def _sell(till: Till, card: Card, count: int, amount: int, last: str = "",
     fields[62] = f"CA{count:03d}{last}".encode()
     if "original" in how:
         fields[61] = f"{till.batch}{how['original']}"
-    return await till.exchange(till.signed("0200", fields))
+    return await till.exchange(till.signed("0200", fields | how.get("more", {})))

@@ -164,6 +164,33 @@ async def test_a_large_refund_takes_a_supervisor(pos: Pos) -> None:
     assert (await till.refund(pieces.rrn, 1)).code == "58"
 
 
+@pytest.mark.row("T-02", "ATK-11")
+async def test_a_load_is_undone_by_two_persons(pos: Pos) -> None:
+    """Who is named at the sign-in has shown nothing; and nobody allows a till without a cashier."""
+    till, card, pin = await pos.till(), await pos.card(), await pos.supervisor_pin()
+    paid = await pos.card(60_000)
+    assert (await till.load(card, 500, trace="000300")).code == "00"
+    sale = await till.buy(paid, 60_000)
+    for name, step in (("supervisor", "SUP"), ("", "SGN")):
+        assert (await till.sign_in(name)).code == "00"
+        no = await till.void_load("000300", 500)
+        assert (no.code, no.words[1]) == ("58", step)
+    alone = await till.void_load("000300", 500, more=till.allowing(pin))
+    assert (alone.code, alone.words[1]) == ("58", "SGN")
+    large = await till.refund(sale.rrn, 60_000, more=till.allowing(pin))
+    assert (large.code, large.words[1]) == ("58", "SGN")
+    assert (await till.sign_in()).code == "00"
+    assert (await till.void_load("000300", 500)).words[1] == "SUP"
+    wrong = await till.void_load("000300", 500, more=till.allowing("000000"))
+    assert (wrong.code, wrong.words[1]) == ("58", "SUP")
+    for _ in range(2):
+        done = await till.void_load("000300", 500, more=till.allowing(pin), trace="000400")
+        assert done.code == "00"
+    assert await pos.actors.balance(card) == (0, 0)
+    till.debit = [60_500, 2]
+    assert (await till.settle()).code == "00"
+
+
 @pytest.mark.row("P-06")
 async def test_hold_completion_and_cancel(pos: Pos) -> None:
     till, card = await pos.till(), await pos.card(1_000)

@@ -334,8 +334,8 @@ class Till:
             self._count(self.credit, amount)
         return answer
 
-    async def void_load(self, original: str, amount: int) -> Answer:
-        answer = await self.later("0200", "170000", "00", "51", amount, original=original)
+    async def void_load(self, original: str, amount: int, **more: Any) -> Answer:
+        answer = await self.later("0200", "170000", "00", "51", amount, original=original, **more)
         if answer.code == "00":
             self._count(self.debit, amount)
         return answer
@@ -358,6 +358,10 @@ class Till:
         sums = self.debit if side == "debit" else self.credit
         sums[0] -= amount
         sums[1] -= 1
+
+    def allowing(self, pin: str) -> Fields:
+        """The supervisor's code and PIN."""
+        return {63: b"supervisor", 62: pin_block(self.pik, pin, "0" * 16)}
 
     def totals(self) -> str:
         return (

@@ -14,15 +14,16 @@ from kabao.base.ids import to_edge
 from kabao.edges.iso8583 import sql
 from kabao.edges.iso8583.batches import Batches
 from kabao.edges.iso8583.books import Books
-from kabao.edges.iso8583.call import Call, Refused, cashier_by_code, key_of
+from kabao.edges.iso8583.call import Call, Refused, key_of
 from kabao.edges.iso8583.entries import Done, Entries
 from kabao.edges.iso8583.model import Outcome, Reply, Verb, approval_of, ids_of, rrn_of
 from kabao.edges.iso8583.reading import number
 from kabao.edges.iso8583.sales import kept_with
 from kabao.edges.iso8583.sold import Sold
+from kabao.edges.iso8583.supervisors import Supervisors
 from kabao.ledger.model import OperationState
 from kabao.ledger.ops import Ledger
-from kabao.merchants.model import OverrideAsk, OverrideVerb
+from kabao.merchants.model import Alone, OverrideVerb
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.payments.model import WRONG_STATE, Payment, Status
@@ -35,11 +36,6 @@ TRIES = 3
 
 SALES = frozenset({Verb.PURCHASE, Verb.ADVICE})
 """What a void undoes."""
-
-SUPERVISOR_PAN = "0" * 16
-"""What stands for the card in the PIN block of a person."""
-
-NOBODY_ID = "0" * 32
 
 _WRONG_STATE = {
     Status.VOIDED: Outcome.ALREADY_VOIDED,
@@ -66,10 +62,12 @@ class After:
         books: Books,
         batches: Batches,
         sold: Sold,
+        supervisors: Supervisors,
     ) -> None:
         self._db, self._ledger, self._payments, self._topups = db, ledger, payments, topups
         self._org, self._merchants, self._vault, self._entries = org, merchants, vault, entries
         self._books, self._batches, self._sold = books, batches, sold
+        self._supervisors = supervisors
 
     async def void(self, call: Call, said: bytes) -> Done:
         """Undo a sale whole: same terminal, same batch, same amount (MF-07)."""
@@ -123,10 +121,10 @@ class After:
         """Give back part or all of a payment of any till of the company."""
         payment = await self._original(call)
         ask = Ask(call.session.company, "refund/" + call.key, said)
-        await self._allowed(call, OverrideVerb.REFUND, payment, ask)
+        alone = await self._allowed(call, OverrideVerb.REFUND, payment, ask)
         place = call.at(self._merchants, payment.store)
         refunded = await self._unless_undone(
-            payment, self._payments.refund(ask, payment, call.amount_fen, place)
+            payment, self._payments.refund(ask, payment, call.amount_fen, place, alone=alone)
         )
         return _done(refunded.payment, refunded.refund.amount_fen)
 
@@ -160,31 +158,19 @@ class After:
                 status = (await self._payments.get(conn, payment.id)).status
             raise Refused(_WRONG_STATE.get(Status(status), Outcome.WRONG_ORIGINAL)) from refused
 
-    async def _allowed(self, call: Call, verb: OverrideVerb, payment: Payment, by: Ask) -> None:
-        """A cashier may need a supervisor, who enters code and PIN at the same till.
+    async def _allowed(
+        self, call: Call, verb: OverrideVerb, payment: Payment, by: Ask
+    ) -> Alone | None:
+        """A cashier may need a supervisor. What may be given back alone, if nobody did.
 
-        Raises `override_needed`, `override_refused`, and Refused for a block without a PIN.
+        Raises `override_needed`, `override_not_valid`, `override_refused`.
         """
-        session, overrides = call.session, self._merchants.overrides
-        if session.cashier is None or await self._payments.was_done(by):
-            return
-        ask = OverrideAsk(
-            verb=verb,
-            store=session.store,
-            cashier=session.cashier,
-            subject=to_edge("pay", payment.id),
-            amount_fen=call.amount_fen,
-        )
-        override = None
-        code, block = call.message.part("cashier").strip(), call.message.raw("private")
-        if code and block:
-            async with self._db.read() as conn:
-                person = await cashier_by_code(conn, self._merchants, session.store, code)
-            pin = call.second_pin(SUPERVISOR_PAN, block)
-            override = (await overrides.grant(ask, person or NOBODY_ID, pin)).id
-        await overrides.require(
+        if await self._payments.was_done(by):
+            return None
+        ask = self._supervisors.asked(call, verb, to_edge("pay", payment.id), call.amount_fen)
+        return await self._merchants.overrides.require(
             ask,
-            override,
+            await self._supervisors.override(call, ask),
             key=f"{by.company}/{by.key}",
             made_us=payment.created_us,
             before_fen=payment.refunded_fen,

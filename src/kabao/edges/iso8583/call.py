@@ -12,7 +12,6 @@ from kabao.edges.iso8583.model import Outcome, Verb
 from kabao.edges.iso8583.reading import Message, number
 from kabao.edges.iso8583.sessions import Keys, Session
 from kabao.edges.iso8583.spec import Security
-from kabao.merchants.model import CashierRole
 from kabao.merchants.ops import Merchants
 from kabao.paycodes.model import CODE_DIGITS, Payable, PayCode
 from kabao.payments.model import Place
@@ -137,12 +136,6 @@ class Call:
         if not number:
             raise Refused(Outcome.NO_CARD)
         return number
-
-    def supervisor(self, merchants: Merchants) -> str | None:
-        """The cashier who is signed in, if a supervisor: may confirm what takes one."""
-        ident = self.session.cashier
-        cashier = merchants.cashier(ident) if ident else None
-        return cashier.id if cashier and cashier.role is CashierRole.SUPERVISOR else None
 
     def second_pin(self, pan: str, block: bytes) -> str:
         """Another PIN in a block of its own. Raises Refused."""

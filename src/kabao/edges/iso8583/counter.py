@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kabao.base.db import Conn, Database
+from kabao.base.ids import to_edge
 from kabao.cards.claims import ByPossession
 from kabao.cards.model import CardNumber, Track
 from kabao.cards.ops import Cards
@@ -13,8 +14,10 @@ from kabao.edges.iso8583.call import Call, Refused, key_of, label
 from kabao.edges.iso8583.entries import Done, replied
 from kabao.edges.iso8583.model import Outcome, Reply, approval_of, rrn_of
 from kabao.edges.iso8583.sales import show_payment
+from kabao.edges.iso8583.supervisors import Supervisors
 from kabao.ledger.model import OperationState
 from kabao.ledger.ops import Ledger
+from kabao.merchants.model import OverrideVerb
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.payments.model import Status
@@ -36,9 +39,11 @@ class Counter:
         life: Life,
         org: Org,
         merchants: Merchants,
+        supervisors: Supervisors,
     ) -> None:
         self._db, self._ledger, self._payments, self._topups = db, ledger, payments, topups
         self._cards, self._life, self._org, self._merchants = cards, life, org, merchants
+        self._supervisors = supervisors
 
     async def load(self, call: Call, said: bytes) -> Done:
         """Load a card with cash."""
@@ -69,14 +74,22 @@ class Counter:
             topup = await self._topups.get(conn, entry.subject)
         if call.amount_fen != topup.amount_fen:
             raise Refused(Outcome.BAD_AMOUNT)
-        after = await self._topups.void(
-            call.session.company,
-            f"topup-void/{call.key}",
-            said,
-            topup,
-            call.supervisor(self._merchants),
-        )
+        session, key = call.session, f"topup-void/{call.key}"
+        supervisor = await self._who_allows(call, topup, key)
+        till = await self._merchants.find_till(session.store, session.terminal, session.cashier)
+        after = await self._topups.void(session.company, key, said, topup, supervisor, till)
         return _loaded(after, topup.amount_fen)
+
+    async def _who_allows(self, call: Call, topup: TopUp, key: str) -> str | None:
+        """The supervisor who lets the cashier void a load, if one has come."""
+        company = call.session.company
+        if await self._topups.was_done(company, key):
+            return None
+        subject, verb = to_edge("top", topup.id), OverrideVerb.TOPUP_VOID
+        ask = self._supervisors.asked(call, verb, subject, topup.amount_fen)
+        override = await self._supervisors.override(call, ask)
+        name = f"{company}/{key}"
+        return await self._topups.allowed(topup, call.session.cashier, override, key=name)
 
     async def change_pin(self, conn: Conn, call: Call, said: bytes) -> Done:
         """Another PIN in place of the one that was shown; the new one comes as a second block."""

@@ -91,7 +91,7 @@ class Desk:
         meters: Meters,
     ) -> None:
         self._readers, self._sessions = readers, sessions
-        self._sales, self._after, self._counter = sales, after, counter
+        self._sales, self._sold = sales, sold
         self._batches, self._entries, self._merchants = batches, entries, merchants
         self._policy, self._clock = policy, clock
         self._days, self.meters = days, meters
@@ -111,10 +111,10 @@ class Desk:
             Verb.LOSS: counter.report_loss,
             Verb.CARD_RETURN: counter.take_back,
             Verb.ACTIVATE: sold.activate,
-            Verb.ACTIVATE_UNDO: sold.undo,
         }
         self._plain: dict[Verb, Callable[[Call], Awaitable[Reply]]] = {
             Verb.REVERSAL: after.reverse,
+            Verb.ACTIVATE_UNDO: self._undo_sale,
             Verb.LAST: counter.last,
             Verb.SETTLE: batches.settle,
             Verb.UPLOAD: batches.upload,
@@ -187,12 +187,8 @@ class Desk:
 
     def _proved(self, reader: Reader, head: bytes, call: Call) -> Answer:
         """A message whose MAC was right."""
-        session, message, keys, security = (
-            call.session,
-            call.message,
-            call.keys,
-            reader.dialect.security[call.session.algorithm],
-        )
+        session, message, keys = call.session, call.message, call.keys
+        security = reader.dialect.security[session.algorithm]
         if keys is session.fresh:
             self._aside(self._sessions.prove(session, keys))
         if not session.counted:
@@ -272,6 +268,13 @@ class Desk:
         if (kept := self._kept.get(call.verb)) is not None:
             return await self._entries.once(call, lambda said: kept(call, said))
         return Reply(Outcome.UNSUPPORTED)
+
+    async def _undo_sale(self, call: Call) -> Reply:
+        """A supervisor is asked before the transaction: a wrong PIN counts either way."""
+        supervisor = await self._sold.who_allows(call)
+        return await self._entries.once_in(
+            call, lambda conn, said: self._sold.undo(conn, call, said, supervisor)
+        )
 
     # --- signing in and off -----------------------------------------------------------------
 

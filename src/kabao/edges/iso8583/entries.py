@@ -93,7 +93,7 @@ class Entries:
             again = await self._claimed(conn, call, said)
         if again is not None:
             return again
-        done, state = await self._done(work, said)
+        done, state = await self._done(call, work, said)
         if done.reply.outcome in outcomes.UNCERTAIN:
             return done.reply
         async with self._db.transaction() as conn:
@@ -111,7 +111,7 @@ class Entries:
         except Refused as refused:
             refusal = Done(Reply(refused.outcome))
         except KabaoError as refused:
-            refusal = Done(Reply(outcomes.of_error(refused)))
+            refusal = Done(_refusal(call, refused))
         if refusal.reply.outcome in outcomes.UNCERTAIN:
             return refusal.reply
         async with self._db.transaction() as conn:
@@ -148,14 +148,14 @@ class Entries:
         return done.reply
 
     async def _done(
-        self, work: Callable[[bytes], Awaitable[Done]], said: bytes
+        self, call: Call, work: Callable[[bytes], Awaitable[Done]], said: bytes
     ) -> tuple[Done, str]:
         try:
             return await work(said), "done"
         except Refused as refused:
             return Done(Reply(refused.outcome)), "refused"
         except KabaoError as refused:
-            return Done(Reply(outcomes.of_error(refused))), "refused"
+            return Done(_refusal(call, refused)), "refused"
 
     async def bar(self, conn: Conn, call: Call, place: sql.Place) -> sql.EntryRow | None:
         """Refuse every verb but paying for ever at a place where nothing has come yet;
@@ -167,6 +167,16 @@ class Entries:
         """A done verb was reversed: it counts no more."""
         async with self._db.transaction() as conn:
             await sql.undo_entry(conn, place)
+
+
+def _refusal(call: Call, refused: KabaoError) -> Reply:
+    """What a till hears: where it takes a supervisor, somebody must have signed in whom to
+    allow it.
+    """
+    outcome = outcomes.of_error(refused)
+    if outcome is Outcome.SUPERVISOR and call.session.cashier is None:
+        outcome = Outcome.CASHIER
+    return Reply(outcome)
 
 
 def _again(before: sql.EntryRow, said: bytes) -> Reply | None:

@@ -115,6 +115,7 @@ class Outcome(StrEnum):
     OVER_COUNT = "over_count"
     PIN_LOCKED = "pin_locked"
     SUPERVISOR = "supervisor"
+    CASHIER = "cashier"
     SIGN_IN = "sign_in"
     NOT_EVEN = "not_even"
     BATCH_FULL = "batch_full"

@@ -14,6 +14,7 @@ import msgspec
 
 from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
+from kabao.base.ids import to_edge
 from kabao.cards.model import Card, CardNumber, CardRef
 from kabao.cards.ops import Cards
 from kabao.cards.ops.life import Life
@@ -22,9 +23,12 @@ from kabao.edges.iso8583 import sql
 from kabao.edges.iso8583.call import Call, Refused, key_of
 from kabao.edges.iso8583.entries import Done, replied
 from kabao.edges.iso8583.model import Outcome, Reply
+from kabao.edges.iso8583.supervisors import Supervisors
+from kabao.merchants.model import OverrideVerb
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.policy import names
+from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
 from kabao.topups.ops import NewTopUp, TopUps
 from kabao.vault.ops import Vault
@@ -53,6 +57,7 @@ class Sold:
         life: Life,
         org: Org,
         merchants: Merchants,
+        supervisors: Supervisors,
         policy: Policy,
         vault: Vault,
         clock: Clock,
@@ -60,7 +65,7 @@ class Sold:
     ) -> None:
         self._db, self._topups, self._cards, self._life = db, topups, cards, life
         self._org, self._merchants, self._policy, self._vault = org, merchants, policy, vault
-        self._clock, self._days = clock, days
+        self._supervisors, self._clock, self._days = supervisors, clock, days
 
     async def activate(self, conn: Conn, call: Call, said: bytes) -> Done:
         """Activate every card and load what was paid: all of it or nothing (T-02)."""
@@ -78,11 +83,31 @@ class Sold:
         reply = Reply(Outcome.OK, amount_fen=total, private=f"{len(ids):03}")
         return Done(reply, total, ids[0])
 
-    async def undo(self, conn: Conn, call: Call, said: bytes) -> Done:
+    async def who_allows(self, call: Call) -> str | None:
+        """The supervisor who lets the cashier undo a sale of cards, if one has come.
+
+        Not inside a transaction. Raises `override_refused`.
+        """
+        async with self._db.read() as conn:
+            again = await sql.entry(conn, call.place)
+            entry = await sql.entry(conn, call.original)
+        if again is not None or entry is None or entry.subject is None:
+            return None
+        verb, subject = OverrideVerb.TOPUP_VOID, to_edge("card", entry.subject)
+        ask = self._supervisors.asked(call, verb, subject, entry.amount_fen)
+        override = await self._supervisors.override(call, ask)
+        if override is None:
+            return None
+        return await self._merchants.overrides.use(
+            ask,
+            override,
+            key=f"{call.session.company}/activate-undo/{call.key}",
+            row=self._rules().row(names.TOPUP_VOID_NEEDS_SUPERVISOR),
+        )
+
+    async def undo(self, conn: Conn, call: Call, said: bytes, supervisor: str | None) -> Done:
         """Undo a sale of this terminal's batch, while every card of it is unused."""
-        place = call.original
-        supervisor = call.supervisor(self._merchants)
-        amount = await self._undo(conn, call, place, said, supervisor, unheard=False)
+        amount = await self._undo(conn, call, call.original, said, supervisor, unheard=False)
         return Done(Reply(Outcome.OK, amount_fen=amount), amount)
 
     async def undo_unheard(self, call: Call, place: sql.Place) -> None:
@@ -133,8 +158,7 @@ class Sold:
         if said is None:
             raise Refused(Outcome.FORMAT_ERROR)
         tender, count, last = said[1], int(said[2]), said[3]
-        rules = self._policy.rules(jurisdiction="national", on=self._days.of(self._clock.now_us()))
-        if not 1 <= count <= rules.int(names.POS_ACTIVATE_MAX_COUNT):
+        if not 1 <= count <= self._rules().int(names.POS_ACTIVATE_MAX_COUNT):
             raise Refused(Outcome.OVER_COUNT)
         amount = call.message.amount_fen
         if amount % count or (tender == "NO") != (amount == 0):
@@ -146,6 +170,10 @@ class Sold:
         if last is not None and (await self._named(conn, last)).id != cards[-1].id:
             raise Refused(Outcome.WRONG_ORIGINAL)
         return Row(cards, tender, amount // count)
+
+    def _rules(self) -> Rules:
+        on = self._days.of(self._clock.now_us())
+        return self._policy.rules(jurisdiction="national", on=on)
 
     async def _named(self, conn: Conn, pan: str) -> Card:
         (found,) = await self._cards.resolve(conn, [CardNumber(pan, _NO_PIN)])
