@@ -56,7 +56,7 @@ def build_host(kabao: Kabao, *, limits: Limits | None = None, tls: PosTls | None
     desk = Desk(
         readers,
         sessions,
-        Sales(k.payments, k.merchants, k.vault, k.ids),
+        Sales(k.db, k.payments, k.cards, k.merchants, supervisors, k.vault, k.ids),
         After(
             k.db,
             k.ledger,

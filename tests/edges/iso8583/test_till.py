@@ -191,6 +191,26 @@ async def test_a_load_is_undone_by_two_persons(pos: Pos) -> None:
     assert (await till.settle()).code == "00"
 
 
+@pytest.mark.row("P-07", "ATK-11")
+async def test_a_typed_number_without_its_pin_takes_a_supervisor(pos: Pos) -> None:
+    till, card, pin = await pos.till(), await pos.card(1_000), await pos.supervisor_pin()
+
+    async def pay(trace: str, more: dict[int, object] | None = None) -> tuple[str, str]:
+        mti, fields = till.sale(card, 300, pin="", trace=trace)
+        answer = await till.exchange(till.signed(mti, fields | (more or {})))
+        return answer.code, answer.words[1] if answer.code != "00" else ""
+
+    assert await pay("000100") == ("55", "PIN")
+    assert await pay("000101", till.allowing("000000")) == ("58", "SUP")
+    for _ in range(2):
+        assert await pay("000102", till.allowing(pin)) == ("00", "")
+    assert (await till.sign_in("")).code == "00"
+    assert await pay("000103", till.allowing(pin)) == ("58", "SGN")
+    assert await pos.actors.balance(card) == (700, 700)
+    till.debit = [300, 1]
+    assert (await till.settle()).code == "00"
+
+
 @pytest.mark.row("P-06")
 async def test_hold_completion_and_cancel(pos: Pos) -> None:
     till, card = await pos.till(), await pos.card(1_000)
@@ -235,6 +255,11 @@ async def test_a_card_is_reported_lost_and_a_pin_is_changed(pos: Pos) -> None:
     fields = till.common("00") | till.card(card) | {3: "730000", 25: "00"}
     assert (await till.exchange(till.signed("0200", fields))).code == "00"
     assert (await till.buy(card, 1)).code == "41"
+    own = await pos.card(programme=pos.world.registered, holder=await pos.actors.person())
+    fields = till.common("00") | till.card(own) | {3: "730000", 25: "00"}
+    for _ in range(2):
+        assert (await till.exchange(till.signed("0200", fields))).code == "00"
+    assert (await till.buy(own, 1)).code == "62", "frozen until its holder says more"
     other = await pos.card(1_000)
     fields = till.common("00") | till.card(other) | {3: "700000", 25: "00"}
     fields[62] = pin_block(till.pik, "193746820571", other.number)

@@ -22,6 +22,9 @@ PAGE = 200
 
 NOBODY = "0" * 19
 
+NO_PIN = "0000"
+"""Where a card is named by its number alone: nothing is proved by it."""
+
 _PAY_CODE = re.compile(f"[0-9]{{{CODE_DIGITS}}}")
 _BARCODE = re.compile("988([0-9]{12,19})[0-9]{10}")
 
@@ -114,6 +117,14 @@ class Call:
         if pin is None:
             raise Refused(Outcome.PIN_REQUIRED)
         return CardNumber(pan, pin)
+
+    @property
+    def is_typed_alone(self) -> bool:
+        """Whether a typed number came without its PIN, but with a supervisor's."""
+        message = self.message
+        if self._scanned or message.part("track2") or message.raw(self._security.pin_block):
+            return False
+        return bool(message.part("pan") and message.part("cashier") and message.raw("private"))
 
     def _pin(self, pan: str) -> str | None:
         """The PIN that came, if one did. Raises Refused for a block that holds none."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from kabao.base.db import Conn, Database
+from kabao.base.errors import KabaoError
 from kabao.base.ids import to_edge
-from kabao.cards.claims import ByPossession
+from kabao.cards.claims import CLAIM_TOO_WEAK, ByPossession
 from kabao.cards.model import CardNumber, Track
 from kabao.cards.ops import Cards
 from kabao.cards.ops.life import Life
@@ -104,11 +105,18 @@ class Counter:
         return Done(Reply(Outcome.OK), subject=card)
 
     async def report_loss(self, conn: Conn, call: Call, said: bytes) -> Done:
-        """Stop a card on the strength of its own secret (P-15)."""
+        """Stop a card on the strength of its own secret (P-15). A registered card is lost
+        when its holder says so, whom a till does not know: it is frozen until then.
+        """
         del said
         card = await self._card(conn, call)
         claim = ByPossession(call.source)
-        await self._life.report_loss(conn, card, claim, Reason.LOST, call.by)
+        try:
+            await self._life.report_loss(conn, card, claim, Reason.LOST, call.by)
+        except KabaoError as refused:
+            if refused.code is not CLAIM_TOO_WEAK:
+                raise
+            await self._life.freeze(conn, card, Reason.HOLDER_REQUEST, claim, call.by)
         return Done(Reply(Outcome.OK), subject=card)
 
     async def take_back(self, conn: Conn, call: Call, said: bytes) -> Done:

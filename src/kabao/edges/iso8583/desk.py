@@ -113,6 +113,7 @@ class Desk:
             Verb.ACTIVATE: sold.activate,
         }
         self._plain: dict[Verb, Callable[[Call], Awaitable[Reply]]] = {
+            **dict.fromkeys((Verb.PURCHASE, Verb.HOLD, Verb.ADVICE), sales.pay_typed),
             Verb.REVERSAL: after.reverse,
             Verb.ACTIVATE_UNDO: self._undo_sale,
             Verb.LAST: counter.last,
@@ -222,7 +223,7 @@ class Desk:
     def _perform(self, reader: Reader, call: Call, out: Callable[[Reply], bytes]) -> Answer:
         try:
             match call.verb:
-                case Verb.PURCHASE | Verb.HOLD | Verb.ADVICE:
+                case Verb.PURCHASE | Verb.HOLD | Verb.ADVICE if not call.is_typed_alone:
                     return _then(self._sales.pay(call), show_payment, out)
                 case Verb.INQUIRY:
                     return _then(self._sales.inquire(call), show_inquiry, out)

@@ -6,14 +6,19 @@ import asyncio
 
 import msgspec
 
+from kabao.base.db import Database
 from kabao.base.errors import KabaoError
-from kabao.base.ids import Ids
+from kabao.base.ids import Ids, to_edge
+from kabao.cards.model import CardNumber, CardRef
+from kabao.cards.ops import Cards
 from kabao.edges.iso8583 import outcomes
-from kabao.edges.iso8583.call import CHANNEL, Call, Refused, label
+from kabao.edges.iso8583.call import CHANNEL, NO_PIN, Call, Refused, label
 from kabao.edges.iso8583.model import Outcome, Reply, Verb, approval_of, rrn_of
+from kabao.edges.iso8583.supervisors import Supervisors
+from kabao.merchants.model import OverrideVerb
 from kabao.merchants.ops import Merchants
 from kabao.payments.model import Decline, Inquiry, Payment, Status
-from kabao.payments.ops import Payments
+from kabao.payments.ops import Ask, Payments
 from kabao.payments.pay import Request
 from kabao.vault.ops import Vault
 
@@ -37,24 +42,60 @@ _decode_metadata = msgspec.json.Decoder(Metadata).decode
 class Sales:
     """Purchase, hold, inquiry."""
 
-    def __init__(self, payments: Payments, merchants: Merchants, vault: Vault, ids: Ids) -> None:
-        self._payments, self._merchants = payments, merchants
+    def __init__(
+        self,
+        db: Database,
+        payments: Payments,
+        cards: Cards,
+        merchants: Merchants,
+        supervisors: Supervisors,
+        vault: Vault,
+        ids: Ids,
+    ) -> None:
+        self._db, self._payments, self._cards = db, payments, cards
+        self._merchants, self._supervisors = merchants, supervisors
         self._vault, self._ids = vault, ids
 
     def pay(self, call: Call) -> asyncio.Future[Payment]:
         """Pay or hold. Raises Refused."""
+        request = self._request(call)
+        return self._payments.pay(request, call.payable, _covers_none)
+
+    async def pay_typed(self, call: Call) -> Reply:
+        """Pay with a typed number without its PIN: a supervisor has seen the card.
+
+        Raises `override_refused`, and Refused where policy knows no such override.
+        """
+        overrides, request = self._merchants.overrides, self._request(call)
+        rules = overrides.rules()
+        if OverrideVerb.TYPED_CARD not in rules.verbs:
+            raise Refused(Outcome.PIN_REQUIRED)
+        async with self._db.read() as conn:
+            (found,) = await self._cards.resolve(conn, [CardNumber(call.named, NO_PIN)])
+        if found is None:
+            raise Refused(Outcome.NO_CARD)
+        card = to_edge("card", found.card)
+        if not await self._payments.was_done(Ask(request.company, request.key, request.mac)):
+            ask = self._supervisors.asked(call, OverrideVerb.TYPED_CARD, card, request.amount_fen)
+            override = await self._supervisors.override(call, ask)
+            if override is None:
+                raise Refused(Outcome.CASHIER)
+            key = f"{request.company}/{request.key}"
+            await overrides.use(ask, override, key=key, row=rules.verbs_row)
+        return show_payment(await self._payments.pay(request, CardRef(card), _covers_all))
+
+    def _request(self, call: Call) -> Request:
         if call.message.trace == 0:
             raise Refused(Outcome.INVALID)
-        amount, currency, source = call.amount_fen, call.currency, call.payable
         partial = call.message.part("partial") == PARTIAL_ACCEPTED
         said = call.said(partial)
-        request = Request(
+        return Request(
             id=self._ids.new(),
             company=call.session.company,
             key="pay/" + call.key,
             mac=self._vault.mac("idempotency", said),
-            amount_fen=amount,
-            currency=currency,
+            amount_fen=call.amount_fen,
+            currency=call.currency,
             place=call.at(self._merchants),
             reference=label(call.session.terminal, call.message.batch),
             order=call.message.part("order"),
@@ -64,7 +105,6 @@ class Sales:
             capture=call.verb is not Verb.HOLD,
             accept_partial=partial,
         )
-        return self._payments.pay(request, source, _covers_none)
 
     def inquire(self, call: Call) -> asyncio.Future[Inquiry]:
         """Ask what a card is worth (P-10). Raises Refused."""
@@ -74,6 +114,11 @@ class Sales:
 def _covers_none(_issuer: str) -> bool:
     """A till names no card by its id."""
     return False
+
+
+def _covers_all(_issuer: str) -> bool:
+    """A supervisor has seen the card."""
+    return True
 
 
 def show_payment(payment: Payment) -> Reply:

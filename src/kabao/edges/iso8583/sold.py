@@ -20,7 +20,7 @@ from kabao.cards.ops import Cards
 from kabao.cards.ops.life import Life
 from kabao.cards.states import Reason
 from kabao.edges.iso8583 import sql
-from kabao.edges.iso8583.call import Call, Refused, key_of
+from kabao.edges.iso8583.call import NO_PIN, Call, Refused, key_of
 from kabao.edges.iso8583.entries import Done, replied
 from kabao.edges.iso8583.model import Outcome, Reply
 from kabao.edges.iso8583.supervisors import Supervisors
@@ -34,8 +34,6 @@ from kabao.topups.ops import NewTopUp, TopUps
 from kabao.vault.ops import Vault
 
 _PRIVATE = re.compile("(CA|BC|MO|NO)([0-9]{3})([0-9]{12,19})?")
-_NO_PIN = "0000"
-"""Stock is named by its number alone: nothing is proved by it, and nothing needs to be."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -176,7 +174,7 @@ class Sold:
         return self._policy.rules(jurisdiction="national", on=on)
 
     async def _named(self, conn: Conn, pan: str) -> Card:
-        (found,) = await self._cards.resolve(conn, [CardNumber(pan, _NO_PIN)])
+        (found,) = await self._cards.resolve(conn, [CardNumber(pan, NO_PIN)])
         if found is None:
             raise Refused(Outcome.NO_CARD)
         return await self._cards.find_card(conn, found.card)
