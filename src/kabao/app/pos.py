@@ -40,19 +40,7 @@ def build_host(kabao: Kabao, *, limits: Limits | None = None, tls: PosTls | None
     books = Books(k.ledger, k.topups, k.ids)
     entries, batches = Entries(k.db, books, k.vault, k.clock), _batches(k)
     supervisors = Supervisors(k.db, k.merchants)
-    sold = Sold(
-        k.db,
-        k.topups,
-        k.cards,
-        k.life,
-        k.org,
-        k.merchants,
-        supervisors,
-        k.policy,
-        k.vault,
-        k.clock,
-        k.days,
-    )
+    sold = _sold(k, supervisors)
     desk = Desk(
         readers,
         sessions,
@@ -85,6 +73,22 @@ def build_host(kabao: Kabao, *, limits: Limits | None = None, tls: PosTls | None
     )
     longest = max(reader.dialect.frame.max_bytes for reader in readers)
     return Host(desk, max_bytes=longest, tls=tls or _tls(k.settings), limits=limits)
+
+
+def _sold(k: Kabao, supervisors: Supervisors) -> Sold:
+    return Sold(
+        k.db,
+        k.topups,
+        k.cards,
+        k.life,
+        k.org,
+        k.merchants,
+        supervisors,
+        k.policy,
+        k.vault,
+        k.clock,
+        k.days,
+    )
 
 
 def _batches(k: Kabao) -> Batches:
