@@ -5,11 +5,29 @@ from __future__ import annotations
 import pytest
 
 from kabao.audit.ops import audit
+from kabao.base.errors import KEY_REUSED, Code
+from kabao.edges.iso8583 import outcomes
+from kabao.edges.iso8583.model import Outcome
+from kabao.ledger.model import BARRED, STALE_ROOT
 
 from .conftest import Pos
 from .test_after import VOID, reopen
 
 LOAD, SALE = "630000", "000000"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (STALE_ROOT, Outcome.UNAVAILABLE),
+        (BARRED, Outcome.ALREADY_REVERSED),
+        (KEY_REUSED, Outcome.DUPLICATE),
+    ],
+)
+def test_what_may_be_sent_again_is_no_refusal(error: Code, told: Outcome) -> None:
+    """A load is undone only if nothing of its card moves meanwhile: else again, not never."""
+    assert outcomes.of_error(error.error()) is told
+    assert (told in outcomes.UNCERTAIN) == (error is STALE_ROOT)
 
 
 async def forget(pos: Pos, trace: str) -> None:

@@ -57,6 +57,7 @@ STATUSES = {
 
 _ERRORS = {
     "idempotency_key_reused": Outcome.DUPLICATE,
+    "card_changed": Outcome.UNAVAILABLE,
     "reversed_before": Outcome.ALREADY_REVERSED,
     "key_of_another_verb": Outcome.WRONG_ORIGINAL,
     "secret_not_accepted": Outcome.NO_CARD,
