@@ -170,8 +170,10 @@ async def test_one_worker_runs_a_tick_at_a_time(db: Database, jobs: Jobs) -> Non
         nonlocal at_work, most
         at_work += 1
         most = max(most, at_work)
-        await asyncio.sleep(0.01)
-        at_work -= 1
+        try:
+            await asyncio.sleep(0.01)
+        finally:
+            at_work -= 1  # also when its worker is stopped meanwhile
         turns.release()
 
     other = Jobs(db)

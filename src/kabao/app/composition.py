@@ -27,6 +27,7 @@ from kabao.base.db import Conn, Database
 from kabao.base.errors import KabaoError
 from kabao.base.ids import RandomIds
 from kabao.base.jobs import Jobs
+from kabao.base.tasks import pause
 from kabao.base.web.hot import HotRoute
 from kabao.base.web.once import Once
 from kabao.cards.http import ROUTES as CARD_ROUTES
@@ -348,7 +349,7 @@ class Kabao:
     async def _repeat(self, every_s: float, work: Callable[[], Awaitable[None]]) -> None:
         """Repeat until cancelled. A database that is away is tried again."""
         while True:
-            await asyncio.sleep(every_s)
+            await pause(every_s)
             try:
                 await work()
             except (KabaoError, psycopg.Error, OSError) as away:

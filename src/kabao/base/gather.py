@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from kabao.base.errors import UNAVAILABLE, KabaoError
+from kabao.base.tasks import is_ending
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,10 +64,10 @@ class Gather(Generic[T, R]):
         self._wake.set()
 
     async def _run(self) -> None:
-        while True:
+        while not is_ending():
             await self._wake.wait()
             self._wake.clear()
-            while self._queue:
+            while self._queue and not is_ending():
                 size = min(len(self._queue), self._batch_max)
                 batch = [self._queue.popleft() for _ in range(size)]
                 await self._serve(batch)

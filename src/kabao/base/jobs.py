@@ -33,6 +33,7 @@ from psycopg_pool import AsyncConnectionPool
 from kabao.base import logs
 from kabao.base.db import POOL_TIMEOUT_S, Conn, Database
 from kabao.base.errors import UNAVAILABLE, KabaoError, Kind
+from kabao.base.tasks import pause
 
 Json = str | int | bool | None
 Work = Callable[..., Awaitable[object]]
@@ -156,7 +157,7 @@ class Jobs:
                 await self._app.run_worker_async(**self._options(wait=True))
             except (ConnectorException, psycopg.Error) as gone:
                 _log.warning("the queue cannot be reached", reason=str(gone.__cause__ or gone))
-            await asyncio.sleep(1.0)
+            await pause(1.0)
 
     def _options(self, *, wait: bool) -> Any:
         return {
@@ -177,7 +178,7 @@ class Jobs:
                 level("tick failed", tick=tick.name, reason=refused.detail)
             except Exception:  # noqa: BLE001 -- a tick comes again, whatever befell it
                 _log.exception("tick failed", tick=tick.name)
-            await asyncio.sleep(tick.every.total_seconds())
+            await pause(tick.every.total_seconds())
 
     async def _turn(self, tick: _Tick) -> None:
         """Run a tick unless another worker is at it."""

@@ -18,6 +18,7 @@ import msgspec
 
 from kabao.base import logs
 from kabao.base.errors import SETTING
+from kabao.base.tasks import pause
 from kabao.edges.iso8583.connection import Connection, Crowd, is_local
 from kabao.edges.iso8583.desk import Desk
 from kabao.edges.iso8583.limits import Limits
@@ -118,7 +119,7 @@ class Host:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(SWEEP_S)
+            await pause(SWEEP_S)
             self.crowd.sweep(asyncio.get_running_loop().time())
             await self.desk.refresh()
 
