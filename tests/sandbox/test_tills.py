@@ -13,6 +13,7 @@ from kabao.base.db import Database
 from kabao.cards.claims import By
 from kabao.cards.model import Carrier, NewBatch
 from kabao.edges.iso8583 import sql_batches
+from kabao.ledger import model as accounts
 from kabao_sandbox.tills.floor import Plan, play
 from kabao_sandbox.tills.model import Account, Card, Fault, Faults, Floor, Site
 from tests.edges.iso8583.conftest import Pos, hosted
@@ -49,7 +50,19 @@ class Ground:
         report = await audit(self.pos.kabao.db.url)
         assert report.holds, [line for line in report.lines if not line.holds]
         on_cards = sum(issuer.closing_fen for issuer in report.liabilities)
-        assert on_cards == self.loaded_fen + moved
+        assert on_cards + await self._waiting_fen() == self.loaded_fen + moved
+
+    async def _waiting_fen(self) -> int:
+        """Refunds that a card was too full for wait in suspense."""
+        async with self.pos.kabao.db.read() as conn:
+            sums = await conn.execute(
+                "select coalesce(sum(case when credit = %(at)s then amount_fen"
+                " else -amount_fen end), 0)::bigint"
+                " from ledger.transfer where %(at)s in (debit, credit)",
+                {"at": int(accounts.Account.SUSPENSE)},
+            )
+            row = await sums.fetchone()
+        return 0 if row is None else int(row[0])
 
     def _number(self, terminal: str) -> str:
         found = self.pos.kabao.merchants.terminal(terminal)
