@@ -70,9 +70,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """With it, only clients with a certificate of this authority are served. Without it, tills on
     other machines sign in only where policy waives the certificate.
     """
-    lanes: Annotated[int, msgspec.Meta(ge=1, le=32)] = 4
-    """Ledger lanes per process. Four on two cores: while two batches are in the
-    database, one is being decided and one answered.
+    lanes: Annotated[int, msgspec.Meta(ge=1, le=32)] = 3
+    """Ledger lanes per process. Three on two cores: while two batches are in the
+    database, one is being decided or answered.
     """
     log_level: LogLevel = LogLevel.INFO
     simulated: bool = False

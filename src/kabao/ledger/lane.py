@@ -53,7 +53,7 @@ class LaneLimits(msgspec.Struct, frozen=True):
     """Bounds of a lane. Times in seconds of real time."""
 
     queue_max: int = 4096
-    batch_max: int = 64
+    batch_max: int = 96
     answer_s: float = 4.5
     """How long a caller waits for an answer before it is told that there is none."""
     watch_s: float = 0.2

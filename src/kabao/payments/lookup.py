@@ -23,7 +23,7 @@ from kabao.paycodes.ops import PayCodes
 ANSWER_S = 4.0
 """How long a look-up may take before whoever waits is told `unavailable`."""
 
-BATCH_MAX = 64
+BATCH_MAX = 96
 """Sources in one look-up: while one batch is looked up, another is being posted."""
 
 TRIES = 2

@@ -2,7 +2,8 @@
 
 Orders as JSON on standard input, what was measured as JSON on standard output. Every
 connection is one terminal that has signed in; it keeps a number of purchases in flight, each
-with card number, PIN block and MAC, and sends the next when one is answered.
+with card number, PIN block and MAC, and sends the next when one is answered. A batch that
+is nearly full is settled, as a till's is, and the next one begun.
 """
 
 from __future__ import annotations
@@ -21,10 +22,16 @@ from kabao.app.bench.load import Measured
 from kabao.app.bench.plan import percentile
 from kabao.edges.iso8583.ciphers import Block, mac, pin_block
 from kabao.edges.iso8583.codec import Codec
+from kabao.edges.iso8583.model import Fields, Totals
+from kabao.edges.iso8583.reading import show_totals
 from kabao.edges.iso8583.spec import MacMethod, shipped
 from kabao.vault.model import TerminalCipher
 
 HEAD = bytes.fromhex("6000030000602200000000")
+AMOUNT_FEN = 1
+BATCH = 800
+"""Purchases in a batch: a host takes some hundreds, until their sums overflow."""
+
 TRACE_BYTES = slice(30, 33)
 """Where field 11 stands in the answer to a purchase: after head, type, bitmap, 3 and 4."""
 
@@ -61,6 +68,8 @@ class _Till(asyncio.Protocol):
         self._trace = load.first_trace
         self._sent: dict[bytes, float] = {}
         self._batch = "000000"
+        self._begun = self._bought = self._waiting = 0
+        """Of this batch: sent, approved; and purchases that wait for the next one."""
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -84,11 +93,17 @@ class _Till(asyncio.Protocol):
         }
 
     def buy(self) -> None:
+        if self._begun >= BATCH:
+            self._waiting += 1
+            if not self._sent:
+                self._settle()
+            return
+        self._begun += 1
         number, pin = self._load.payer()
         fields = self._common("22") | {
             2: number,
             3: "000000",
-            4: "000000000001",
+            4: f"{AMOUNT_FEN:012d}",
             22: "011",
             25: "00",
             26: "12",
@@ -97,6 +112,23 @@ class _Till(asyncio.Protocol):
         }
         message = self._codec.encode("0200", fields, mac=True)
         self._sent[bytes.fromhex(cast("str", fields[11]))] = time.perf_counter()
+        self._write(message + mac(MacMethod.XOR, self._mak, message))
+
+    async def end(self) -> None:
+        """Settle what there is, so that whoever signs in next begins a batch."""
+        self._settle()
+        await asyncio.wait_for(self.ready, 10)
+
+    def _settle(self) -> None:
+        """Everything is answered: say what it comes to."""
+        self.ready = asyncio.get_running_loop().create_future()
+        totals = Totals(debit_fen=self._bought * AMOUNT_FEN, debit_count=self._bought)
+        fields = self._common("00") | {
+            48: show_totals(self._codec.dialect.totals, totals, even=True),
+            49: "156",
+            60: f"00{self._batch}201",
+        }
+        message = self._codec.encode("0500", fields, mac=True)
         self._write(message + mac(MacMethod.XOR, self._mak, message))
 
     def _write(self, message: bytes) -> None:
@@ -115,16 +147,30 @@ class _Till(asyncio.Protocol):
 
     def _heard(self, frame: bytes) -> None:
         if not self.ready.done():
-            self._signed_in(frame)
+            self._between(frame)
             return
         now = time.perf_counter()
         trace = frame[TRACE_BYTES]
         begun = self._sent.pop(trace, None)
         right = begun is not None and self._codec.decode(frame, len(HEAD)).fields[39] == "00"
+        self._bought += right
         self._load.answered(self, now - (begun or now), right=right, now=now)
 
-    def _signed_in(self, frame: bytes) -> None:
-        fields = self._codec.decode(frame, len(HEAD)).fields
+    def _between(self, frame: bytes) -> None:
+        """The answer to a settlement or a sign-in."""
+        answer = self._codec.decode(frame, len(HEAD))
+        if answer.fields[39] != "00":
+            raise RuntimeError(f"{answer.mti} was answered {answer.fields[39]!r}")
+        if answer.mti == "0510":
+            self.sign_in()
+            return
+        self._signed_in(answer.fields)
+        self._begun = self._bought = 0
+        again, self._waiting = self._waiting, 0
+        for _ in range(again):
+            self.buy()
+
+    def _signed_in(self, fields: Fields) -> None:
         keys, batch = fields[62], fields[60]
         assert isinstance(keys, bytes) and isinstance(batch, str)
         tmk = Block(TerminalCipher.TDES, bytes.fromhex(self._master.tmk))
@@ -177,6 +223,8 @@ class _Load:
         while any(t.waiting for t in tills) and time.perf_counter() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         self.errors += sum(till.waiting for till in tills)
+        for till in tills:
+            await till.end()
         self.waits.sort()
         return Measured(
             round(done / took, 1),
