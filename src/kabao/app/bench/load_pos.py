@@ -160,15 +160,17 @@ class _Till(asyncio.Protocol):
         """The answer to a settlement or a sign-in."""
         answer = self._codec.decode(frame, len(HEAD))
         if answer.fields[39] != "00":
-            raise RuntimeError(f"{answer.mti} was answered {answer.fields[39]!r}")
+            sums = f"{self._bought} of {self._begun} bought, the host has {answer.fields.get(48)!r}"
+            raise RuntimeError(f"{answer.mti} was answered {answer.fields[39]!r}: {sums}")
         if answer.mti == "0510":
             self.sign_in()
             return
         self._signed_in(answer.fields)
         self._begun = self._bought = 0
         again, self._waiting = self._waiting, 0
-        for _ in range(again):
-            self.buy()
+        if self._load.goes_on(time.perf_counter()):
+            for _ in range(again):
+                self.buy()
 
     def _signed_in(self, fields: Fields) -> None:
         keys, batch = fields[62], fields[60]
@@ -181,7 +183,8 @@ class _Till(asyncio.Protocol):
 
     @property
     def waiting(self) -> int:
-        return len(self._sent)
+        """What is not answered yet; a settlement or sign-in counts as one."""
+        return len(self._sent) + (not self.ready.done())
 
 
 class _Load:
@@ -198,8 +201,12 @@ class _Load:
     def answered(self, till: _Till, waited: float, *, right: bool, now: float) -> None:
         self.waits.append(waited)
         self.errors += not right
-        if now < self._until:
+        if self.goes_on(now):
             till.buy()
+
+    def goes_on(self, now: float) -> bool:
+        """Whether there is more to buy."""
+        return now < self._until
 
     async def run(self) -> Measured:
         orders, loop = self._orders, asyncio.get_running_loop()
