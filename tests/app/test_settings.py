@@ -20,7 +20,7 @@ def test_defaults() -> None:
     assert settings.database_url is None
     assert settings.cipher is Cipher.SM4
     assert settings.business_day_cutoff == timedelta(0)
-    assert settings.lanes == 4
+    assert settings.lanes == 3
 
 
 def test_every_setting_can_be_set(tmp_path: Path) -> None:
