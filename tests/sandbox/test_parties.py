@@ -27,9 +27,10 @@ async def test_a_party_serves_until_it_is_stopped(capsys: pytest.CaptureFixture[
     party = Wechat(moment.real, Chance(1))
     running = asyncio.create_task(serve(party, 0, 0, Chance(2)))
     said = ""
-    while "desk" not in said:
-        await asyncio.sleep(0)
-        said += capsys.readouterr().out
+    async with asyncio.timeout(20):
+        while "desk" not in said:
+            await asyncio.sleep(0)
+            said += capsys.readouterr().out
     door, desk = re.findall(r"http://\S+", said)
     door = door.rstrip(",")
     async with httpx.AsyncClient(trust_env=False) as asks:

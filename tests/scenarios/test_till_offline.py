@@ -357,8 +357,9 @@ async def test_a_power_cut_without_a_line(
         queue = tmp_path / "queue"
         before = queue.stat().st_size
         process = start(site, line, store, tmp_path, amount=300, source=card.by_barcode)
-        while queue.stat().st_size == before:  # noqa: ASYNC110 - a process
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(60):
+            while queue.stat().st_size == before:  # noqa: ASYNC110 - a process of its own
+                await asyncio.sleep(0.001)
         process.kill()
     else:
         assert (await sell(till, card, 300)).outcome is Outcome.OFFLINE

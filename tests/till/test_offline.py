@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kabao.till import Journal, Queue, QueueEntry, Sold, offline_slip
+from kabao.till.journal import MAX_BYTES
 from kabao.till.offline import Refused
 from kabao.till.terms import Granted, Terms
 
@@ -45,13 +46,13 @@ class Machine:
         self.path, self.now = folder / "queue", AT
         self._open()
 
-    def _open(self) -> None:
-        self.journal: Journal[QueueEntry] = Journal(self.path, KEY, QueueEntry)
+    def _open(self, max_bytes: int = MAX_BYTES) -> None:
+        self.journal: Journal[QueueEntry] = Journal(self.path, KEY, QueueEntry, max_bytes)
         self.queue = Queue(self.journal, lambda: self.now)
 
-    def again(self) -> None:
+    def again(self, max_bytes: int = MAX_BYTES) -> None:
         self.journal.close()
-        self._open()
+        self._open(max_bytes)
 
     def sell(self, card: int, amount: int) -> str | None:
         """The code it was refused with."""
@@ -153,9 +154,9 @@ def test_whatever_happens_it_stays_within_its_terms(steps: list[tuple[str, int, 
         assert sequences == sorted(set(sequences))
 
 
-def test_a_full_queue_refuses(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_refuses(machine: Machine) -> None:
     machine.queue.take(terms())
-    monkeypatch.setattr("kabao.till.journal.MAX_BYTES", machine.path.stat().st_size)
+    machine.again(max_bytes=machine.path.stat().st_size)
     assert machine.sell(0, 1) == "queue_full"
     assert machine.queue.waiting == []
 

@@ -41,12 +41,15 @@ class Journal(Generic[E]):
         path: the file; made if there is none.
         key: 32 bytes, this till's own, kept outside the file (in the machine's key store).
         kind: the type of entries, for msgspec.
+        max_bytes: how large the file may grow.
 
     Raises `JournalError`: another process uses it, or somebody else has changed it.
     """
 
-    def __init__(self, path: Path, key: bytes, kind: type[E] | UnionType) -> None:
-        self._path, self._aead = path, AESGCM(key)
+    def __init__(
+        self, path: Path, key: bytes, kind: type[E] | UnionType, max_bytes: int = MAX_BYTES
+    ) -> None:
+        self._path, self._aead, self._max_bytes = path, AESGCM(key), max_bytes
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(kind).decode
         self._lock = os.open(_beside(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -96,7 +99,7 @@ class Journal(Generic[E]):
         Raises `JournalError` when the journal is full, `OSError` as the disk does.
         """
         frame = self._seal(self._encode(entry))
-        if self._size + len(frame) > MAX_BYTES:
+        if self._size + len(frame) > self._max_bytes:
             raise JournalError("the journal is full")
         try:
             _write(self._file, frame)

@@ -84,7 +84,7 @@ class Server:
             self._server = None
         for writer in list(self._open):
             writer.transport.abort()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop: only then are they gone
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)

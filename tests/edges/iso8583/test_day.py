@@ -161,14 +161,12 @@ async def _quiet(work: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("tills", "within_s"), [(250, 0.0), pytest.param(5_000, 50.0, marks=pytest.mark.proof)]
+    ("tills", "within_s"), [(500, 0.0), pytest.param(5_000, 50.0, marks=pytest.mark.proof)]
 )
 async def test_a_storm_of_sign_ins_does_not_hold_up_sales(
     db: Database, tmp_path: Path, record_property: Any, tills: int, within_s: float
 ) -> None:
-    """ATK-7: 5,000 within a minute, and 20 tills sell under a second meanwhile; or fewer all at
-    once beside other tests, where half of the sales must.
-    """
+    """ATK-7: 5,000 within a minute, or 500 all at once; every sale takes under a second."""
     async with hosted(db, tmp_path) as pos:
         sellers = [
             (await pos.till(fresh=True), await pos.card(10_000))
@@ -200,8 +198,7 @@ async def test_a_storm_of_sign_ins_does_not_hold_up_sales(
         record_property("sign_ins_s", round(time.perf_counter() - begun, 1))
         record_property("sales_s", [len(took), took[len(took) // 2], took[-1]])
         assert set(await storm) == {"00"}
-        slowest = took[-1 if within_s else len(took) // 2]
-        assert slowest < 1, slowest
+        assert took[-1] < 1, took[-1]
 
 
 async def test_another_process_goes_on_where_one_was(pos: Pos) -> None:

@@ -31,6 +31,7 @@ def read(file: bytes, day: date) -> Bill | SpoiltBill:
         text = _detail(file)
         lines, counted = _table(text)
     except (ValueError, KeyError, zipfile.BadZipFile, NotImplementedError, csv.Error) as wrong:
+        # `zipfile` raises NotImplementedError for a way of packing it does not know.
         return SpoiltBill(f"{type(wrong).__name__}: the file cannot be read")
     found = {name: sum(line.kind is kind for line in lines) for name, kind in KINDS.items()}
     if counted != found:

@@ -69,6 +69,7 @@ def read(file: bytes, day: date) -> Bill | SpoiltBill:
             return SpoiltBill("the file ends in the middle of a line")
         return Bill(day, tuple(_line(row, noon_us) for row in raw.split(b"\n") if row.strip()))
     except (ValueError, KeyError, zipfile.BadZipFile, NotImplementedError) as wrong:
+        # `zipfile` raises NotImplementedError for a way of packing it does not know.
         return SpoiltBill(f"{type(wrong).__name__}: the file cannot be read")
 
 

@@ -226,7 +226,7 @@ class Connection(asyncio.Protocol):
         self._count(answer, -1)
         try:
             self._write(answer.finish(settled))
-        except (Exception, asyncio.CancelledError) as defect:  # noqa: BLE001 - see below
+        except (Exception, asyncio.CancelledError) as defect:  # noqa: BLE001 - any defect
             # A till that hears nothing reverses; one that hears nonsense may not.
             _log.error("pos.no_answer", error=repr(defect))
         self._go_on()

@@ -111,8 +111,8 @@ class Host:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
         deadline = asyncio.get_running_loop().time() + GRACE_S
-        # Nobody tells when the last of many is answered.
-        while self.crowd.in_flight and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+        now = asyncio.get_running_loop().time
+        while self.crowd.in_flight and now() < deadline:  # noqa: ASYNC110 - of many, nobody is last
             await asyncio.sleep(0.02)
         self.crowd.close()
         await self.desk.stop()

@@ -45,7 +45,7 @@ async def batch(conn: Conn, terminal: str, number: int) -> BatchRow | None:
     return await fetch_one(
         conn,
         BatchRow,
-        f"select {_BATCH} from pos.batch where terminal = %s and batch = %s",  # noqa: S608 - constant
+        f"select {_BATCH} from pos.batch where terminal = %s and batch = %s",  # noqa: S608 - constant columns
         [terminal, number],
     )
 
@@ -61,7 +61,7 @@ async def put_batch(conn: Conn, row: BatchRow) -> None:
           credit_fen = excluded.credit_fen, credit_count = excluded.credit_count,
           claimed = excluded.claimed, settled_at = excluded.settled_at, lines = excluded.lines
         where b.state <> 'settled'
-        """,  # noqa: S608 - constant
+        """,  # noqa: S608 - constant columns
         list(msgspec.structs.astuple(row)),
     )
 
@@ -73,7 +73,7 @@ async def batches(
     return await fetch_all(
         conn,
         BatchRow,
-        f"select {_BATCH} from pos.batch where state = 'settled'"  # noqa: S608 - constant
+        f"select {_BATCH} from pos.batch where state = 'settled'"  # noqa: S608 - constant columns
         " and (%(stores)s::uuid[] is null or store = any(%(stores)s::uuid[]))"
         " and (%(before)s::timestamptz is null or settled_at < %(before)s)"
         " order by settled_at desc limit %(limit)s",
@@ -90,7 +90,7 @@ async def unchecked(conn: Conn, before: datetime, limit: int) -> list[BatchRow]:
     return await fetch_all(
         conn,
         BatchRow,
-        f"select {_BATCH} from pos.batch where settled_at < %s and checked_at is null"  # noqa: S608 - constant
+        f"select {_BATCH} from pos.batch where settled_at < %s and checked_at is null"  # noqa: S608 - constant columns
         " order by settled_at limit %s",
         [before, limit],
     )
