@@ -4,6 +4,8 @@
   alipay     Alipay's gateway, its payers and bills
   wechat     WeChat Pay v3
   unionpay   UnionPay's online gateway
+  parties    who can be played, by name
+  world      all of them in one process, behind one desk
   party      what those three have in common: faults on demand, a desk, notifications
 
 Nothing here imports `kabao`, and `kabao` imports nothing from here: what both sides get

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from kabao_sandbox.alipay.server import Alipay
+from kabao_sandbox.parties import PARTIES
 from kabao_sandbox.party.command import command
 from kabao_sandbox.tills.command import tills_command
-from kabao_sandbox.unionpay.server import Unionpay
-from kabao_sandbox.wechat.server import Wechat
+from kabao_sandbox.world import world_command
 
 EXAMPLE = (
     "Example: python -m kabao_sandbox tills .kabao/demo.json --tills 6 --lost 10 --duplicate 10"
@@ -23,10 +22,12 @@ def main() -> None:
 
 
 app.command("tills", epilog=EXAMPLE)(tills_command)
-for party in (Alipay, Wechat, Unionpay):
-    name = party.__name__.lower()
+app.command("world", epilog="Example: python -m kabao_sandbox world --port 9100 --out world.json")(
+    world_command
+)
+for name, party in PARTIES.items():
     app.command(name, epilog=f"Example: python -m kabao_sandbox {name} --port 9101 --desk 9102")(
-        command(party.name, party)
+        command(name, party)
     )
 
 if __name__ == "__main__":

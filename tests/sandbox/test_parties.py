@@ -10,13 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from kabao_sandbox.__main__ import app
+from kabao_sandbox.parties import PARTIES
 from kabao_sandbox.party import moment
 from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.command import serve
 from kabao_sandbox.wechat.server import Wechat
 
 
-@pytest.mark.parametrize("name", ["alipay", "wechat", "unionpay"])
+@pytest.mark.parametrize("name", PARTIES)
 def test_each_party_tells_how_it_is_started(name: str) -> None:
     done = CliRunner().invoke(app, [name, "--help"])
     assert done.exit_code == 0

@@ -28,7 +28,8 @@ Answered = dict[str, str]
 class Alipay:
     """A merchant's Alipay."""
 
-    name = "Alipay"
+    name, kind = "Alipay", "alipay"
+    fee_ppm, cycle = 6_000, "T+0"  # T-10
     host: Host
 
     def __init__(self, now: Now, chance: Chance, new_key: keys.New = keys.new) -> None:
@@ -202,12 +203,12 @@ class Alipay:
     def _bill_url(self, content: dict[str, Any], params: Mapping[str, str]) -> Answered:
         del params
         day = date.fromisoformat(content["bill_date"])
-        if not bills.rows(self.book, day):
+        if not bills.rows(self.book, day, self.fee_ppm):
             return _no(FAILED, "isp.bill_not_exist")
         return _said(bill_download_url=f"{self.host.url}/bills/{day}")
 
     def _bill(self, day: date) -> bytes:
-        rows = bills.rows(self.book, day)
+        rows = bills.rows(self.book, day, self.fee_ppm)
         found, self.host.planted_last = bills.plant(rows, self.host.planted, self._chance)
         return bill.written(found, day, SELLER, truncated=self.host.planted.truncated)
 

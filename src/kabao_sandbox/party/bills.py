@@ -14,8 +14,7 @@ from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.moment import day as day_of
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
-RATE_BP = 60
-"""What every party takes: 0.60 % (T-10)."""
+_PPM_PER_MFEN = 1_000
 
 
 class Planted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,19 +48,19 @@ class Row:
         return bool(self.refund_no)
 
 
-def rows(trades: Iterable[Trade], day: date) -> list[Row]:
+def rows(trades: Iterable[Trade], day: date, fee_ppm: int) -> list[Row]:
     """What was paid and paid back on a day, in the order of time."""
     found = []
     for trade in trades:
         subject, payer = trade.subject, trade.payer
         if trade.paid_us and day_of(trade.paid_us) == day:
-            fee = trade.amount_fen * RATE_BP // 10
+            fee = trade.amount_fen * fee_ppm // _PPM_PER_MFEN
             found.append(
                 Row(trade.no, trade.number, trade.amount_fen, fee, trade.paid_us, subject, payer)
             )
         for refund in trade.refunds.values():
             if day_of(refund.at_us) == day:
-                fee = -(refund.amount_fen * RATE_BP // 10)
+                fee = -(refund.amount_fen * fee_ppm // _PPM_PER_MFEN)
                 found.append(
                     Row(trade.no, trade.number, refund.amount_fen, fee, refund.at_us, subject,
                         payer, refund.no, refund.number)

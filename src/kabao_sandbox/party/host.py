@@ -28,6 +28,12 @@ class Party(Protocol):
     """One party's protocol."""
 
     name: str
+    kind: str
+    """Which protocol it speaks."""
+    fee_ppm: int
+    """What it takes of each payment, in millionths."""
+    cycle: str
+    """When the money is the merchant's: T+0, T+1, D+3."""
     book: Book
     host: Host
 
@@ -84,6 +90,10 @@ class Host:
         """Where the desk is."""
         return f"http://127.0.0.1:{self._desk.port}"
 
+    def account(self) -> dict[str, Any]:
+        """What a merchant needs, and where."""
+        return self.party.account() | {"url": self.url}
+
     def order(self, faults: Faults) -> None:
         """Other faults, from now on."""
         self.faults = faults
@@ -135,7 +145,7 @@ class Host:
             case "GET", ["bill-errors"]:
                 return _json(self.planted_last)
             case "GET", ["account"]:
-                return _json(self.party.account() | {"url": self.url})
+                return _json(self.account())
             case "POST", ["codes"]:
                 password = bool(json.loads(request.body or b"{}").get("password"))
                 return _json({"code": self.party.book.new_code(password=password)})

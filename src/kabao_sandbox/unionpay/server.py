@@ -30,7 +30,8 @@ Fields = dict[str, str]
 class Unionpay:
     """A merchant's UnionPay."""
 
-    name = "UnionPay"
+    name, kind = "UnionPay", "unionpay"
+    fee_ppm, cycle = 6_000, "T+0"  # T-10
     host: Host
 
     def __init__(self, now: Now, chance: Chance, new_key: keys.New = keys.new) -> None:
@@ -192,7 +193,7 @@ class Unionpay:
     def _file(self, asked: Fields) -> Fields:
         year = moment.at(self._now()).year
         day = moment.day(moment.us_of(f"{year}{asked['settleDate']}000000", FORM))
-        rows = bills.rows(self.book, day)
+        rows = bills.rows(self.book, day, self.fee_ppm)
         if not rows:
             return _no("98")
         found, self.host.planted_last = bills.plant(rows, self.host.planted, self._chance)

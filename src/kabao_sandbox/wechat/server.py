@@ -48,7 +48,8 @@ class ProblemError(Exception):
 class Wechat:
     """A merchant's WeChat Pay."""
 
-    name = "WeChat Pay"
+    name, kind = "WeChat Pay", "wechat"
+    fee_ppm, cycle = 6_000, "T+0"  # T-10
     host: Host
 
     def __init__(self, now: Now, chance: Chance, new_key: keys.New = keys.new) -> None:
@@ -208,7 +209,7 @@ class Wechat:
 
     def _bill(self, request: Request) -> dict[str, str]:
         day = date.fromisoformat(request.query["bill_date"])
-        rows = bills.rows(self.book, day)
+        rows = bills.rows(self.book, day, self.fee_ppm)
         if not rows:
             raise ProblemError(400, "NO_STATEMENT_EXIST")
         found, self.host.planted_last = bills.plant(rows, self.host.planted, self._chance)

@@ -1,0 +1,43 @@
+"""Every party at once, as the demo starts them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from kabao_sandbox.parties import PARTIES
+from kabao_sandbox.party import moment
+from kabao_sandbox.world import World, serve
+
+
+async def test_the_world_is_told_in_a_file_and_every_party_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "world.json"
+    running = asyncio.create_task(serve(World(moment.real, 1), 0, file))
+    said = ""
+    async with asyncio.timeout(60):
+        while "accounts in" not in said:
+            await asyncio.sleep(0.01)
+            said += capsys.readouterr().out
+    told = json.loads(file.read_text())
+    assert file.stat().st_mode & 0o077 == 0  # keys are in it
+    assert [one["party"] for one in told["parties"]] == list(PARTIES)
+    async with httpx.AsyncClient(trust_env=False) as asks:
+        page = (await asks.get(told["desk"])).text
+        assert (await asks.get(f"{told['desk']}/world")).json() == told
+        assert (await asks.get(f"{told['desk']}/nowhere")).status_code == 404
+        assert (await asks.put(f"{told['desk']}/faults", json={"lose": 101})).status_code == 400
+        await asks.put(f"{told['desk']}/faults", json={"duplicate": 2})
+        for one in told["parties"]:
+            assert one["desk"] in page and one["name"] in page
+            assert (await asks.get(f"{one['desk']}/account")).json() == one["account"]
+            assert (await asks.get(f"{one['desk']}/faults")).json()["duplicate"] == 2
+            assert one["url"] in said
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
