@@ -19,6 +19,7 @@ from kabao.funding.model.answers import (
     Rejected,
     Reply,
 )
+from kabao.funding.model.receipts import ReceiptsAnswer
 
 
 class PayChannel(Protocol):
@@ -66,4 +67,12 @@ class PayChannel(Protocol):
 
     async def bill(self, day: date) -> BillAnswer:
         """The list of a day, by the channel's calendar (Asia/Shanghai)."""
+        ...
+
+
+class Receives(Protocol):
+    """A channel to which money also comes unasked: a bank account."""
+
+    async def receipts(self, day: date) -> ReceiptsAnswer:
+        """What came on a day, whoever it is for."""
         ...

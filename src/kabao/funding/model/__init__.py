@@ -1,1 +1,6 @@
-"""`answers`: what is asked of a channel and what it may say. `life`: what that does to an order."""
+"""What is asked of a channel and may be said, and what that means.
+
+answers    what is asked of a channel and what it may say
+life       what that does to an order
+receipts   what comes to our bank account: which order it is for, or nobody's
+"""

@@ -20,6 +20,8 @@ class Scene(StrEnum):
     QR = "qr"  # the payer scans a code that we show
     CODE = "code"  # we scan a code that the payer shows
     APP = "app"  # inside the channel's own app (JSAPI, mini program)
+    TRANSFER = "transfer"  # the payer transfers from their bank to an account that we show
+    TERMINAL = "terminal"  # a card at the acquirer's own terminal; a cashier records its slip
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +43,17 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Credit cards and pay-later are to be barred (the channel is asked to)."""
 
 
+class Slip(msgspec.Struct, frozen=True):
+    """What the acquirer's own terminal printed, `Scene.TERMINAL`."""
+
+    terminal: str
+    """The acquirer's number of the terminal, 8 digits."""
+    reference: str
+    """The acquirer's number of the sale, 12 digits (检索参考号)."""
+    auth_code: str
+    """The issuer's, 6 letters or digits (授权号)."""
+
+
 class Payer(msgspec.Struct, frozen=True):
     """What identifies the payer for some scenes; a secret for the minute it is good for."""
 
@@ -48,6 +61,9 @@ class Payer(msgspec.Struct, frozen=True):
     """Scanned at the till, `Scene.CODE`."""
     openid: str | None = None
     """Who the payer is inside the channel's app, `Scene.APP`."""
+    bank: str | None = None
+    """Which bank's page they want, where a channel leads to several."""
+    slip: Slip | None = None
 
     def __repr__(self) -> str:
         return "Payer(…)"
@@ -73,6 +89,7 @@ class Show(StrEnum):
     REDIRECT = "redirect"  # send the browser to `text`
     FORM = "form"  # post `fields` to `text` from the browser
     APP = "app"  # hand `fields` to the channel's app
+    ACCOUNT = "account"  # let the payer transfer to the account in `fields`
 
 
 class Waiting(msgspec.Struct, frozen=True, tag=True):
@@ -170,7 +187,7 @@ class Notice(msgspec.Struct, frozen=True):
 
     order_no: str
     """Empty where a channel names nothing but the refund."""
-    about: Paid | Closed | RefundNews
+    about: Paid | Closed | RefundNews | Recalled
     nonce: str | None = None
     """Where each sending has one: to be taken once, in the transaction of its effect."""
 
@@ -180,6 +197,17 @@ class RefundNews(msgspec.Struct, frozen=True, tag=True):
 
     no: str
     answer: Refunded | Refused | Waiting
+
+
+class Recalled(msgspec.Struct, frozen=True, tag=True):
+    """The channel takes back what it had paid us: a charge-back, or its own reversal."""
+
+    no: str
+    """The channel's number of the recall; told again, it is the same one."""
+    channel_no: str
+    """Of the payment."""
+    amount_fen: int
+    reason: str
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -260,3 +288,5 @@ class Capabilities(msgspec.Struct, frozen=True):
     """Scenes in which closing an order pays back what was paid."""
     notice_age_signed: bool
     """Whether a notification's time of sending is signed, so that old ones can be refused."""
+    recorded: bool = False
+    """Whether a payment is what a cashier recorded: believed, and matched with a file later."""

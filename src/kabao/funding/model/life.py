@@ -13,6 +13,7 @@ from kabao.funding.model.answers import (
     NotThere,
     Paid,
     Queried,
+    Recalled,
     RefundAnswer,
     Refunded,
     Refused,
@@ -181,13 +182,14 @@ def step(state: State, event: Event) -> Step:
     return TABLE[state].get(event, Step(state, Effect.CASE))
 
 
-def event_of(answer: Created | Queried, *, paid_by: str | None, over: bool) -> Event:
+def event_of(answer: Created | Queried | Recalled, *, paid_by: str | None, over: bool) -> Event:
     """What an answer means for an order.
 
     What had been paid back before we heard of the payment is never confirmed.
 
     Args:
-        answer: what the channel said when asked to create or close the order, or about it.
+        answer: what the channel said when asked to create or close the order, or about it;
+            or that it takes its money back.
         paid_by: the channel's number of the payment that is confirmed, if one is.
         over: whether the order's time is over by our clock, so that what the channel
             does not know can no longer be on its way to it.
@@ -209,6 +211,8 @@ def event_of(answer: Created | Queried, *, paid_by: str | None, over: bool) -> E
             return Event.CLOSED if over else Event.NOT_SEEN
         case Unknown():
             return Event.UNSURE
+        case Recalled():
+            return Event.RECALLED
         case _:
             assert_never(answer)
 
