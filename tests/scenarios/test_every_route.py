@@ -90,6 +90,11 @@ TABLE = {
     "POST /v1/operators/{operator}/change": Route("operators:write", {"grant": GRANT} | WHY),
     "POST /v1/operators/{operator}/reset": Route("operators:write", WHY),
     "POST /v1/operators/{operator}/suspend": Route("operators:write", WHY),
+    "GET /v1/cases": Route("cases:read"),
+    "GET /v1/cases/{case}": Route("cases:read"),
+    "POST /v1/cases/{case}/take": Route("cases:write", {}),
+    "POST /v1/cases/{case}/notes": Route("cases:write", {"text": "x"}),
+    "POST /v1/cases/{case}/resolve": Route("cases:write", {"outcome": "x"}),
     # payments and top-ups
     "POST /v1/adjustments": Route(
         "adjustments:write", {"card": "{card}", "amount": 1, "currency": "CNY"} | WHY
@@ -416,7 +421,7 @@ class Cast(NamedTuple):
 NOBODY = {
     name: f"{prefix}_{'0' * 32}"
     for name, prefix in {
-        "approval": "apr", "batch": "bat", "card": "card", "cashier": "csh", "code": "cod",
+        "approval": "apr", "batch": "bat", "case": "case", "card": "card", "cashier": "csh", "code": "cod",
         "company": "com", "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":
         "fee", "hand_over": "hov", "key": "key", "receipt": "top", "link": "bln",
         "location": "loc", "operator": "opr", "other_card": "card", "payment": "pay",

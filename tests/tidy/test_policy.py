@@ -34,7 +34,6 @@ NOT_YET = {
     "card.transfer.effect_seconds": "0: a transfer counts at once, which is how it is built",
     "card.validity.reminder_days": "notices: before a card expires",
     "card_return.": "orders: the holder wants the prepayment back",
-    "case.": "cases",
     "channel.": "funding: payment channels",
     "clearing.": "clearing",
     "closure.": "compliance: an issuer closes",

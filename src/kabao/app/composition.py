@@ -41,6 +41,8 @@ from kabao.cards.ops import Cards
 from kabao.cards.ops.life import Life
 from kabao.cards.ops.own_cards import OwnCards
 from kabao.cards.ops.stock import Stock
+from kabao.cases.http import ROUTES as CASE_ROUTES
+from kabao.cases.ops import Cases
 from kabao.customers.http import ROUTES as CUSTOMER_ROUTES
 from kabao.customers.ops import Customers
 from kabao.edges.iso8583.http import ROUTES as POS_ROUTES
@@ -100,6 +102,7 @@ ROUTES: list[Any] = [
     *CARD_ROUTES,
     *CARD_LIFE_ROUTES,
     *ROUTES_WATCH,
+    *CASE_ROUTES,
     *CUSTOMER_ROUTES,
     *EVIDENCE_ROUTES,
     *LEDGER_ROUTES,
@@ -138,6 +141,7 @@ class Kabao:
         sms = SmsTable(self.vault, ids, clock)
         self.proofs = Proofs(db, self.vault, self.policy, ids, clock, days, sms)
         self.page_tokens = PageTokens(self.vault, self.policy, ids, clock, days)
+        self.cases = Cases(self.policy, ids, clock, days)
         self.merchants = Merchants(
             db,
             self.vault,
@@ -240,6 +244,7 @@ class Kabao:
             "adjustments": self.adjustments,
             "approvals": self.access.approvals,
             "cards": self.cards,
+            "cases": self.cases,
             "clock": self.clock,
             "counter": Counter(
                 self.cards,

@@ -34,6 +34,7 @@ TABLES = (
     "kabao.ledger.tables",
     "kabao.access.tables",
     "kabao.proofs.tables",
+    "kabao.cases.tables",
     "kabao.merchants.tables",
     "kabao.customers.tables",
     "kabao.cards.tables",

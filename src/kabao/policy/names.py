@@ -321,6 +321,7 @@ RECONCILE_OWN_TOLERANCE_FEN = _int("reconcile.own_tolerance_fen")
 RECONCILE_ERROR_ALERT_BP = _rate("reconcile.error_alert_bp")
 DISPUTE_RETRIEVAL_DAYS = _int("dispute.retrieval_days")
 CASE_RESPONSE_MINUTES = _int("case.response_minutes")
+CASE_RESPONSE_PER_KIND = _texts("case.response_per_kind")
 
 # invoice – tax
 INVOICE_SALE_CODE = _text("invoice.sale.code")

@@ -72,7 +72,7 @@ VERBS: dict[str, str] = {
     "disputes:read": "see disputes",
     "disputes:write": "open and answer disputes",
     "cases:read": "see cases",
-    "cases:write": "open, take and close cases",
+    "cases:write": "take, note and resolve cases",
     "reports:read": "see and export reports",
     "events:read": "read events",
     "webhook-endpoints:read": "see webhook endpoints",
