@@ -41,6 +41,7 @@ TABLES = (
     "kabao.cards.tables_stock",
     "kabao.cards.tables_watch",
     "kabao.paycodes.tables",
+    "kabao.funding.tables",
     "kabao.topups.tables",
     "kabao.payments.tables",
     "kabao.payments.tables_offline",

@@ -7,6 +7,7 @@ from kabao.cards.model import CARD_KEY_USES
 from kabao.cards.model import REWRAP_TARGETS as CARDS
 from kabao.customers.model import REWRAP_TARGETS as CUSTOMERS
 from kabao.edges.iso8583.model import REWRAP_TARGETS as POS
+from kabao.funding.model.collections import REWRAP_TARGETS as FUNDING
 from kabao.merchants.model import REWRAP_TARGETS as MERCHANTS
 from kabao.paycodes.model import REWRAP_TARGETS as PAYCODES
 from kabao.proofs.model import REWRAP_TARGETS as PROOFS
@@ -19,6 +20,7 @@ SEALED: tuple[RewrapTarget, ...] = (
     *CUSTOMERS,
     *CARDS,
     *PAYCODES,
+    *FUNDING,
     *POS,
 )
 """Not among them is `base.idempotency.body`: what is sealed there is a one-time

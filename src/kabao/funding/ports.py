@@ -1,10 +1,12 @@
-"""The port to whoever takes money outside. Adapters implement it and keep no state."""
+"""Ports: to whoever takes money outside, to what money is for, to what chooses a channel."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Protocol
 
+from kabao.base.db import Conn
 from kabao.funding.model.answers import (
     BillAnswer,
     Capabilities,
@@ -12,6 +14,7 @@ from kabao.funding.model.answers import (
     Incoming,
     Notice,
     Order,
+    Paid,
     Payer,
     Queried,
     Refund,
@@ -19,11 +22,13 @@ from kabao.funding.model.answers import (
     Rejected,
     Reply,
 )
+from kabao.funding.model.channels import ChannelConfig
+from kabao.funding.model.collections import Ask, Choice, Collection, FundingRefund, Outcome
 from kabao.funding.model.receipts import ReceiptsAnswer
 
 
 class PayChannel(Protocol):
-    """One merchant's account at one channel.
+    """One merchant's account at one channel. Adapters implement it and keep no state.
 
     Nothing here raises for what a channel says or fails to say; none of it is
     called inside a transaction.
@@ -75,4 +80,57 @@ class Receives(Protocol):
 
     async def receipts(self, day: date) -> ReceiptsAnswer:
         """What came on a day, whoever it is for."""
+        ...
+
+
+MakeChannel = Callable[[ChannelConfig], PayChannel]
+"""How `app` makes the adapter of a kind. Raises `channel_account_unusable`."""
+
+
+class Purpose(Protocol):
+    """What money is collected for. Handed in by whoever stands above.
+
+    Every method is called inside the transaction of the step, with the collection
+    locked, and once for each thing it tells.
+    """
+
+    async def confirmed(self, conn: Conn, collection: Collection, paid: Paid) -> None:
+        """The money is ours: do what it is for.
+
+        A KabaoError says that it cannot be done: what it wrote is undone, the money goes
+        back by itself, and `given_up` is told with that code and rule. Only
+        `unavailable`, `in_doubt` and defects leave everything as it was, to be tried again.
+        """
+        ...
+
+    async def given_up(
+        self, conn: Conn, collection: Collection, code: str, rule: str | None
+    ) -> None:
+        """Nothing comes, or not any more; what comes late goes back by itself."""
+        ...
+
+    async def refunded(self, conn: Conn, refund: FundingRefund) -> None:
+        """A refund asked for with `refund_in` is done or refused, as its state says."""
+        ...
+
+    async def recalled(self, conn: Conn, collection: Collection, amount_fen: int) -> None:
+        """Confirmed money was taken back from us: freeze what is left, book the rest."""
+        ...
+
+
+class Router(Protocol):
+    """Chooses channels, and learns from how they do."""
+
+    async def choose(
+        self, conn: Conn, ask: Ask, *, collection: str, tried: Sequence[str]
+    ) -> Choice:
+        """The channel to try next. `tried`: ids of channels that have failed it already.
+
+        Raises `channel_not_configured`, `channel_not_available`,
+        `channel_limit_exceeded` or `source_not_allowed`.
+        """
+        ...
+
+    async def tell(self, conn: Conn, channel_id: str, outcome: Outcome, took_ms: int) -> None:
+        """How a channel did. `took_ms` is 0 where nothing was measured."""
         ...

@@ -1,0 +1,98 @@
+"""Channels as rows: what they are for, what they cost, within which limits. Amounts in fen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from kabao.base.errors import Kind, code
+from kabao.funding.model.answers import Scene
+
+CHANNEL = "chn"
+"""Prefix at the edge."""
+
+CHANNEL_NAME_TAKEN = code(
+    "channel_name_taken", Kind.CONFLICT, "The company has another channel of this name."
+)
+CHANNEL_KIND_UNKNOWN = code(
+    "channel_kind_unknown", Kind.INVALID, "There is no adapter for channels of this kind."
+)
+CHANNEL_ACCOUNT_UNUSABLE = code(
+    "channel_account_unusable", Kind.INVALID, "The account lacks something or has a bad key."
+)
+
+
+class ChannelState(StrEnum):
+    """Whether a channel is given new orders. Paused, it still finishes what it has."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+
+
+class Cycle(StrEnum):
+    """When the money of a day arrives (T-09 to T-11)."""
+
+    REAL_TIME = "T+0"
+    NEXT_DAY = "T+1"
+    THREE_DAYS = "D+3"
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a channel is for, what it costs and how much it takes."""
+
+    name: str
+    kind: str
+    """Which adapter speaks with it."""
+    scenes: tuple[Scene, ...]
+    purposes: tuple[str, ...] = ()
+    """Empty: any."""
+    fee_ppm: int = 0
+    """Millionths of the amount."""
+    fee_min_fen: int = 0
+    fee_max_fen: int | None = None
+    cycle: Cycle = Cycle.NEXT_DAY
+    min_fen: int = 1
+    max_fen: int | None = None
+    daily_fen: int | None = None
+    """The most in one business day; None: no limit."""
+    priority: int = 100
+    """Lower comes first where nothing else decides."""
+
+
+class Channel(Terms, frozen=True, kw_only=True):
+    """A company's account at somebody who takes money."""
+
+    id: str
+    company: str
+    state: ChannelState
+    revision: int
+    created_at: datetime
+
+    @property
+    def active(self) -> bool:
+        """Whether it is given new orders."""
+        return self.state is ChannelState.ACTIVE
+
+    def serves(self, purpose: str, scene: Scene) -> bool:
+        """Whether it is for that at all."""
+        return scene in self.scenes and (not self.purposes or purpose in self.purposes)
+
+    def called(self, name: str) -> bool:
+        """Whether a request that names a channel means this one."""
+        return name in (self.name, self.kind)
+
+
+class ChannelConfig(msgspec.Struct, frozen=True):
+    """What an adapter is made from: the row, and the account, which is a secret."""
+
+    channel: Channel
+    account: Mapping[str, Any]
+    age_s: int
+    """The oldest a notification may be where its moment of sending is signed (policy)."""
+
+    def __repr__(self) -> str:
+        return f"ChannelConfig({self.channel.id})"
