@@ -43,8 +43,9 @@ class CmfTill:
         self.debit, self.credit = [0, 0], [0, 0]
         self.lines: list[str] = []
 
-    async def sign_in(self) -> dict[str, str]:
-        raw = oracle.encode(CMF, "2804", self._fields({24: "801"}))
+    async def sign_in(self, cashier: str = "") -> dict[str, str]:
+        person = {62: cashier} if cashier else {}
+        raw = oracle.encode(CMF, "2804", self._fields({24: "801"} | person))
         answer = oracle.decode(CMF, await send(self.port, raw))
         keys = bytes.fromhex(answer["72"])
         self.pik = des(self.tmk, keys[:16], back=True)

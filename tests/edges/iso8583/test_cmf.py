@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .cmf import CmfTill
+from .cmf import CmfTill, yuan
 from .conftest import Pos
+from .till import pin_block
 
 
 async def till(pos: Pos) -> CmfTill:
@@ -42,6 +43,21 @@ async def test_private_data_moves_the_mac_to_the_last_field(pos: Pos) -> None:
     asked = await one.ask("2100", fields)
     assert asked["39"] == "0000"
     assert bytes.fromhex(asked["72"]).startswith(b"A")
+
+
+@pytest.mark.row("ATK-11")
+async def test_a_supervisor_allows_what_a_cashier_may_not(pos: Pos) -> None:
+    """Field 62 names the person, field 72 has the PIN block."""
+    one, card, pin = await till(pos), await pos.card(1_000), await pos.supervisor_pin()
+    sale = {2: card.number, 3: "006000", 4: yuan(300)}
+    assert (await one.ask("2200", sale))["39"] == "1012", "a typed number needs its PIN"
+    assert (await one.sign_in("cashier"))["39"] == "0000"
+    allowing = {62: "supervisor", 72: pin_block(one.pik, "000000", "0" * 16)}
+    refused = await one.ask("2200", sale | allowing)
+    assert (refused["39"], refused["63"][3:6]) == ("1020", "SUP")
+    allowing[72] = pin_block(one.pik, pin, "0" * 16)
+    assert (await one.ask("2200", sale | allowing))["39"] == "0000"
+    assert await pos.actors.balance(card) == (700, 700)
 
 
 @pytest.mark.row("C-05")

@@ -283,6 +283,28 @@ async def test_a_row_of_cards_is_sold_with_what_was_paid_or_not_at_all(pos: Pos)
     assert await pos.actors.balance(cards[0]) == (1_000, 1_000)
 
 
+@pytest.mark.row("T-02", "P-19")
+async def test_a_doubled_undo_counts_a_wrong_pin_once(pos: Pos) -> None:
+    """Three wrong ones lock it: here are two, one of them sent four times."""
+    till, (card,), pin = await pos.till(), await _stock(pos, 1), await pos.supervisor_pin()
+    assert (await _sell(till, card, 1, 1_000, trace="000501")).code == "00"
+    undo = {"code": "740000", "original": "000501"}
+    wrong = undo | {"more": till.allowing("000000")}
+    lines = [till]
+    for _ in range(2):
+        line = pos.raw(till.terminal_no, till.merchant_no, till.tmk)
+        line.pik, line.mak, line.batch = till.pik, till.mak, till.batch
+        await line.connect()
+        lines.append(line)
+    doubled = [_sell(line, card, 1, 1_000, **wrong, trace="000502") for line in lines]
+    answers = [*await asyncio.gather(*doubled)]
+    answers.append(await _sell(till, card, 1, 1_000, **wrong, trace="000502"))
+    assert {(each.code, each.words[1]) for each in answers} == {("58", "SUP")}
+    assert (await _sell(till, card, 1, 1_000, **wrong, trace="000503")).code == "58"
+    right = undo | {"more": till.allowing(pin)}
+    assert (await _sell(till, card, 1, 1_000, **right, trace="000504")).code == "00"
+
+
 async def _stock(pos: Pos, count: int) -> list[Card]:
     """Plastic in the till's own store."""
     cards, operator = pos.kabao.cards, pos.actors.operator

@@ -66,6 +66,22 @@ async def test_a_sale_after_the_settlement_is_noted_once_it_is_looked_for(pos: P
     ]
 
 
+@pytest.mark.row("C-05", "P-19")
+async def test_what_came_late_and_was_reversed_is_no_difference(pos: Pos) -> None:
+    till, card = await pos.till(), await pos.card(1_000)
+    jobs = Jobs(pos.kabao.db)
+    add_pos_jobs(pos.kabao, jobs)
+    async with elsewhere(pos, till) as other:
+        assert (await other.settle()).code == "00"
+        assert (await till.buy(card, 70, trace="000200")).code == "00"
+        assert (await till.buy(card, 30, trace="000201")).code == "00"
+    pos.at.clock.advance(timedelta(minutes=2))
+    await jobs.tick_once("pos.check_settled")
+    assert [each.trace for each in await noted(pos)] == [200, 201]
+    assert (await till.reverse("000200", 70, batch="000001")).code == "00"
+    assert await noted(pos) == [DifferenceRow(201, -1, "late", None, 30)]
+
+
 @pytest.mark.row("C-05")
 async def test_a_line_in_either_direction_is_a_difference_of_its_own(pos: Pos) -> None:
     till, card = await pos.till(), await pos.card(1_000)

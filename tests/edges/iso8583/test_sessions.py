@@ -107,10 +107,13 @@ async def test_a_repeated_settlement_of_an_old_batch_ends_no_session(pos: Pos) -
 async def test_a_batch_is_settled_before_its_counts_overflow(pos: Pos) -> None:
     """Field 48 counts to 999: the till hears in time, and can still correct what it did."""
     till, before = await pos.till(), shipped("unionpay").batch_max - 3
+    penniless = await pos.card()
     many = [await pos.card(1_000) for _ in range(30)]
     for n in range(before):
         assert (await till.buy(many[n % len(many)], 1, trace=f"{1_000 + n:06d}")).code == "00"
     card = await pos.card(100_000)
+    declined = await till.buy(penniless, 1, trace="000006")
+    assert declined.code == "51"
     first = await till.buy(card, 1, trace="000001")
     for _ in range(5):
         assert (await till.buy(card, 1, trace="000001")).fields == first.fields
@@ -119,6 +122,7 @@ async def test_a_batch_is_settled_before_its_counts_overflow(pos: Pos) -> None:
     full = await till.buy(card, 1, trace="000004")
     assert (full.code, full.words[1]) == ("65", "STL")
     assert (await till.buy(card, 1, trace="000001")).fields == first.fields
+    assert (await till.buy(penniless, 1, trace="000006")).fields == declined.fields
     assert (await till.load(card, 1, trace="000003")).code == "00"
     assert (await till.load(card, 1, trace="000004")).code == "65"
     assert (await till.inquire(card)).code == "00"

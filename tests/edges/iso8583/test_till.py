@@ -162,6 +162,9 @@ async def test_a_large_refund_takes_a_supervisor(pos: Pos) -> None:
     pieces = await till.buy(card, 60_000)
     assert (await till.refund(pieces.rrn, 49_999)).code == "00"
     assert (await till.refund(pieces.rrn, 1)).code == "58"
+    raced = await till.buy(card, 60_000)
+    halves = await asyncio.gather(*(till.refund(raced.rrn, 30_000) for _ in range(2)))
+    assert sorted(half.code for half in halves) == ["00", "58"], "each alone would be little"
 
 
 @pytest.mark.row("T-02", "ATK-11")

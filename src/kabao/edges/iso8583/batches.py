@@ -186,9 +186,8 @@ class Batches:
         """Whether a message still fits into its batch, or is a repetition of what is in it."""
         async with self._db.read() as conn:
             lines = await self.host_lines(conn, _of(call))
-            entry = await sql.entry(conn, call.place)
+            known = await self._books.knows(conn, call.session.company, call.place)
         call.session.count = len(lines)
-        known = entry is not None or any(trace == call.message.trace for trace, _ in lines)
         return known or len(lines) < most
 
     async def host_lines(self, conn: Conn, of: Batch) -> Lines:
@@ -244,6 +243,9 @@ class Batches:
             sql_batches.DifferenceRow(*line, "late", theirs, ours)
             for line, theirs, ours in _unlike(settled, host)
         ]
+        await sql_batches.forget_late(
+            conn, terminal, number, [(d.trace, d.direction) for d in found]
+        )
         await sql_batches.differ(conn, terminal, number, found, now(self._clock))
 
     async def check_settled(self) -> int:

@@ -41,6 +41,12 @@ class Books:
             return False
         return verb is not Verb.LOAD or await self.loaded(conn, known) is not None
 
+    async def knows(self, conn: Conn, company: str, place: sql.Place) -> bool:
+        """Whether a message of this place has its answer, were it a refusal."""
+        if await sql.entry(conn, place) is not None:
+            return True
+        return await self._ledger.operation(conn, company, "pay/" + key_of(*place)) is not None
+
     async def operation(
         self, conn: Conn, company: str, verb: Verb, place: sql.Place
     ) -> Operation | None:

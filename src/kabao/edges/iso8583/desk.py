@@ -272,9 +272,10 @@ class Desk:
 
     async def _undo_sale(self, call: Call) -> Reply:
         """A supervisor is asked before the transaction: a wrong PIN counts either way."""
-        supervisor = await self._sold.who_allows(call)
-        return await self._entries.once_in(
-            call, lambda conn, said: self._sold.undo(conn, call, said, supervisor)
+        return await self._entries.once_allowed(
+            call,
+            lambda: self._sold.who_allows(call),
+            lambda conn, said, supervisor: self._sold.undo(conn, call, said, supervisor),
         )
 
     # --- signing in and off -----------------------------------------------------------------

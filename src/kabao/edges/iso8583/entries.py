@@ -62,6 +62,25 @@ class Entries:
         """As `once`, for a verb that does everything in one transaction with its entry."""
         return await self._joined(call, lambda said: self._once_in(call, said, work))
 
+    async def once_allowed(
+        self,
+        call: Call,
+        ask: Callable[[], Awaitable[str | None]],
+        work: Callable[[Conn, bytes, str | None], Awaitable[Done]],
+    ) -> Reply:
+        """As `once_in`, for a verb that asks a supervisor before its transaction. Copies
+        share that as well, and a refusal is kept: a wrong PIN counts once.
+        """
+
+        async def begin(said: bytes) -> Reply:
+            try:
+                supervisor = await ask()
+            except (Refused, KabaoError) as refused:
+                return await self._refuse(call, said, refused)
+            return await self._once_in(call, said, lambda conn, s: work(conn, s, supervisor))
+
+        return await self._joined(call, begin)
+
     async def _joined(
         self, call: Call, begin: Callable[[bytes], Coroutine[Any, Any, Reply]]
     ) -> Reply:
@@ -108,10 +127,12 @@ class Entries:
                     return again
                 done = await work(conn, said)
                 return await self._close(conn, call, said, "done", done)
-        except Refused as refused:
-            refusal = Done(Reply(refused.outcome))
-        except KabaoError as refused:
-            refusal = Done(_refusal(call, refused))
+        except (Refused, KabaoError) as refused:
+            return await self._refuse(call, said, refused)
+
+    async def _refuse(self, call: Call, said: bytes, refused: Refused | KabaoError) -> Reply:
+        """Keep a refusal as the answer, unless it says nothing of the message."""
+        refusal = Done(_refusal(call, refused))
         if refusal.reply.outcome in outcomes.UNCERTAIN:
             return refusal.reply
         async with self._db.transaction() as conn:
@@ -152,9 +173,7 @@ class Entries:
     ) -> tuple[Done, str]:
         try:
             return await work(said), "done"
-        except Refused as refused:
-            return Done(Reply(refused.outcome)), "refused"
-        except KabaoError as refused:
+        except (Refused, KabaoError) as refused:
             return Done(_refusal(call, refused)), "refused"
 
     async def bar(self, conn: Conn, call: Call, place: sql.Place) -> sql.EntryRow | None:
@@ -169,10 +188,12 @@ class Entries:
             await sql.undo_entry(conn, place)
 
 
-def _refusal(call: Call, refused: KabaoError) -> Reply:
+def _refusal(call: Call, refused: Refused | KabaoError) -> Reply:
     """What a till hears: where it takes a supervisor, somebody must have signed in whom to
     allow it.
     """
+    if isinstance(refused, Refused):
+        return Reply(refused.outcome)
     outcome = outcomes.of_error(refused)
     if outcome is Outcome.SUPERVISOR and call.session.cashier is None:
         outcome = Outcome.CASHIER

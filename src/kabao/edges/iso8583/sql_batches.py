@@ -158,6 +158,24 @@ async def differ(
         )
 
 
+async def forget_late(
+    conn: Conn, terminal: str, batch: int, still: Sequence[tuple[int, int]]
+) -> None:
+    """What came late and has been undone since is no difference any more; `still`: trace
+    and direction of those that are.
+    """
+    await conn.execute(
+        "delete from pos.difference where terminal = %s and batch = %s and kind = 'late'"
+        " and (trace, direction) not in (select * from unnest(%s::bigint[], %s::bigint[]))",
+        [
+            terminal,
+            batch,
+            number_array([trace for trace, _ in still]),
+            number_array([direction for _, direction in still]),
+        ],
+    )
+
+
 async def differences(conn: Conn, terminal: str, batch: int) -> list[DifferenceRow]:
     """Where till and host differ about a batch."""
     return await fetch_all(
