@@ -67,3 +67,32 @@ async def test_without_a_reference_a_search_is_of_one_day(w: World) -> None:
         assert await seen(reference="r", day="2026-11-22", **query) == [late]
     bad = await w.merchant.get("/v1/payments", day="yesterday")
     assert bad.status_code == 422
+
+
+async def test_top_ups_and_orders_without_a_reference_are_of_one_day(w: World) -> None:
+    card = await w.card(await w.programme())
+
+    async def load() -> str:
+        body = {"card": card["id"], "amount": 100, "currency": "CNY", "channel": "cash"}
+        return str((await made(w.merchant.post("/v1/topups", body | common)))["id"])
+
+    async def order() -> str:
+        body = {"amount": 100, "currency": "CNY", "tenders": [{"type": "cash"}]} | common
+        return str((await made(w.merchant.post("/v1/payment-orders", body)))["id"])
+
+    async def seen(path: str, **query: Any) -> list[str]:
+        return [one["id"] for part in await pages(w, path, **query) for one in part]
+
+    common = {"store": w.store, "reference": "r"}
+    w.clock.advance(timedelta(hours=13, minutes=59, seconds=59))
+    late = {"/v1/topups": await load(), "/v1/payment-orders": await order()}
+    w.clock.advance(timedelta(seconds=1))
+    early = {"/v1/topups": await load(), "/v1/payment-orders": await order()}
+    for path in late:
+        assert await seen(path) == [early[path]]
+        assert await seen(path, day="2026-11-22") == [late[path]]
+        assert await seen(path, day="2026-11-24") == []
+        assert await seen(path, reference="r") == [early[path], late[path]]
+        assert await seen(path, reference="r", day="2026-11-22") == [late[path]]
+    assert await seen("/v1/topups", card=card["id"]) == [early["/v1/topups"], late["/v1/topups"]]
+    assert await seen("/v1/payment-orders", status="captured") == [early["/v1/payment-orders"]]

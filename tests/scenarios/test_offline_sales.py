@@ -129,6 +129,25 @@ async def test_uploaded_twice_is_one_effect(actors: Actors, site: Site, till: St
     assert [(await actors.see(each))["balance"] for each in (card, other)] == [9_300, 9_999]
 
 
+@pytest.mark.row("P-19", "P-20")
+async def test_a_till_that_was_blocked_since_hears_its_first_answer(
+    actors: Actors, till: Store
+) -> None:
+    """By the same key and by another; what it has not uploaded yet is refused."""
+    card = await actors.card(10_001, programme=await offline(actors))
+    given = await grants(actors, till, card)
+    sold, other = sale(card, 700, given), sale(card, 1, given)
+    body = {"store": till.id, "terminal": till.terminal, "sales": [sold]}
+    first = await actors.merchant.post("/v1/offline-sales", body, key=f"blocked-{till.terminal}")
+    assert first.status == 201, repr(first)
+    await actors.operator.made(f"/v1/terminals/{till.terminal}/block")
+    again = await actors.merchant.post("/v1/offline-sales", body, key=f"blocked-{till.terminal}")
+    assert (again.status, again.body) == (201, first.body)
+    assert (await upload(actors, till, sold)).body == first.body
+    refused = await upload(actors, till, sold, other)
+    assert (refused.status, refused.code) == (422, "terminal_not_active")
+
+
 @pytest.mark.row("P-20")
 async def test_two_tills_sell_to_one_card_and_one_is_honoured(
     actors: Actors, site: Site, till: Store

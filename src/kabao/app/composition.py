@@ -189,7 +189,7 @@ class Kabao:
         self.tenders = Tenders(db, parts, self.org, self.policy, clock, days, ids)
         self.adjustments = Adjustments(self.ledger, self.cards, clock, days)
         self.offline_sales = OfflineSales(
-            self.payments, self.ledger, self.cards, self.vault, clock, days, ids
+            db, self.payments, self.ledger, self.cards, self.vault, clock, days, ids
         )
         self.suspense = Suspense(self.ledger, self.cards, self.life)
         self.topups = TopUps(

@@ -7,9 +7,10 @@ side of the hot path pays for building objects. `NewType`s keep kinds apart.
 from __future__ import annotations
 
 import secrets
+from datetime import date
 from typing import NewType, Protocol
 
-from kabao.base.clock import Clock
+from kabao.base.clock import US_PER_S, BusinessDays, Clock, to_us
 from kabao.base.errors import NOT_FOUND
 
 Id = NewType("Id", str)
@@ -17,6 +18,7 @@ Id = NewType("Id", str)
 
 _HEX = frozenset("0123456789abcdef")
 ID_LENGTH = 32
+US_PER_DAY = 24 * 60 * 60 * US_PER_S
 _BLOCK = 4096
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
@@ -75,6 +77,18 @@ class SequentialIds:
 def least_id(us: int) -> str:
     """What sorts before every id given at that moment or later, in µs since the epoch."""
     return f"{max(0, us // 1000):012x}{0:020x}"
+
+
+ID_AGE_US = 3_600_000_000
+"""How far an id's time may be from its row's: clocks differ, and requests wait."""
+
+
+def ids_of_day(days: BusinessDays, day: date) -> tuple[str, str]:
+    """Ids between which all lie whose business day it is: each was given its id shortly
+    before the moment that decided on the day. The first is included, the last is not.
+    """
+    start_us = to_us(days.start(day))
+    return least_id(start_us - ID_AGE_US), least_id(start_us + US_PER_DAY + ID_AGE_US)
 
 
 def is_id(text: str) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from kabao.base.clock import BusinessDays, Clock
-from kabao.base.db import Conn
+from kabao.base.db import Conn, Database
 from kabao.base.errors import KEY_REUSED, UNAVAILABLE
 from kabao.base.ids import Ids
 from kabao.base.money import MAX_FEN
@@ -108,6 +108,7 @@ class OfflineSales:
 
     def __init__(
         self,
+        db: Database,
         payments: Payments,
         ledger: Ledger,
         cards: Cards,
@@ -116,9 +117,16 @@ class OfflineSales:
         days: BusinessDays,
         ids: Ids,
     ) -> None:
-        self._payments, self._ledger, self._cards = payments, ledger, cards
+        self._db, self._payments, self._ledger, self._cards = db, payments, ledger, cards
         self._vault, self._clock, self._days, self._ids = vault, clock, days, ids
         self.terms = OfflineTerms(payments, ledger, cards, vault, clock, days)
+
+    async def has_all(self, place: Place, sequences: Sequence[int]) -> bool:
+        """Whether a terminal has uploaded all of these before: nothing would be booked."""
+        assert place.terminal is not None
+        async with self._db.read() as conn:
+            known = await sql.known(conn, place.terminal, sequences)
+        return known.keys() >= set(sequences)
 
     async def upload(
         self, conn: Conn, company: str, place: Place, sales: Sequence[OfflineSale]

@@ -160,10 +160,14 @@ async def search(
     stores: Sequence[str] | None,
     reference: str | None,
     status: str | None,
+    day: tuple[date, str, str] | None,
     before: str | None,
     limit: int,
 ) -> list[PaymentOrder]:
-    """Orders by reference or status, newest first. Ids rise with time."""
+    """Orders by reference, status or business day, newest first. Ids rise with time: `day`
+    comes with the ids between which its orders lie, so that only these are read.
+    """
+    on, first, last = day or (None, None, None)
     found = await fetch_all(
         conn,
         PaymentOrder,
@@ -173,12 +177,17 @@ async def search(
           and (%(reference)s::text is null or reference = %(reference)s)
           and (%(status)s::text is null or status = %(status)s)
           and (%(before)s::uuid is null or id < %(before)s)
+          and (%(on)s::date is null
+            or (business_date = %(on)s and id >= %(first)s and id < %(last)s))
         order by id desc limit %(limit)s
         """,
         {
             "stores": list(stores) if stores is not None else None,
             "reference": reference,
             "status": status,
+            "on": on,
+            "first": first,
+            "last": last,
             "before": before,
             "limit": limit,
         },

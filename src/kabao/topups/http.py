@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -206,10 +207,14 @@ async def search(
     db: Database,
     card: EdgeId | None = None,
     reference: ShortText | None = None,
+    day: date | None = None,
     limit: Limit = 50,
     cursor: Cursor | None = None,
 ) -> Page[TopUpView]:
-    """Top-ups, newest first."""
+    """Top-ups by card or by the caller's reference, newest first.
+
+    Without either, those of one business day: `day`, or today.
+    """
     before = position(cursor, tuple[IdPosition])
     async with db.read() as conn:
         found = await topups.search(
@@ -217,6 +222,7 @@ async def search(
             stores=org.stores_within(principal.companies, principal.stores),
             card=from_edge("card", card, field="card") if card else None,
             reference=reference,
+            day=day,
             before=before[0] if before else None,
             limit=limit + 1,
         )

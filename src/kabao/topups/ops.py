@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
-from kabao.base.ids import Ids, to_edge
+from kabao.base.ids import Ids, ids_of_day, to_edge
 from kabao.cards.model import CardClass, Programme, Proof, Resolved, Source
 from kabao.cards.ops import Cards
 from kabao.customers.model import Customer, Party, check_buyer
@@ -309,11 +310,17 @@ class TopUps:
         stores: Sequence[str] | None,
         card: str | None = None,
         reference: str | None = None,
+        day: date | None = None,
         before: str | None = None,
         limit: int = 50,
     ) -> list[TopUp]:
-        """Top-ups, newest first; `stores` None: of every store."""
-        return await sql.search(conn, stores, card, reference, before, limit)
+        """Top-ups, newest first; `stores` None: of every store. Without card and reference
+        it is one business day, today's if none is named.
+        """
+        if day is None and reference is None and card is None:
+            day = self._days.of(self._clock.now_us())
+        span = (day, *ids_of_day(self._days, day)) if day is not None else None
+        return await sql.search(conn, stores, card, reference, span, before, limit)
 
 
 def _dims(store: str, till: Till) -> Dimensions:

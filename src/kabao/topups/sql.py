@@ -91,10 +91,14 @@ async def search(
     stores: Sequence[str] | None,
     card: str | None,
     reference: str | None,
+    day: tuple[date, str, str] | None,
     before: str | None,
     limit: int,
 ) -> list[TopUp]:
-    """Top-ups, newest first; `stores` None: of every store."""
+    """Top-ups, newest first; `stores` None: of every store. `day` comes with the ids
+    between which its top-ups lie, so that only these are read.
+    """
+    on, first, last = day or (None, None, None)
     return await fetch_all(
         conn,
         TopUp,
@@ -104,12 +108,17 @@ async def search(
           and (%(card)s::uuid is null or card = %(card)s)
           and (%(reference)s::text is null or reference = %(reference)s)
           and (%(before)s::uuid is null or id < %(before)s)
+          and (%(on)s::date is null
+            or (business_date = %(on)s and id >= %(first)s and id < %(last)s))
         order by id desc limit %(limit)s
         """,
         {
             "stores": list(stores) if stores is not None else None,
             "card": card,
             "reference": reference,
+            "on": on,
+            "first": first,
+            "last": last,
             "before": before,
             "limit": limit,
         },

@@ -169,10 +169,8 @@ def _sale(merchants: Merchants, place: Place, body: SaleBody) -> OfflineSale:
     )
 
 
-async def _place(
-    principal: Principal, org: Org, merchants: Merchants, store_text: str, terminal_text: str
-) -> Place:
-    """The till, if the key may see its store. Raises `unknown_store`, and as `find_till`."""
+async def _place(principal: Principal, org: Org, store_text: str, terminal_text: str) -> Place:
+    """Where it was sold, if the key may see the store. Raises `unknown_store`."""
     store_id = from_edge("sto", store_text, field="store")
     store = await org.find_store(store_id)
     if (
@@ -182,7 +180,6 @@ async def _place(
     ):
         raise UNKNOWN_STORE.error(field="store")
     terminal = from_edge("ter", terminal_text, field="terminal")
-    await merchants.find_till(store_id, terminal, None)
     return Place(store_id, terminal, channel=CHANNEL)
 
 
@@ -202,7 +199,10 @@ async def upload(
     missing; a sale outside them is refused, and the store bears it (ruling 10).
     """
     idempotency_key(request.headers.get(KEY_HEADER))  # asked for before anything is looked up
-    place = await _place(principal, org, merchants, data.store, data.terminal)
+    place = await _place(principal, org, data.store, data.terminal)
+    # A till that was blocked since still hears what became of its sales.
+    if not await offline_sales.has_all(place, [sale.sequence for sale in data.sales]):
+        await merchants.find_till(place.store, place.terminal, None)
 
     async def work(conn: Conn) -> UploadView:
         sales = [_sale(merchants, place, sale) for sale in data.sales]
@@ -223,7 +223,8 @@ async def terms(
     merchants: Merchants,
 ) -> OfflineTermsView:
     """What a till may sell if its line dies: which cards, for how much, until when (ruling 10)."""
-    place = await _place(principal, org, merchants, store, terminal)
+    place = await _place(principal, org, store, terminal)
+    await merchants.find_till(place.store, place.terminal, None)
     async with db.read() as conn:
         signed = await offline_sales.terms.offer(conn, place)
     return OfflineTermsView(signed.document, signed.signature.hex(), signed.key)

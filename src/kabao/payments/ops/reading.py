@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from kabao.base.clock import BusinessDays, Clock, to_us
+from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND
-from kabao.base.ids import Ids, least_id
+from kabao.base.ids import Ids, ids_of_day
 from kabao.cards.limits import balance_limit
 from kabao.cards.model import Programme, Resolved
 from kabao.cards.ops import Cards
@@ -27,9 +27,6 @@ from kabao.policy.ops import Policy
 
 TERMS_US = 200_000
 """How long what the snapshots say of a programme in a store is remembered."""
-
-ID_AGE_US = 3_600_000_000
-"""How far an id's time may be from its payment's: clocks differ, and requests wait."""
 
 US_PER_MINUTE = 60_000_000
 US_PER_DAY = 24 * 60 * US_PER_MINUTE
@@ -103,15 +100,8 @@ class Reading:
         """
         if day is None and reference is None:
             day = self._days.of(self._clock.now_us())
-        span = (day, *self._ids_of(day)) if day is not None else None
+        span = (day, *ids_of_day(self._days, day)) if day is not None else None
         return await sql.search(conn, stores, reference, terminal, span, before, limit)
-
-    def _ids_of(self, day: date) -> tuple[str, str]:
-        """Ids between which the payments of a business day lie: each was given its id
-        shortly before the moment that decided on the day.
-        """
-        start_us = to_us(self._days.start(day))
-        return least_id(start_us - ID_AGE_US), least_id(start_us + US_PER_DAY + ID_AGE_US)
 
     # Policy
 

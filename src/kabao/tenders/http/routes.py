@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -282,10 +283,14 @@ async def search(
     sales_desk: SalesDesk,
     reference: ShortText | None = None,
     status: Status | None = None,
+    day: date | None = None,
     limit: Limit = 50,
     cursor: Cursor | None = None,
 ) -> Page[PaymentOrderView]:
-    """Payment orders by the caller's reference or by status, newest first."""
+    """Payment orders by the caller's reference or by status, newest first.
+
+    Without a reference, those opened on one business day: `day`, or today.
+    """
     before = position(cursor, tuple[IdPosition])
     async with sales_desk.db.read() as conn:
         found = await sales_desk.tenders.search(
@@ -293,6 +298,7 @@ async def search(
             stores=sales_desk.stores(principal),
             reference=reference,
             status=status,
+            day=day,
             before=before[0] if before else None,
             limit=limit + 1,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import msgspec
 
@@ -10,7 +11,7 @@ from kabao.base import outbox
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND
-from kabao.base.ids import Ids, to_edge
+from kabao.base.ids import Ids, ids_of_day, to_edge
 from kabao.base.outbox import Pending
 from kabao.org.ops import Org
 from kabao.payments.model import Payment
@@ -66,11 +67,17 @@ class Orders:
         stores: Sequence[str] | None,
         reference: str | None = None,
         status: Status | None = None,
+        day: date | None = None,
         before: str | None = None,
         limit: int = 50,
     ) -> list[PaymentOrder]:
-        """Orders, newest first; `stores` None: of every store."""
-        return await sql.search(conn, stores, reference, status, before, limit)
+        """Orders, newest first; `stores` None: of every store. Without a reference it is
+        one business day, today's if none is named.
+        """
+        if day is None and reference is None:
+            day = self._days.of(self._clock.now_us())
+        span = (day, *ids_of_day(self._days, day)) if day is not None else None
+        return await sql.search(conn, stores, reference, status, span, before, limit)
 
     async def refunds(
         self, conn: Conn, ident: str, *, after: str | None = None, limit: int = 50
