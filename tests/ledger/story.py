@@ -81,6 +81,11 @@ def lost(payment: Payment, fen: int) -> OfflineRow:
     )
 
 
+def _brings(row: Row) -> bool:
+    """Whether it comes from outside, to stay."""
+    return row.debit >= Account.CASH and row.purpose is not Purpose.RECALL
+
+
 class Stage(Protocol):
     """Where a story is played: in memory, or on a database."""
 
@@ -309,7 +314,7 @@ class Player:
             for row in rows
         )
         into = {
-            account: sum(row.fen for row in rows if row.credit == account and row.debit >= 10)
+            account: sum(row.fen for row in rows if row.credit == account and _brings(row))
             for account in (Account.PRINCIPAL, Account.BONUS)
         }
         principal, bonus = into[Account.PRINCIPAL], into[Account.BONUS]

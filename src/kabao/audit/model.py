@@ -53,7 +53,7 @@ class Liability(msgspec.Struct, frozen=True):
     currency: str
     opening_fen: int
     loaded_fen: int
-    """For money, voids taken off."""
+    """For money; voids, refunds and charge-backs taken off."""
     bonus_fen: int
     """Given, clawback taken off."""
     redeemed_fen: int
@@ -65,6 +65,8 @@ class Liability(msgspec.Struct, frozen=True):
     lapsed_fen: int
     lost_fen: int
     """What tills sold without a line and no card could pay: the issuer bears it."""
+    recalled_fen: int
+    """Spent before its money was taken back: payers owe it."""
     moved_fen: int
     """Between cards of the issuer; zero when nothing is under way."""
     closing_fen: int
@@ -83,6 +85,7 @@ class Liability(msgspec.Struct, frozen=True):
             + self.adjusted_fen
             + self.lapsed_fen
             + self.lost_fen
+            + self.recalled_fen
             + self.moved_fen
             - self.closing_fen
         )

@@ -255,6 +255,10 @@ class ActivityType(StrEnum):
 
     LOAD = "load"
     LOAD_VOID = "load_void"
+    LOAD_REFUND = "load_refund"
+    LOAD_HOLD = "load_hold"
+    LOAD_RELEASE = "load_release"
+    RECALL = "recall"
     BONUS = "bonus"
     BONUS_CLAWBACK = "bonus_clawback"
     BONUS_LAPSE = "bonus_lapse"

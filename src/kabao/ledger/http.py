@@ -43,7 +43,9 @@ CARD, STORE, COMPANY, OPERATION = "card", "sto", "com", "op"
 OF_STORES = frozenset({Account.CASH, Account.REDEEMED})
 """House accounts whose owner is a store; those of all others are companies."""
 
-GROWS_BY_DEBIT = frozenset({Account.CASH, Account.BONUS_COST})
+GROWS_BY_DEBIT = frozenset(
+    {Account.CASH, Account.BONUS_COST, Account.COLLECTED, Account.RECEIVABLE}
+)
 """What the house has or has spent; all other accounts are what it owes."""
 
 LATEST_US = to_us(datetime(9999, 1, 1, tzinfo=UTC))
@@ -61,8 +63,8 @@ PurposeName = StrEnum(  # type: ignore[misc]  # as above
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     """An account as it stands, now or at the moment asked for. Whole fen.
 
-    `balance` is credit less debit; of `cash` and `bonus_cost`, which are what
-    the house has or has spent, it is debit less credit.
+    `balance` is credit less debit; of `cash`, `bonus_cost`, `collected` and `receivable`,
+    which are what the house has, has spent or is owed, it is debit less credit.
     """
 
     account: AccountName

@@ -20,6 +20,10 @@ from kabao.ledger.posting import StoredLot
 Order = Literal["fifo", "lifo"]
 
 _PRINCIPAL = frozenset({Account.PRINCIPAL, Account.PRINCIPAL_HELD})
+_HELD = frozenset({Account.PRINCIPAL_HELD, Account.BONUS_HELD})
+_PASSING = frozenset({Purpose.LOSS, Purpose.RECALL})
+_SET_ASIDE = frozenset({Purpose.LOAD_HOLD, Purpose.LOAD_RELEASE})
+_GOES_BACK = frozenset({Purpose.LOAD_REFUND, Purpose.BONUS_CLAWBACK})
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -129,9 +133,9 @@ def derive(lots: Sequence[StoredLot], transfers: Sequence[Transfer], order: Orde
     spent: list[Piece] = []
     returned: list[Piece] = []
     for t in transfers:
-        if t.house is None or t.purpose == Purpose.LOSS:
-            continue  # into or out of a hold: still on the card; a loss only passes through
-        if t.debit < Account.CASH:
+        if _touches_no_lot(t):
+            continue
+        if t.debit < Account.CASH and t.purpose != Purpose.LOAD_RELEASE:
             bonus = t.debit not in _PRINCIPAL
             first = by_op[t.related].seq if t.related in by_op else None
             # What undoes a captured hold names the hold, not the capture.
@@ -150,3 +154,15 @@ def derive(lots: Sequence[StoredLot], transfers: Sequence[Transfer], order: Orde
         for lot in lots
     )
     return Derived(left, tuple(spent), tuple(returned))
+
+
+def _touches_no_lot(t: Transfer) -> bool:
+    """What goes into or out of a hold is still on the card; a loss and a recall only pass
+    through. What is set aside to go back to the payer has left its lot at once, so that no
+    later payment is taken from it: that it went is then nothing new.
+    """
+    if t.purpose in _PASSING:
+        return True
+    if t.house is None:
+        return t.purpose not in _SET_ASIDE
+    return t.purpose in _GOES_BACK and t.debit in _HELD

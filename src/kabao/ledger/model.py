@@ -49,6 +49,10 @@ class Account(IntEnum):
     """Owner: issuer. Free bonus that ran out (never paid value)."""
     LOSS = 18
     """Owner: issuer. What tills sold without a line and no card could pay (ruling 10)."""
+    COLLECTED = 19
+    """Owner: issuer. Money taken through channels, and given back through them."""
+    RECEIVABLE = 20
+    """Owner: issuer. Loads that were spent before their money was taken back from us."""
 
     @property
     def of_root(self) -> bool:
@@ -63,6 +67,10 @@ class Purpose(IntEnum):
     LOAD_VOID = 2
     BONUS = 3
     BONUS_CLAWBACK = 4
+    LOAD_REFUND = 5
+    LOAD_HOLD = 6
+    LOAD_RELEASE = 7
+    RECALL = 8
     PAYMENT = 10
     HOLD = 11
     CAPTURE = 12

@@ -8,7 +8,8 @@ ROLL = """
 with moved as (
   select issuer, currency,
     sum(fen) filter (where business_date < %(since)s) as opening,
-    sum(fen) filter (where late and account = 10 and purpose not in (30, 31)) as loaded,
+    sum(fen) filter (where late and (account = 19 or (account = 10 and purpose not in (30, 31))))
+      as loaded,
     sum(fen) filter (where late and account = 12) as bonus,
     sum(fen) filter (where late and account = 11 and purpose in (10, 12, 41)) as redeemed,
     sum(fen) filter (where late and account = 11 and purpose not in (10, 12, 41)) as given_back,
@@ -18,6 +19,7 @@ with moved as (
     sum(fen) filter (where late and account = 16) as adjusted,
     sum(fen) filter (where late and account = 17) as lapsed,
     sum(fen) filter (where late and account = 18) as lost,
+    sum(fen) filter (where late and account = 20) as recalled,
     sum(fen) filter (where late and account = 13) as moved
   from (select issuer, currency, business_date, business_date >= %(since)s as late, purpose,
       greatest(debit, credit) as account,
@@ -35,6 +37,7 @@ select replace(coalesce(m.issuer, h.issuer)::text, '-', '') as issuer,
   coalesce(given_back, 0)::bigint as given_back_fen, coalesce(paid_out, 0)::bigint as paid_out_fen,
   coalesce(suspended, 0)::bigint as suspended_fen, coalesce(adjusted, 0)::bigint as adjusted_fen,
   coalesce(lapsed, 0)::bigint as lapsed_fen, coalesce(lost, 0)::bigint as lost_fen,
+  coalesce(recalled, 0)::bigint as recalled_fen,
   coalesce(moved, 0)::bigint as moved_fen,
   coalesce(closing, 0)::bigint as closing_fen
 from moved m full join held h on h.issuer = m.issuer and h.currency = m.currency

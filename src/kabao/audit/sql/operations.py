@@ -123,16 +123,16 @@ UNDOING = Check(
         as refunded_fen,
       coalesce(sum(amount_fen) filter (where purpose = 14), 0)::bigint as voided_fen,
       coalesce(sum(amount_fen) filter (where purpose = 16), 0)::bigint as reversed_fen,
-      coalesce(sum(amount_fen) filter (where purpose in (2, 4)), 0)::bigint as unloaded_fen
-    from ledger.transfer where purpose in (2, 4, 14, 15, 16)
+      coalesce(sum(amount_fen) filter (where purpose in (2, 4, 5)), 0)::bigint as unloaded_fen
+    from ledger.transfer where purpose in (2, 4, 5, 14, 15, 16)
     """,
     """
     with undone as (
       select related as original, house, greatest(debit, credit) as account,
-        least(debit, credit) as own, debit >= 10 as inwards, sum(amount_fen) as fen
+        (least(debit, credit) + 1) %% 2 + 1 as own, debit >= 10 as inwards, sum(amount_fen) as fen
       from ledger.transfer
       where 15 not in (debit, credit)
-        and (purpose in (2, 14, 15, 16) or (purpose = 4 and related is not null))
+        and (purpose in (2, 14, 15, 16) or (purpose in (4, 5) and related is not null))
       group by 1, 2, 3, 4, 5),
     done as (
       select case when purpose = 12 then related else op end as original, house,
