@@ -257,7 +257,7 @@ CASES = {
         "turns paid value into bonus or back",
     ),
     "an account nobody knows": (
-        "update ledger.transfer set credit = 19 where purpose = 10 and root = {card}",
+        "update ledger.transfer set credit = 99 where purpose = 10 and root = {card}",
         "I-1",
         "an account that is not in the chart",
     ),
