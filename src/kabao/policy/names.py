@@ -185,6 +185,8 @@ BREAKER_FROM_COUNT = _int("breaker.from_count")
 BREAKER_FAILURE_BP = _rate("breaker.failure_bp")
 BREAKER_WINDOW_MINUTES = _int("breaker.window_minutes")
 BREAKER_OPEN_SECONDS = _int("breaker.open_seconds")
+BREAKER_STREAK_COUNT = _int("breaker.streak_count")
+BREAKER_PROBES_COUNT = _int("breaker.probes_count")
 
 # loss – a card is reported lost
 LOSS_EFFECT_SECONDS = _int("loss.effect_seconds")
@@ -214,6 +216,13 @@ CHANNEL_THIRD_PARTY_CYCLE_DAYS = _int("channel.third_party.cycle_days")
 CHANNEL_FOREIGN_SCHEME_FEE_MIN_BP = _rate("channel.foreign_scheme.fee_min_bp")
 CHANNEL_FOREIGN_SCHEME_FEE_MAX_BP = _rate("channel.foreign_scheme.fee_max_bp")
 CHANNEL_FOREIGN_SCHEME_CYCLE_DAYS = _int("channel.foreign_scheme.cycle_days")
+CHANNEL_SUCCESS_PRIOR_BP = _rate("channel.success.prior_bp")
+CHANNEL_SUCCESS_PRIOR_COUNT = _int("channel.success.prior_count")
+CHANNEL_SUCCESS_HALF_LIFE_MINUTES = _int("channel.success.half_life_minutes")
+CHANNEL_SUCCESS_LOW_BP = _rate("channel.success.low_bp")
+CHANNEL_SUCCESS_WELL_BP = _rate("channel.success.well_bp")
+CHANNEL_LIMIT_LOWERED_BP = _rate("channel.limit.lowered_bp")
+CHANNEL_FAILURE_COST_FEN = _int("channel.failure_cost_fen")
 
 # purchase – what a sale or top-up asks of the buyer
 PURCHASE_IDENTITY_REGISTERED_FROM_FEN = _int("purchase.identity.registered_from_fen")

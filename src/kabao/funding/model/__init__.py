@@ -3,4 +3,6 @@
 answers    what is asked of a channel and what it may say
 life       what that does to an order
 receipts   what comes to our bank account: which order it is for, or nobody's
+health     how well a channel works: success rate, circuit breaker, lowered limits
+routing    which channel is taken, and why not the others
 """
