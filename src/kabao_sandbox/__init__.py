@@ -4,9 +4,10 @@
   alipay     Alipay's gateway, its payers and bills
   wechat     WeChat Pay v3
   unionpay   UnionPay's online gateway
+  gateway    banks' gateways: online banking, e-CNY, cards of the schemes
   parties    who can be played, by name
   world      all of them in one process, behind one desk
-  party      what those three have in common: faults on demand, a desk, notifications
+  party      what those have in common: faults on demand, a desk, notifications
 
 Nothing here imports `kabao`, and `kabao` imports nothing from here: what both sides get
 wrong alike would never be found. The messages are read and written by code of its own.

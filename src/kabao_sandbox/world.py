@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from kabao_sandbox.parties import PARTIES
-from kabao_sandbox.party import moment
+from kabao_sandbox.party import keys, moment
 from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.faults import Faults
 from kabao_sandbox.party.host import Host
@@ -51,7 +51,7 @@ class World:
 
     def __init__(self, now: Now, seed: int) -> None:
         self._parties = [
-            Played(name, Host(opened(now, Chance(seed + at)), Chance(seed + at + 1)))
+            Played(name, Host(opened(now, Chance(seed + at), keys.new), Chance(seed + at + 1)))
             for at, (name, opened) in enumerate(PARTIES.items())
         ]
         self._desk = Server(self._answer)

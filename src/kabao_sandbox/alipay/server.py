@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 
 from kabao_sandbox.alipay import bill
 from kabao_sandbox.party import bills, keys, moment
-from kabao_sandbox.party.book import Book, Refund, State, Trade
+from kabao_sandbox.party.book import Back, Book, Refund, State, Trade
 from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.host import Host
 from kabao_sandbox.party.http import Request, Response
@@ -30,6 +30,7 @@ class Alipay:
 
     name, kind = "Alipay", "alipay"
     fee_ppm, cycle = 6_000, "T+0"  # T-10
+    recalls = False
     host: Host
 
     def __init__(self, now: Now, chance: Chance, new_key: keys.New = keys.new) -> None:
@@ -212,8 +213,9 @@ class Alipay:
         found, self.host.planted_last = bills.plant(rows, self.host.planted, self._chance)
         return bill.written(found, day, SELLER, truncated=self.host.planted.truncated)
 
-    def notice(self, trade: Trade, refund: Refund | None) -> Make:
+    def notice(self, trade: Trade, back: Back | None) -> Make:
         """Of a payment, or of money given back."""
+        refund = back if isinstance(back, Refund) else None
 
         def make(*, forged: bool = False, wrong_amount: bool = False) -> Message:
             amount_fen = trade.amount_fen + (100 if wrong_amount else 0)

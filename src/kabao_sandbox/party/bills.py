@@ -41,6 +41,7 @@ class Row:
     payer: str = ""
     refund_no: str = ""
     refund_number: str = ""
+    recall: bool = False
 
     @property
     def refund(self) -> bool:
@@ -65,6 +66,12 @@ def rows(trades: Iterable[Trade], day: date, fee_ppm: int) -> list[Row]:
                     Row(trade.no, trade.number, refund.amount_fen, fee, refund.at_us, subject,
                         payer, refund.no, refund.number)
                 )  # fmt: skip
+        found += [
+            Row(trade.no, trade.number, recall.amount_fen, 0, recall.at_us, subject, payer,
+                recall.number, recall.number, recall=True)
+            for recall in trade.recalls
+            if day_of(recall.at_us) == day
+        ]  # fmt: skip
     return sorted(found, key=lambda row: (row.at_us, row.number, row.refund_no))
 
 

@@ -30,6 +30,19 @@ class Refund:
 
 
 @dataclass
+class Recall:
+    """Money that is taken back from the merchant: a charge-back."""
+
+    number: str
+    amount_fen: int
+    at_us: int
+    reason: str
+
+
+Back = Refund | Recall
+
+
+@dataclass
 class Trade:
     """An order, paid or not."""
 
@@ -45,13 +58,15 @@ class Trade:
     paid_us: int = 0
     payer: str = ""
     refunds: dict[str, Refund] = field(default_factory=dict)
+    recalls: list[Recall] = field(default_factory=list)
     more: dict[str, str] = field(default_factory=dict)
     """What a party's protocol wants to be told again."""
 
     @property
     def refunded_fen(self) -> int:
         """What has gone back."""
-        return sum(refund.amount_fen for refund in self.refunds.values())
+        given = sum(refund.amount_fen for refund in self.refunds.values())
+        return given + sum(recall.amount_fen for recall in self.recalls)
 
 
 class Book:
@@ -116,3 +131,12 @@ class Book:
         refund = Refund(no, number, amount_fen, self._now())
         trade.refunds[no] = refund
         return refund
+
+    def recall(self, trade: Trade, amount_fen: int, reason: str) -> Recall | None:
+        """Take back; None if there is not so much."""
+        left = trade.amount_fen - trade.refunded_fen
+        if trade.state is not State.PAID or not 0 < amount_fen <= left:
+            return None
+        recall = Recall(f"R{self.number():019d}", amount_fen, self._now(), reason)
+        trade.recalls.append(recall)
+        return recall

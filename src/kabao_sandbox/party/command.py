@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from kabao_sandbox.party import moment
+from kabao_sandbox.party import keys, moment
 from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.host import Host, Party
 from kabao_sandbox.party.moment import Now
 
-Open = Callable[[Now, Chance], Party]
+Open = Callable[[Now, Chance, keys.New], Party]
 
 
 def command(name: str, opened: Open) -> Callable[..., None]:
@@ -24,7 +24,9 @@ def command(name: str, opened: Open) -> Callable[..., None]:
         desk: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 0,
         seed: Annotated[int, typer.Option(min=0, help="The same seed, the same luck.")] = 1,
     ) -> None:
-        asyncio.run(serve(opened(moment.real, Chance(seed)), port, desk, Chance(seed + 1)))
+        asyncio.run(
+            serve(opened(moment.real, Chance(seed), keys.new), port, desk, Chance(seed + 1))
+        )
 
     run.__doc__ = (
         f"Be {name} until interrupted: its protocol at one port, its desk at another.\n\n"

@@ -15,13 +15,20 @@ from typing import Any, Protocol
 import msgspec
 
 from kabao_sandbox.party.bills import Planted
-from kabao_sandbox.party.book import Book, Refund, State, Trade
+from kabao_sandbox.party.book import Back, Book, State, Trade
 from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.faults import Faults
 from kabao_sandbox.party.http import Request, Response, Server
 from kabao_sandbox.party.notifier import Make, Notifier
 
 SEEN_MAX = 200
+
+
+class Taken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a payer takes back."""
+
+    amount: int = 0
+    """In fen; 0 for all of it."""
 
 
 class Party(Protocol):
@@ -34,6 +41,8 @@ class Party(Protocol):
     """What it takes of each payment, in millionths."""
     cycle: str
     """When the money is the merchant's: T+0, T+1, D+3."""
+    recalls: bool
+    """Whether its payers can take a payment back (charge-back)."""
     book: Book
     host: Host
 
@@ -41,8 +50,8 @@ class Party(Protocol):
         """What it says to a request."""
         ...
 
-    def notice(self, trade: Trade, refund: Refund | None) -> Make:
-        """How it tells of a payment or a refund."""
+    def notice(self, trade: Trade, back: Back | None) -> Make:
+        """How it tells of a payment, or of money that went or is taken back."""
         ...
 
     def taken(self, status: int, body: bytes) -> bool:
@@ -107,10 +116,19 @@ class Host:
             self.tell(trade)
         return done
 
-    def tell(self, trade: Trade, refund: Refund | None = None) -> None:
+    def tell(self, trade: Trade, back: Back | None = None) -> None:
         """Tell the merchant."""
         if trade.notify_url:
-            self.notifier.tell(self.party.notice(trade, refund), self.faults)
+            self.notifier.tell(self.party.notice(trade, back), self.faults)
+
+    def recall(self, trade: Trade, amount_fen: int) -> bool:
+        """A payer takes money back; whether there was so much. The merchant is told."""
+        if not self.party.recalls:
+            return False
+        recall = self.party.book.recall(trade, amount_fen, "fraud")
+        if recall is not None:
+            self.tell(trade, recall)
+        return recall is not None
 
     async def _be_down(self, seconds: float) -> None:
         await self._door.stop()
@@ -151,12 +169,19 @@ class Host:
                 return _json({"code": self.party.book.new_code(password=password)})
             case "GET", ["orders"]:
                 return _json([shown(trade) for trade in self.party.book])
-            case "POST", ["orders", no, "pay"]:
-                trade = self.party.book.find(no)
-                if trade is None or trade.state is not State.WAITING:
-                    return _json({"error": "no order waits under that number"}, 404)
-                return _json({"paid": self.pay(trade)} | shown(trade))
+            case "POST", ["orders", no, verb]:
+                return self._order_at_desk(no, verb, request)
         return _json({"error": "the desk knows no such thing"}, 404)
+
+    def _order_at_desk(self, no: str, verb: str, request: Request) -> Response:
+        trade = self.party.book.find(no)
+        if trade is not None and verb == "pay" and trade.state is State.WAITING:
+            return _json({"paid": self.pay(trade)} | shown(trade))
+        if trade is not None and verb == "recall":
+            data = msgspec.json.decode(request.body or b"{}", type=Taken)
+            if self.recall(trade, data.amount or trade.amount_fen):
+                return _json(shown(trade))
+        return _json({"error": "no such order waits, or is paid"}, 404)
 
     def _page(self) -> str:
         seen = "\n".join(html.escape(line) for line in self._seen)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from kabao_sandbox.party import bills, keys, moment
-from kabao_sandbox.party.book import Book, Refund, State, Trade
+from kabao_sandbox.party.book import Back, Book, Refund, State, Trade
 from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.host import Host
 from kabao_sandbox.party.http import Request, Response
@@ -32,6 +32,7 @@ class Unionpay:
 
     name, kind = "UnionPay", "unionpay"
     fee_ppm, cycle = 6_000, "T+0"  # T-10
+    recalls = False
     host: Host
 
     def __init__(self, now: Now, chance: Chance, new_key: keys.New = keys.new) -> None:
@@ -201,8 +202,9 @@ class Unionpay:
         content = base64.b64encode(zlib.compress(file)).decode()
         return _yes(fileName=f"{MERCHANT}_{day:%Y%m%d}.zip", fileContent=content)
 
-    def notice(self, trade: Trade, refund: Refund | None) -> Make:
+    def notice(self, trade: Trade, back: Back | None) -> Make:
         """Of a payment, or of a refund."""
+        refund = back if isinstance(back, Refund) else None
 
         def make(*, forged: bool = False, wrong_amount: bool = False) -> Message:
             said = {"accessType": "0", "bizType": "000000", "merId": MERCHANT}

@@ -14,7 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kabao_sandbox.party import bills, keys, moment
-from kabao_sandbox.party.book import Book, Refund, State, Trade
+from kabao_sandbox.party.book import Back, Book, Refund, State, Trade
 from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.host import Host
 from kabao_sandbox.party.http import Request, Response
@@ -50,6 +50,7 @@ class Wechat:
 
     name, kind = "WeChat Pay", "wechat"
     fee_ppm, cycle = 6_000, "T+0"  # T-10
+    recalls = False
     host: Host
 
     def __init__(self, now: Now, chance: Chance, new_key: keys.New = keys.new) -> None:
@@ -257,8 +258,9 @@ class Wechat:
             "amount": {"total": trade.amount_fen, "refund": refund.amount_fen, "currency": "CNY"},
         }
 
-    def notice(self, trade: Trade, refund: Refund | None) -> Make:
+    def notice(self, trade: Trade, back: Back | None) -> Make:
         """Of a payment, or of a refund; encrypted, and signed for each sending."""
+        refund = back if isinstance(back, Refund) else None
 
         def make(*, forged: bool = False, wrong_amount: bool = False) -> Message:
             if refund is None:

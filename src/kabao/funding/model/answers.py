@@ -238,6 +238,7 @@ class LineKind(StrEnum):
 
     PAYMENT = "payment"
     REFUND = "refund"
+    RECALL = "recall"  # the channel took a payment back
 
 
 class BillLine(msgspec.Struct, frozen=True):

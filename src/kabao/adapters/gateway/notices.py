@@ -1,0 +1,85 @@
+"""Notifications of a gateway: JSON, signed with the moment of sending."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kabao.adapters.gateway import said, wire
+from kabao.adapters.gateway.wire import Merchant
+from kabao.funding.model.answers import (
+    Incoming,
+    Notice,
+    Paid,
+    Recalled,
+    RefundNews,
+    Rejected,
+    Unknown,
+    Why,
+)
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A notification: of a payment, a refund or a recall."""
+
+    kind: str
+    merchant: str
+    product: str
+    order: str
+    trade: said.Trade | None = None
+    refund: said.Back | None = None
+    recall: Recall | None = None
+
+
+class Recall(msgspec.Struct, frozen=True):
+    """Money that is taken back from us."""
+
+    recall: str
+    number: str
+    amount: int
+    reason: str
+
+
+def read(incoming: Incoming, merchant: Merchant, now_us: int, *, age_us: int) -> Notice | Rejected:
+    """What a notification says, once it is known to be the gateway's and for us."""
+    nonce = incoming.headers.get(wire.NONCE, "")
+    why = wire.distrust(
+        merchant,
+        incoming.headers,
+        wire.NOTICE,
+        nonce,
+        body=incoming.body,
+        now_us=now_us,
+        age_us=age_us,
+    )
+    if why is not None:
+        return Rejected(why)
+    try:
+        told = msgspec.json.decode(incoming.body, type=Told)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Rejected(Why.UNREADABLE)
+    if told.merchant != merchant.merchant:
+        return Rejected(Why.WRONG_MERCHANT, told.order)
+    if told.product != merchant.product:
+        return Rejected(Why.WRONG_APP, told.order)
+    return _notice(told, nonce)
+
+
+def _notice(told: Told, nonce: str) -> Notice | Rejected:
+    unreadable = Rejected(Why.UNREADABLE, told.order)
+    if told.kind == "PAYMENT" and told.trade is not None:
+        if told.trade.currency != said.CNY:
+            return Rejected(Why.WRONG_CURRENCY, told.order)
+        paid = said.of_trade(told.trade)
+        ours = told.trade.order == told.order
+        return Notice(told.order, paid, nonce) if isinstance(paid, Paid) and ours else unreadable
+    if told.kind == "REFUND" and told.refund is not None:
+        answer = said.of_refund(told.refund)
+        if isinstance(answer, Unknown):
+            return unreadable
+        return Notice(told.order, RefundNews(told.refund.refund, answer), nonce)
+    if told.kind == "RECALL" and told.recall is not None:
+        one = told.recall
+        if one.amount <= 0:
+            return unreadable
+        return Notice(told.order, Recalled(one.recall, one.number, one.amount, one.reason), nonce)
+    return unreadable
