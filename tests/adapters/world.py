@@ -14,27 +14,40 @@ from cryptography import x509
 from kabao.adapters import rsa
 from kabao.adapters.alipay import channel as alipay
 from kabao.adapters.figures import LOCAL
+from kabao.adapters.gateway import wire as gateway
+from kabao.adapters.gateway.channel import GatewayChannel
+from kabao.adapters.gateway.products import Product
 from kabao.adapters.line import Line, client
 from kabao.adapters.unionpay import channel as unionpay
 from kabao.adapters.unionpay.signing import Trust
 from kabao.adapters.wechat import channel as wechat
 from kabao.adapters.wechat.signing import Merchant
 from kabao.base.clock import FixedClock
-from kabao.funding.model.answers import Incoming, Notice, Order, Refund, Rejected, Scene
+from kabao.funding.model.answers import (
+    Created,
+    Incoming,
+    Notice,
+    Order,
+    Payer,
+    Refund,
+    Rejected,
+    Scene,
+    Show,
+    Waiting,
+)
 from kabao.funding.ports import PayChannel
-from kabao_sandbox.alipay.server import Alipay
+from kabao_sandbox.parties import PARTIES
 from kabao_sandbox.party import keys
 from kabao_sandbox.party.chance import Chance
-from kabao_sandbox.party.host import Host, Party
+from kabao_sandbox.party.host import Host
 from kabao_sandbox.party.http import Request, Response, Server
-from kabao_sandbox.unionpay.server import Unionpay
-from kabao_sandbox.wechat.server import Wechat
 
-PARTIES: dict[str, Callable[..., Party]] = {
-    "alipay": Alipay,
-    "wechat": Wechat,
-    "unionpay": Unionpay,
-}
+CHANNELS = ("alipay", "wechat", "unionpay", "netbank", "ecny", "cards")
+"""Whom the suite is run with; other parties of a kind differ in their terms only."""
+
+FIRST = {"netbank": Scene.PAGE, "cards": Scene.PAGE}
+"""The scene an order is of if nothing is said, where it is not QR."""
+
 BEGIN = datetime(2026, 11, 22, 10, 30, tzinfo=LOCAL)
 AGE_S = 300
 SIGNERS = frozenset({"中国银联股份有限公司"})
@@ -92,11 +105,19 @@ class World:
         reply = self.channel.reply(taken=isinstance(said, Notice))
         return Response(reply.status, reply.body, reply.content_type)
 
-    def order(self, scene: Scene = Scene.QR, amount_fen: int = 12_345, **more: object) -> Order:
+    async def asked(self, order: Order, payer: Payer | None = None) -> Created:
+        """The channel is asked, and the payer looks at what it gave for them."""
+        said = await self.channel.create(order, payer or Payer())
+        if isinstance(said, Waiting) and said.show is Show.FORM:
+            page = await self.client.post(said.text, data=dict(said.fields))
+            assert page.status_code == 200, page.text
+        return said
+
+    def order(self, scene: Scene | None = None, amount_fen: int = 12_345, **more: object) -> Order:
         now_us = self.clock.now_us()
         fields = {
             "no": f"{next(self.numbers):032x}",
-            "scene": scene,
+            "scene": scene or FIRST.get(self.name, Scene.QR),
             "amount_fen": amount_fen,
             "subject": "百货卡充值, 100 元",
             "created_us": now_us,
@@ -126,14 +147,18 @@ class World:
         if self._strange:
             public = keys.public_pem(keys.new())
             known |= {"alipay_public_key": public, "wechat_public_key": public, "between": []}
+            known |= {"certificates": [], "bank_public_key": public}
         return known
 
     def others(self) -> tuple[PayChannel | None, PayChannel]:
         """Adapters with the same keys for another app, and for another merchant."""
         names = {"alipay": "seller_id", "wechat": "mch_id", "unionpay": "mer_id"}
-        account = self.account()
-        app = self._channel(account | {"app_id": "other"}) if "app_id" in account else None
-        return app, self._channel(account | {names[self.name]: "other"})
+        account, another = self.account(), {"app_id": "other", "product": "netbank_company"}
+        app = next((name for name in another if name in account), None)
+        return (
+            self._channel(account | {app: another[app]}) if app else None,
+            self._channel(account | {names.get(self.name, "merchant"): "other"}),
+        )
 
     async def told(self) -> None:
         """Until the party has told everything."""
@@ -170,17 +195,28 @@ class World:
                     api_key=account["api_key"].encode(),
                 )
                 return wechat.WechatChannel(Line(http, base), merchant, clock, age_s=AGE_S)
+            case "netbank" | "netbank_company" | "ecny" | "cards":
+                behind = gateway.Merchant(
+                    merchant=account["merchant"],
+                    serial=account["serial"],
+                    key=key,
+                    certificates=tuple(map(certificate, account["certificates"])),
+                    product=Product(account["product"]),
+                    banks=account["banks"],
+                )
+                return GatewayChannel(Line(http, base), behind, clock, age_s=AGE_S)
         there = unionpay.Merchant(account["mer_id"], account["cert_id"], key, trust(account))
         line, files = Line(http, f"{base}/gateway/api"), Line(http, base)
         return unionpay.UnionpayChannel(line, files, there, clock)
 
 
+def certificate(pem: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(pem.encode())
+
+
 def trust(account: dict[str, Any]) -> Trust:
     """Whose messages are UnionPay's."""
-    root, *between = [
-        x509.load_pem_x509_certificate(pem.encode())
-        for pem in (account["root"], *account["between"])
-    ]
+    root, *between = map(certificate, (account["root"], *account["between"]))
     return Trust(root, between, SIGNERS)
 
 
