@@ -185,10 +185,12 @@ async def test_a_sale_by_several_tenders_counts_at_the_tills_that_do_it(w: World
     await then(first, "refunds", amount=50, **there.who)
     await then(third, "cancel", **there.who)
     assert lines(await here.totals()) == {
+        ("cash", "order"): (3, 300),
         ("stored_value", "capture"): (2, 1_800),
         ("stored_value", "refund"): (1, -100),
     }
     assert lines(await there.totals()) == {
+        ("cash", "order_refund"): (1, -100),
         ("stored_value", "capture"): (1, 900),
         ("stored_value", "refund"): (1, -50),
         ("stored_value", "void"): (1, -900),

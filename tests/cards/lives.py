@@ -17,6 +17,7 @@ from kabao.cards.claims import By, ByHolder, ByPossession, ByPurchase
 from kabao.cards.model import CardClass, CardNumber, Carrier, Issued, Programme, Secrets
 from kabao.cards.ops.life import Life
 from kabao.cards.ops.stock import Stock
+from kabao.cases.ops import Cases
 from kabao.ledger.model import (
     Account,
     Act,
@@ -114,6 +115,7 @@ async def living(db: Database, folder: Path) -> AsyncIterator[Living]:
             base.days,
             SmsTable(base.vault, base.ids, base.clock),
         ),
+        Cases(base.policy, base.ids, base.clock, base.days),
         base.ids,
         base.clock,
         base.days,

@@ -17,6 +17,7 @@ from kabao.base.web.application import Web
 from kabao.base.web.metrics import Figures, Traffic
 from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal
+from kabao.cases.ops import Cases
 from kabao.customers.ops import Customers
 from kabao.ledger.ops import Ledger
 from kabao.merchants import http
@@ -56,6 +57,7 @@ class House:
             self.ledger,
             self.access.log,
             self.proofs,
+            Cases(self.policy, ids, self.clock, days),
             ids,
             self.clock,
             days,

@@ -315,7 +315,9 @@ async def under_way(house: make.House, terminal: str | None = None, code: str = 
 async def test_two_stores_close_at_once(house: make.House) -> None:
     long, short = await under_way(house), await under_way(house)
     ledger = Held(house, long.id)
-    shifts = Shifts(ledger, house.org, RandomIds(house.clock), house.clock)
+    shifts = Shifts(
+        ledger, house.org, house.merchants.shifts.drawers, RandomIds(house.clock), house.clock
+    )
 
     async def end(shift: Shift) -> ZReport:
         async with house.db.transaction() as conn:

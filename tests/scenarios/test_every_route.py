@@ -334,6 +334,11 @@ TABLE = {
     "GET /v1/shifts/{shift}": Route("merchants:read"),
     "GET /v1/shifts/{shift}/totals": Route("merchants:read"),
     "POST /v1/shifts/{shift}/close": Route("shifts:write", {}),
+    "GET /v1/shifts/{shift}/cash": Route("merchants:read"),
+    "POST /v1/shifts/{shift}/cash": Route(
+        "shifts:write", {"type": "drop", "amount": 1, "reason": "safe"}
+    ),
+    "POST /v1/shifts/{shift}/counts": Route("shifts:write", {"pieces": []}),
     "GET /v1/terminals": Route("merchants:read"),
     "POST /v1/terminals": Route("merchants:write", {"store": "{store}", "model": "X1"}),
     "GET /v1/terminals/{terminal}": Route("merchants:read"),
@@ -421,7 +426,8 @@ class Cast(NamedTuple):
 NOBODY = {
     name: f"{prefix}_{'0' * 32}"
     for name, prefix in {
-        "approval": "apr", "batch": "bat", "case": "case", "card": "card", "cashier": "csh", "code": "cod",
+        "approval": "apr", "batch": "bat", "case": "case", "card": "card", "cashier": "csh",
+        "code": "cod",
         "company": "com", "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":
         "fee", "hand_over": "hov", "key": "key", "receipt": "top", "link": "bln",
         "location": "loc", "operator": "opr", "other_card": "card", "payment": "pay",

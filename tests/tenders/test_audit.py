@@ -122,6 +122,17 @@ CASES = {
         "I-6",
         "tender 2 says 200 fen refunded, its parts are 0",
     ),
+    "cash that no drawer took": (
+        "delete from tenders.cash_entry where verb = 'order'",
+        "I-3",
+        "took 400 fen, the drawer 0",
+    ),
+    "cash given back twice": (
+        "insert into tenders.cash_entry select gen_random_uuid(), payment_order, tender, shift,"
+        " 'order_refund', 1, created_at from tenders.cash_entry",
+        "I-3",
+        "the drawer gave back 1 fen",
+    ),
     "a refund of another card": (
         "update tenders.refund_part set payment_refund = gen_random_uuid()"
         " where destination = 'card'",

@@ -233,3 +233,31 @@ def test_the_shortest_programme_decides_how_long_value_is_held() -> None:
     assert declined.ends_us == third.ends_us
     longest = rules.tendered(empty, a_tender(1, CARD, 10), NOW, LONGEST_US * 2, LONGEST_US)
     assert longest.ends_us == NOW + LONGEST_US
+
+
+@given(amount=st.integers(1, 10_000), coin=st.sampled_from([1, 10, 50]), data=st.data())
+def test_a_drawer_never_gives_back_more_than_it_took(
+    amount: int, coin: int, data: st.DataObject
+) -> None:
+    """However the order is refunded, piece by piece, in the end all of the cash is back."""
+    order = an_order(amount=amount)
+    tender = rules.recorded(
+        "t", order, CASH, amount, NOW, channel=None, reference=None, coin_fen=coin
+    )
+    assert (tender.paid_in_fen % coin, tender.approved_fen) == (0, amount)
+    assert amount - tender.paid_in_fen < coin
+    order = replace(order, tenders=(replace(tender, held_fen=0, captured_fen=amount),))
+    back = 0
+    while left := order.captured_fen - order.refunded_fen:
+        after = rules.refunded(order, [data.draw(st.integers(1, left))])
+        back += sum(fen for _, fen in rules.given_back(order, after))
+        assert 0 <= back <= tender.paid_in_fen
+        order = after
+    assert back == tender.paid_in_fen
+
+
+def test_what_a_channel_took_is_not_rounded() -> None:
+    tender = rules.recorded(
+        "t", an_order(amount=1_234), CHANNEL, 1_234, NOW, channel="w", reference="r", coin_fen=10
+    )
+    assert (tender.rounding_fen, tender.paid_in_fen) == (0, 1_234)

@@ -150,6 +150,7 @@ class Kabao:
             self.ledger,
             self.access.log,
             self.proofs,
+            self.cases,
             ids,
             clock,
             days,
@@ -187,6 +188,7 @@ class Kabao:
         )
         parts = Parts(self.payments, self.ledger, self.paycodes, ids)
         self.tenders = Tenders(db, parts, self.org, self.policy, clock, days, ids)
+        self.merchants.shifts.count_also(self.tenders)
         self.adjustments = Adjustments(self.ledger, self.cards, clock, days)
         self.offline_sales = OfflineSales(
             db, self.payments, self.ledger, self.cards, self.vault, clock, days, ids

@@ -35,6 +35,7 @@ from kabao.audit.sql import (
     offline,
     operations,
     tenders,
+    tills,
 )
 
 Progress = Callable[[int, int, str], None]
@@ -99,6 +100,7 @@ async def audit(
             *books.CHECKS,
             *operations.CHECKS,
             *tenders.CHECKS,
+            *tills.CHECKS,
             *offline.CHECKS,
             *events.CHECKS,
             *chain.CHECKS,

@@ -7,6 +7,8 @@ Words
   cashier    a person who works at a store's tills; the name is personal data
   shift      one cashier at one terminal, from opening until closing
   X, Z       what a shift has taken so far, and its count when it ends
+  drawer     what lies in the till besides what was sold: float, paid in and out, drops
+  count      what a cashier found there, piece by piece, before hearing what there should be
   override   a supervisor's PIN lets a cashier do one thing, once, within minutes
   swap       other hardware takes over a dead terminal's number on a one-time code
   till       a terminal, the cashier at it and the shift under way: what a payment names
@@ -15,12 +17,13 @@ Words
   revision   a counter every change raises; snapshots follow it
 
 Tables: terminal, terminal_key, cashier, cashier_pin, override, shift,
-z_report, fee_plan, fee_term, revision.
+z_report, drawer_entry, drawer_count, fee_plan, fee_term, revision.
 
 Invariants
   a cashier has at most one open shift, at a terminal of the cashier's own store
   a terminal has at most one master key in use; nobody ever has, or sees, a whole one
   a closed shift is counted once, from the books; its Z report never changes
+  what was counted and what there should be differ by what is booked as over or short
   an override is another person's than the cashier's, used once, and in the audit log
   of a store's terminals that are not retired no two have one number
   a retired terminal and a cashier who has left never come back

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from kabao.base.db import Conn
+from kabao.merchants.model import TotalLine
+
+
+class CashTaken(Protocol):
+    """Cash at a till that the ledger does not know: it paid for goods, not for value."""
+
+    async def cash_of_shift(self, conn: Conn, shift: str) -> Sequence[TotalLine]:
+        """What a shift has taken and given back, as lines of its totals."""
+        ...
 
 
 class People(Protocol):

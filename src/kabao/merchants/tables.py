@@ -91,7 +91,8 @@ override = sa.Table(
     sa.Column("expires_at", Instant, nullable=False),
     sa.Column("used_by", sa.Text),
     sa.CheckConstraint(
-        "verb in ('typed_card', 'refund', 'void', 'topup_void', 'return')", name="verb"
+        "verb in ('typed_card', 'refund', 'void', 'topup_void', 'return', 'paid_out')",
+        name="verb",
     ),
     sa.CheckConstraint("length(subject) between 1 and 64", name="subject_length"),
     sa.CheckConstraint("amount_fen >= 0", name="amount"),
@@ -176,6 +177,40 @@ z_report = sa.Table(
     schema=_SCHEMA,
 )
 
+# Both are only ever added to, as a Z report.
+drawer_entry = sa.Table(
+    "drawer_entry",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("shift", Uuid, sa.ForeignKey("merchants.shift.id"), nullable=False, index=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("amount_fen", Fen, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("supervisor", Uuid, sa.ForeignKey("merchants.cashier.id")),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.CheckConstraint(
+        "kind in ('float', 'paid_in', 'paid_out', 'drop', 'over', 'short')", name="kind"
+    ),
+    sa.CheckConstraint("amount_fen > 0", name="positive"),
+    sa.CheckConstraint(
+        "(kind in ('paid_in', 'paid_out', 'drop')) = (reason is not null)", name="reason"
+    ),
+    schema=_SCHEMA,
+)
+
+drawer_count = sa.Table(
+    "drawer_count",
+    metadata,
+    sa.Column("shift", Uuid, sa.ForeignKey("merchants.shift.id"), nullable=False),
+    sa.Column("no", sa.SmallInteger, nullable=False),
+    sa.Column("pieces", JSON, nullable=False),
+    sa.Column("amount_fen", Fen, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.PrimaryKeyConstraint("shift", "no", name="pk_drawer_count"),
+    sa.CheckConstraint("no > 0 and amount_fen >= 0", name="amounts"),
+    schema=_SCHEMA,
+)
+
 fee_plan = sa.Table(
     "fee_plan",
     metadata,
@@ -234,6 +269,14 @@ create trigger z_report_stays before update or delete on merchants.z_report
         """
 create trigger z_report_never_emptied before truncate on merchants.z_report
   for each statement execute function merchants.refuse_change()
+""",
+        """
+create trigger drawer_entry_stays before update or delete on merchants.drawer_entry
+  for each row execute function merchants.refuse_change()
+""",
+        """
+create trigger drawer_count_stays before update or delete on merchants.drawer_count
+  for each row execute function merchants.refuse_change()
 """,
     ]
 )

@@ -128,6 +128,11 @@ TILL_OVERRIDE_VERBS = _texts("till.override.verbs")
 TILL_OVERRIDE_REFUND_FROM_FEN = _int("till.override.refund_from_fen")
 TILL_OVERRIDE_VOID_AFTER_MINUTES = _int("till.override.void_after_minutes")
 TILL_OVERRIDE_VALID_SECONDS = _int("till.override.valid_seconds")
+TILL_OVERRIDE_PAID_OUT_FROM_FEN = _int("till.override.paid_out_from_fen")
+TILL_COUNT_BLIND = _flag("till.count.blind")
+TILL_COUNT_MAX_COUNT = _int("till.count.max_count")
+TILL_DIFFERENCE_CASE_FROM_FEN = _int("till.difference.case_from_fen")
+TILL_CASH_ROUNDING_FEN = _int("till.cash.rounding_fen")
 
 # pos – the host that tills speak ISO 8583 with
 POS_GUESS_MAX_COUNT = _int("pos.guess.max_count")

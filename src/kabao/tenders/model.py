@@ -90,11 +90,23 @@ class Tender(msgspec.Struct, frozen=True):
     balance_after_fen: int | None
     """As the card's payment was first answered."""
     created_us: int
+    rounding_fen: int = 0
+    """What was let off of a cash tender, so that it could be paid in coins."""
+
+    @property
+    def of_cash(self) -> bool:
+        """Whether it lies in a drawer."""
+        return self.kind == Kind.CASH
 
     @property
     def of_card(self) -> bool:
         """Whether the platform itself moves its value."""
         return self.kind == Kind.CARD
+
+    @property
+    def paid_in_fen(self) -> int:
+        """What came in from outside."""
+        return self.approved_fen - self.rounding_fen
 
     @property
     def due_back_fen(self) -> int:
@@ -103,7 +115,8 @@ class Tender(msgspec.Struct, frozen=True):
         """
         if self.of_card:
             return 0
-        return self.approved_fen - self.held_fen - self.captured_fen + self.refunded_fen
+        due_fen = self.approved_fen - self.held_fen - self.captured_fen + self.refunded_fen
+        return min(due_fen, self.paid_in_fen)
 
     @property
     def refundable_fen(self) -> int:
@@ -183,6 +196,20 @@ class PaymentOrder(msgspec.Struct, frozen=True):
         if self.frozen_until_us is None:
             return False
         return self.outcome_unknown or now_us < self.frozen_until_us
+
+
+class CashEntry(msgspec.Struct, frozen=True):
+    """Cash of an order that came into a drawer or left it."""
+
+    id: str
+    payment_order: str
+    tender: str
+    shift: str | None
+    """Whose drawer; None: no till was at it, as when an order runs out of time."""
+    verb: str
+    """`order`: taken; `order_refund`: given back, for whatever reason."""
+    amount_fen: int
+    created_us: int
 
 
 class RefundPart(msgspec.Struct, frozen=True):

@@ -124,8 +124,11 @@ def recorded(
     *,
     channel: str | None,
     reference: str | None,
+    coin_fen: int,
 ) -> Tender:
-    """Cash or a channel's money: taken outside, written down here."""
+    """Cash or a channel's money: taken outside, written down here. Cash is taken in
+    whole multiples of `coin_fen`; what is above them is let off.
+    """
     return Tender(
         id=ident,
         payment_order=order.id,
@@ -145,7 +148,15 @@ def recorded(
         rule=None,
         balance_after_fen=None,
         created_us=now_us,
+        rounding_fen=amount_fen % coin_fen if kind is Kind.CASH else 0,
     )
+
+
+def given_back(before: PaymentOrder, after: PaymentOrder) -> list[tuple[Tender, int]]:
+    """The cash tenders of which a drawer now has less, and by how much in fen."""
+    pairs = zip(before.tenders, after.tenders, strict=True)
+    less = [(t, t.due_back_fen - b.due_back_fen) for b, t in pairs if t.of_cash]
+    return [(tender, fen) for tender, fen in less if fen]
 
 
 def tendered(

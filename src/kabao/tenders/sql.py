@@ -10,7 +10,8 @@ import msgspec
 
 from kabao.base.clock import from_us
 from kabao.base.db import Conn, fetch_all
-from kabao.tenders.model import PaymentOrder, Refund, RefundPart, Tender
+from kabao.merchants.model import Taken, TotalLine
+from kabao.tenders.model import CashEntry, PaymentOrder, Refund, RefundPart, Tender
 
 _ORDER: LiteralString = """
 select id, company, store, terminal, cashier, shift, reference, metadata::text as metadata,
@@ -25,7 +26,7 @@ from tenders.payment_order
 _TENDERS: LiteralString = """
 select id, payment_order, no, kind, channel, reference, payment, card, last4, requested_fen,
   approved_fen, held_fen, captured_fen, refunded_fen, decline_code, rule, balance_after_fen,
-  (extract(epoch from created_at) * 1000000)::bigint as created_us
+  (extract(epoch from created_at) * 1000000)::bigint as created_us, rounding_fen
 from tenders.tender where payment_order = any(%s::uuid[]) order by payment_order, no
 """
 
@@ -101,8 +102,8 @@ async def insert_tender(conn: Conn, tender: Tender) -> None:
         """
         insert into tenders.tender (id, payment_order, no, kind, channel, reference, payment, card,
           last4, requested_fen, approved_fen, held_fen, captured_fen, refunded_fen, decline_code,
-          rule, balance_after_fen, created_at)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+          rule, balance_after_fen, created_at, rounding_fen)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         [
             tender.id,
@@ -123,8 +124,40 @@ async def insert_tender(conn: Conn, tender: Tender) -> None:
             tender.rule,
             tender.balance_after_fen,
             from_us(tender.created_us),
+            tender.rounding_fen,
         ],
     )
+
+
+async def insert_cash(conn: Conn, entry: CashEntry) -> None:
+    """Cash came into a drawer, or left it."""
+    await conn.execute(
+        "insert into tenders.cash_entry (id, payment_order, tender, shift, verb, amount_fen,"
+        " created_at) values (%s, %s, %s, %s, %s, %s, %s)",
+        [
+            entry.id,
+            entry.payment_order,
+            entry.tender,
+            entry.shift,
+            entry.verb,
+            entry.amount_fen,
+            from_us(entry.created_us),
+        ],
+    )
+
+
+async def cash_of_shift(conn: Conn, shift: str) -> list[TotalLine]:
+    """What a shift's drawer got and gave back, by verb."""
+    cursor = await conn.execute(
+        """
+        select verb, count(*), sum(case verb when 'order' then amount_fen else -amount_fen end)
+        from tenders.cash_entry where shift = %s group by verb
+        """,
+        [shift],
+    )
+    return [
+        TotalLine(verb, Taken.CASH, count, int(fen)) for verb, count, fen in await cursor.fetchall()
+    ]
 
 
 async def load(conn: Conn, ident: str) -> PaymentOrder | None:

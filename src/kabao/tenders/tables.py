@@ -87,6 +87,7 @@ tender = sa.Table(
     sa.Column("rule", sa.Text),
     sa.Column("balance_after_fen", Fen),
     sa.Column("created_at", Instant, nullable=False),
+    sa.Column("rounding_fen", Fen, nullable=False, server_default="0"),
     sa.UniqueConstraint("payment_order", "no"),
     sa.CheckConstraint("kind in ('card', 'cash', 'channel')", name="kind"),
     sa.CheckConstraint("(kind = 'card') = (payment is not null)", name="payment"),
@@ -98,8 +99,27 @@ tender = sa.Table(
         " and refunded_fen between 0 and captured_fen",
         name="amounts_in_order",
     ),
+    sa.CheckConstraint(
+        "rounding_fen >= 0 and (rounding_fen = 0 or kind = 'cash')", name="rounding"
+    ),
     schema=_SCHEMA,
 )
+
+cash_entry = sa.Table(
+    "cash_entry",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("payment_order", Uuid, nullable=False),
+    sa.Column("tender", Uuid, nullable=False, index=True),
+    sa.Column("shift", Uuid),
+    sa.Column("verb", sa.Text, nullable=False),
+    sa.Column("amount_fen", Fen, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.CheckConstraint("verb in ('order', 'order_refund')", name="verb"),
+    sa.CheckConstraint("amount_fen > 0", name="positive"),
+    schema=_SCHEMA,
+)
+sa.Index("ix_cash_entry_shift", cash_entry.c.shift, postgresql_where=sa.text("shift is not null"))
 
 refund = sa.Table(
     "refund",

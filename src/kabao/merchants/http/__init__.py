@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kabao.merchants.http import (
     cashiers,
+    drawers,
     fees,
     keys,
     overrides,
@@ -20,6 +21,7 @@ ROUTES = [
     *cashiers.ROUTES,
     *overrides.ROUTES,
     *shifts.ROUTES,
+    *drawers.ROUTES,
     *totals.ROUTES,
     *fees.ROUTES,
 ]

@@ -32,14 +32,20 @@ from kabao.org.ops import Org
 
 
 class OpenShift(RequestBody, frozen=True):
-    """A cashier begins at a terminal of the own store."""
+    """A cashier begins at a terminal of the own store, with so much in the drawer.
+
+    A drawer with a float is counted at the end.
+    """
 
     cashier: EdgeId
     terminal: EdgeId
+    float: AmountOrZero = 0
 
 
 class CloseShift(RequestBody, frozen=True):
-    """What the cashier found in the drawer, beyond what it held at the beginning."""
+    """What the cashier found in the drawer, unless it was counted (`/counts`): with the float if
+    one was said, else beyond what it held at the beginning.
+    """
 
     cash: AmountOrZero | None = None
 
@@ -99,7 +105,7 @@ async def open_shift(
         )
         await require_visible(conn, principal, org, cashier.store, field="cashier")
         terminal = from_edge(TERMINAL, data.terminal, field="terminal")
-        return _view(await merchants.shifts.begin(conn, cashier.id, terminal))
+        return _view(await merchants.shifts.begin(conn, cashier.id, terminal, data.float))
 
     return await once_and_refresh(once, request, principal, data, work, merchants)
 

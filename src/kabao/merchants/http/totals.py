@@ -30,9 +30,10 @@ class TotalLineView(msgspec.Struct, frozen=True):
 class TotalsView(msgspec.Struct, frozen=True):
     """An X reading of an open shift, or the Z report of a closed one.
 
-    `cash_expected` and `cash_declared` are beyond what the drawer held at the
-    beginning. `late` is what was booked to the shift after its report: payments
-    that were in flight when it was closed.
+    `cash_expected` and `cash_declared` hold the float, if one was said. While a
+    shift is open, policy may keep its cash from the keys of tills: the cashier
+    counts first (`till.count.blind`). `late` is what was booked to
+    the shift after its report: payments that were in flight when it was closed.
     """
 
     shift: str
@@ -40,7 +41,7 @@ class TotalsView(msgspec.Struct, frozen=True):
     kind: str
     number: int | None
     lines: list[TotalLineView]
-    cash_expected: int
+    cash_expected: int | None
     cash_declared: int | None
     cash_difference: int | None
     currency: str
@@ -80,13 +81,15 @@ async def get_shift_totals(
         if counted is not None:
             return report_view(*counted)
         totals = await merchants.shifts.totals(conn, found)
+    blind = principal.stores is not None and merchants.shifts.drawers.is_blind()
+    lines = [one for one in totals.lines if not blind or one.tender is not Taken.CASH]
     return TotalsView(
         shift=to_edge(SHIFT, found.id),
         terminal=to_edge(TERMINAL, found.terminal),
         kind="x",
         number=None,
-        lines=_lines(totals.lines),
-        cash_expected=totals.cash_fen,
+        lines=_lines(lines),
+        cash_expected=None if blind else totals.cash_fen,
         cash_declared=None,
         cash_difference=None,
         currency="CNY",

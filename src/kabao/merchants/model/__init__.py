@@ -1,5 +1,15 @@
 """The types and pure rules of terminals, cashiers, shifts and fees, by subject."""
 
+from kabao.merchants.model.drawers import (
+    COUNT_NEEDED,
+    COUNTED_ENOUGH,
+    DrawerCount,
+    DrawerEntry,
+    EntryKind,
+    Pieces,
+    drawer_lines,
+    worth,
+)
 from kabao.merchants.model.fees import (
     FEE_TERM_BEGUN,
     RATE_UNIT,
@@ -80,6 +90,8 @@ __all__ = [
     "CASHIER_ELSEWHERE",
     "CASHIER_NOT_ACTIVE",
     "COMPONENT_PURPOSE",
+    "COUNTED_ENOUGH",
+    "COUNT_NEEDED",
     "FEE_TERM_BEGUN",
     "KEY_CHECK_VALUE",
     "KEY_SAME_PERSON",
@@ -106,6 +118,9 @@ __all__ = [
     "CashierRole",
     "CashierState",
     "Certification",
+    "DrawerCount",
+    "DrawerEntry",
+    "EntryKind",
     "FeePlan",
     "FeeTerm",
     "NewCashier",
@@ -115,6 +130,7 @@ __all__ = [
     "OverrideAsk",
     "OverrideRules",
     "OverrideVerb",
+    "Pieces",
     "Rounding",
     "SealedKey",
     "Shift",
@@ -135,6 +151,7 @@ __all__ = [
     "check_terminal_at",
     "check_terminal_move",
     "check_terminal_no",
+    "drawer_lines",
     "join",
     "late",
     "masked_name",
@@ -142,4 +159,5 @@ __all__ = [
     "share_fen",
     "term_on",
     "totals_of",
+    "worth",
 ]

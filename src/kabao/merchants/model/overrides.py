@@ -28,6 +28,8 @@ class OverrideVerb(StrEnum):
     TOPUP_VOID = "topup_void"
     RETURN = "return"
     """Give goods back on a slip, to a new card."""
+    PAID_OUT = "paid_out"
+    """Take cash out of the drawer for something else than a sale."""
 
 
 class OverrideAsk(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,10 +78,12 @@ class OverrideRules(msgspec.Struct, frozen=True):
     verbs: frozenset[str]
     refund_from_fen: int
     void_after_us: int
+    paid_out_from_fen: int
     valid_s: int
     verbs_row: str
     refund_row: str
     void_row: str
+    paid_out_row: str
 
     @property
     def alone(self) -> Alone | None:
@@ -103,6 +107,8 @@ class OverrideRules(msgspec.Struct, frozen=True):
                 return self.refund_row if amount_fen >= self.refund_from_fen else None
             case OverrideVerb.VOID:
                 return self.void_row if age_us > self.void_after_us else None
+            case OverrideVerb.PAID_OUT:
+                return self.paid_out_row if amount_fen >= self.paid_out_from_fen else None
             case OverrideVerb.TOPUP_VOID | OverrideVerb.RETURN:
                 return None
 

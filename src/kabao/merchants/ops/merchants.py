@@ -15,6 +15,7 @@ from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import Ids
 from kabao.base.news import News
+from kabao.cases.ops import Cases
 from kabao.ledger.ops import Ledger
 from kabao.merchants.model import (
     CASHIER_NOT_ACTIVE,
@@ -41,6 +42,7 @@ from kabao.merchants.model import (
     check_terminal_move,
     check_terminal_no,
 )
+from kabao.merchants.ops.drawers import Drawers
 from kabao.merchants.ops.fees import Fees
 from kabao.merchants.ops.keys import TerminalKeys
 from kabao.merchants.ops.overrides import Overrides
@@ -75,6 +77,7 @@ class Merchants:
         ledger: Ledger,
         log: AuditLog,
         proofs: Proofs,
+        cases: Cases,
         ids: Ids,
         clock: Clock,
         days: BusinessDays,
@@ -83,7 +86,8 @@ class Merchants:
         self._ids, self._clock, self._days = ids, clock, days
         self.fees = Fees(org, ids, clock, days)
         """Fee plans and terms."""
-        self.shifts = Shifts(ledger, org, ids, clock)
+        drawers = Drawers(org, policy, cases, ids, clock, days)
+        self.shifts = Shifts(ledger, org, drawers, ids, clock)
         """Shifts, from opening to closing."""
         self.keys = TerminalKeys(vault, policy, ids, clock, days)
         """Master keys of terminals."""
@@ -384,7 +388,7 @@ class Merchants:
     async def _ended(self, conn: Conn, shift: Shift) -> None:
         """End a shift under way, unless somebody else has just done so."""
         try:
-            await self.shifts.end(conn, shift.id)
+            await self.shifts.end(conn, shift.id, forced=True)
         except KabaoError as refused:
             if refused.code is not SHIFT_CLOSED:
                 raise

@@ -66,10 +66,12 @@ class Overrides:
             verbs=frozenset(rules.texts(names.TILL_OVERRIDE_VERBS)),
             refund_from_fen=rules.int(names.TILL_OVERRIDE_REFUND_FROM_FEN),
             void_after_us=rules.int(names.TILL_OVERRIDE_VOID_AFTER_MINUTES) * 60 * US_PER_S,
+            paid_out_from_fen=rules.int(names.TILL_OVERRIDE_PAID_OUT_FROM_FEN),
             valid_s=rules.int(names.TILL_OVERRIDE_VALID_SECONDS),
             verbs_row=rules.row(names.TILL_OVERRIDE_VERBS),
             refund_row=rules.row(names.TILL_OVERRIDE_REFUND_FROM_FEN),
             void_row=rules.row(names.TILL_OVERRIDE_VOID_AFTER_MINUTES),
+            paid_out_row=rules.row(names.TILL_OVERRIDE_PAID_OUT_FROM_FEN),
         )
 
     async def draw_pin(self, conn: Conn, cashier_id: str) -> str:

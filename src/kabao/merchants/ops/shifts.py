@@ -16,6 +16,7 @@ from kabao.ledger.ops import Ledger
 from kabao.merchants.model import (
     SHIFT_CLOSED,
     SHIFT_OPEN,
+    EntryKind,
     Shift,
     Taken,
     TotalLine,
@@ -23,10 +24,13 @@ from kabao.merchants.model import (
     ZReport,
     check_cashier_at,
     check_terminal_at,
+    drawer_lines,
     late,
     totals_of,
 )
+from kabao.merchants.ops.drawers import Drawers
 from kabao.merchants.ops.stores import open_store
+from kabao.merchants.ports import CashTaken
 from kabao.merchants.sql import tills as sql
 from kabao.merchants.sql import totals as totals_sql
 from kabao.org.ops import Org
@@ -35,8 +39,15 @@ from kabao.org.ops import Org
 class Shifts:
     """The shift verbs of `Merchants`; writing ones take the caller's transaction."""
 
-    def __init__(self, ledger: Ledger, org: Org, ids: Ids, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, org: Org, drawers: Drawers, ids: Ids, clock: Clock) -> None:
         self._ledger, self._org, self._ids, self._clock = ledger, org, ids, clock
+        self._others: list[CashTaken] = []
+        self.drawers = drawers
+        """What is in a shift's drawer besides what was taken."""
+
+    def count_also(self, taken: CashTaken) -> None:
+        """Count what a slice above has taken in cash, too."""
+        self._others.append(taken)
 
     async def get(self, conn: Conn, ident: str) -> Shift:
         """A shift as stored. Raises `not_found`."""
@@ -60,8 +71,10 @@ class Shifts:
             conn, stores=stores, cashier=cashier, only_open=only_open, after=after, limit=limit
         )
 
-    async def begin(self, conn: Conn, cashier_id: str, terminal_id: str) -> Shift:
-        """A cashier begins a shift at a terminal of the own store.
+    async def begin(
+        self, conn: Conn, cashier_id: str, terminal_id: str, float_fen: int = 0
+    ) -> Shift:
+        """A cashier begins a shift at a terminal of the own store, with a float in the drawer.
 
         Raises:
             KabaoError: `not_found`, `store_closed`, `cashier_not_active`,
@@ -87,6 +100,8 @@ class Shifts:
             revision=revision,
         )
         await sql.insert_shift(conn, shift)
+        if float_fen:
+            await self.drawers.move(conn, shift.id, EntryKind.FLOAT, float_fen, None)
         return shift
 
     async def cashiers_at(self, conn: Conn, terminal: str, at: datetime) -> list[str]:
@@ -94,18 +109,25 @@ class Shifts:
         return await sql.cashiers_at(conn, terminal, at)
 
     async def end(
-        self, conn: Conn, ident: str, cash_declared_fen: int | None = None
+        self,
+        conn: Conn,
+        ident: str,
+        cash_declared_fen: int | None = None,
+        *,
+        forced: bool = False,
     ) -> tuple[Shift, ZReport]:
-        """A shift ends and is counted. Raises `not_found`, `shift_closed`.
+        """A shift ends and is counted. Raises `not_found`, `shift_closed`, `count_needed`.
 
-        `cash_declared_fen` is what the cashier found in the drawer beyond what
-        it held at the beginning.
+        `cash_declared_fen` is what the cashier found in the drawer, beyond what it held
+        at the beginning if no float was said; a count goes before it. `forced`: the
+        cashier is gone.
         """
         shift = await sql.lock_shift(conn, ident)
         if shift is None:
             raise NOT_FOUND.error("There is no such shift.")
         if not shift.is_open:
             raise SHIFT_CLOSED.error()
+        declared_fen = await self.drawers.declared(conn, ident, cash_declared_fen, forced=forced)
         # Counted first: the revision holds up every store, and the evening is busy.
         counted = await self.totals(conn, shift)
         revision = await sql.next_revision(conn)
@@ -120,16 +142,17 @@ class Shifts:
             number=await totals_sql.last_number(conn, shift.terminal) + 1,
             lines=counted.lines,
             cash_expected_fen=counted.cash_fen,
-            cash_declared_fen=cash_declared_fen,
+            cash_declared_fen=declared_fen,
             created_at=now(self._clock),
         )
         await totals_sql.insert_report(conn, report)
+        await self.drawers.settle(conn, shift, report)
         return shift, report
 
     async def totals(self, conn: Conn, shift: Shift) -> Totals:
         """What is in the books of a shift at this moment (X)."""
         sums = await self._ledger.shift_sums(conn, shift.id, shift.opened_at)
-        return totals_of(
+        lines = [
             TotalLine(
                 Purpose(each.purpose).name.lower(),
                 _TENDERS[Account(each.account)],
@@ -137,7 +160,11 @@ class Shifts:
                 each.amount_fen,
             )
             for each in sums
-        )
+        ]
+        lines += drawer_lines(await self.drawers.entries(conn, shift.id))
+        for other in self._others:
+            lines += await other.cash_of_shift(conn, shift.id)
+        return totals_of(lines)
 
     async def report(
         self, conn: Conn, shift: Shift

@@ -33,6 +33,9 @@ class TenderView(msgspec.Struct, frozen=True):
     due_back_amount: Annotated[
         int, Meta(description="What cashier or channel give back; nothing of a card.")
     ]
+    rounding: Annotated[
+        int, Meta(description="Let off of cash: so much less passes over the counter.")
+    ]
     payment: str | None
     card: TenderCard | None
     balance_after: int | None
@@ -139,6 +142,7 @@ def tender_view(tender: Tender) -> TenderView:
         captured_amount=tender.captured_fen,
         refunded_amount=tender.refunded_fen,
         due_back_amount=tender.due_back_fen,
+        rounding=tender.rounding_fen,
         payment=to_edge("pay", tender.payment) if tender.payment else None,
         card=TenderCard(to_edge("card", tender.card), tender.last4 or "") if tender.card else None,
         balance_after=tender.balance_after_fen,

@@ -13,14 +13,15 @@ from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import Ids, ids_of_day, to_edge
 from kabao.base.outbox import Pending
+from kabao.merchants.model import TotalLine
 from kabao.org.ops import Org
-from kabao.payments.model import Payment
+from kabao.payments.model import Payment, Place
 from kabao.payments.parts import Parts
 from kabao.policy import names
 from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
-from kabao.tenders import sql
-from kabao.tenders.model import PaymentOrder, Refund, Status
+from kabao.tenders import rules, sql
+from kabao.tenders.model import CashEntry, PaymentOrder, Refund, Status, Tender
 
 US_PER_MINUTE = 60_000_000
 US_PER_DAY = 24 * 60 * US_PER_MINUTE
@@ -91,6 +92,27 @@ class Orders:
     async def _payments(self, conn: Conn, order: PaymentOrder) -> dict[str, Payment]:
         """The payments of an order's cards, which nobody else moves from now on."""
         return await self._parts.lock(conn, [t.payment for t in order.tenders if t.payment])
+
+    # Cash
+
+    async def cash_of_shift(self, conn: Conn, shift: str) -> list[TotalLine]:
+        """What a shift's drawer got and gave back for payment orders."""
+        return await sql.cash_of_shift(conn, shift)
+
+    async def _give_back(
+        self, conn: Conn, before: PaymentOrder, after: PaymentOrder, place: Place
+    ) -> None:
+        """Note what cashiers give back of cash, at the till that does."""
+        await self._cash(conn, rules.given_back(before, after), "order_refund", place)
+
+    async def _cash(
+        self, conn: Conn, moved: Sequence[tuple[Tender, int]], verb: str, place: Place
+    ) -> None:
+        now_us = self._clock.now_us()
+        for tender, fen in moved:
+            order, shift = tender.payment_order, place.shift
+            entry = CashEntry(self._ids.new(), order, tender.id, shift, verb, fen, now_us)
+            await sql.insert_cash(conn, entry)
 
     async def _stored(self, conn: Conn, order: PaymentOrder, event: str) -> PaymentOrder:
         await sql.update_order(conn, order)

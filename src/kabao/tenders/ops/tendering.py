@@ -108,7 +108,8 @@ class Tendering(Orders):
         place: Place,
     ) -> PaymentOrder:
         """The order with these tenders, and captured if they are the last."""
-        most = _most(self._rules(order.store))
+        allowed = self._rules(order.store)
+        most = _most(allowed)
         sources = [t.source for t in tenders if t.source is not None]
         beside = [t.payment for t in order.tenders if t.payment]
         cards = iter(await self._parts.look_up(conn, sources, beside) if sources else ())
@@ -125,12 +126,15 @@ class Tendering(Orders):
                     now_us,
                     channel=new.channel,
                     reference=new.reference,
+                    coin_fen=allowed.int(names.TILL_CASH_ROUNDING_FEN),
                 )
             else:
                 want = self._want(order, amount, place, accept_partial=new.accept_partial)
                 held = await self._parts.hold(conn, want, new.source, next(cards), covers)
                 tender, hold_us = rules.of_payment(ident, order, held.payment, now_us), held.hold_us
             await sql.insert_tender(conn, tender)
+            if tender.of_cash:
+                await self._cash(conn, [(tender, tender.paid_in_fen)], "order", place)
             order = rules.tendered(order, tender, now_us, hold_us, self._longest_us(order))
         await sql.update_order(conn, order)
         if order.at_once and not order.remaining_fen:
@@ -186,6 +190,7 @@ class Tendering(Orders):
         await self._parts.capture(conn, taken, place, final=final)
         await self._parts.release(conn, left, place)
         after = rules.captured(order, shares, final=final, on=self._days.of(now_us))
+        await self._give_back(conn, order, after, place)
         return await self._stored(conn, after, after.status)
 
 

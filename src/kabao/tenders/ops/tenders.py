@@ -48,6 +48,7 @@ class Tenders(Tendering):
         held = [payments[t.payment] for t in order.tenders if t.payment and t.held_fen]
         await self._parts.release(conn, held, place)
         after = rules.released(order, otherwise)
+        await self._give_back(conn, order, after, place)
         event = "released" if after.status == Status.CAPTURED else after.status
         return await self._stored(conn, after, event)
 
@@ -62,6 +63,7 @@ class Tenders(Tendering):
         window_row = self._rules(order.store).row(names.PAY_VOID_WINDOW)
         after = rules.cancelled(order, now_us, self._days.of(now_us), window_row)
         await self._parts.void(conn, await self._moved(conn, order), place, shift)
+        await self._give_back(conn, order, after, place)
         return await self._stored(conn, after, after.status)
 
     async def reverse(self, conn: Conn, ident: str, place: Place) -> int:
@@ -79,6 +81,7 @@ class Tenders(Tendering):
         until_us = order.created_us + policy.int(name) * 60 * US_PER_MINUTE
         after = rules.reversed_(order, now_us, until_us, policy.row(name))
         await self._parts.reverse(conn, await self._moved(conn, order), place)
+        await self._give_back(conn, order, after, place)
         await self._stored(conn, after, after.status)
         return order.held_fen + order.captured_fen
 
@@ -121,7 +124,9 @@ class Tenders(Tendering):
         parts = await self._refund_parts(conn, refund.id, order, shares, place, by_hand=by_hand)
         refund = _replace(refund, parts=parts)
         await sql.insert_refund(conn, refund)
-        await self._stored(conn, rules.refunded(order, shares), "refunded")
+        after = rules.refunded(order, shares)
+        await self._give_back(conn, order, after, place)
+        await self._stored(conn, after, "refunded")
         return refund
 
     async def _refund_parts(
