@@ -32,6 +32,7 @@ def test_every_setting_can_be_set(tmp_path: Path) -> None:
         "KABAO_HTTP_HOST": "::1",
         "KABAO_HTTP_PORT": "9000",
         "KABAO_POS_PORT": "9001",
+        "KABAO_PUBLIC_URL": "https://pay.example.com",
         "KABAO_CIPHER": "aes256",
         "KABAO_KEYS": str(tmp_path / "keys"),
         "KABAO_TIMEZONE": "Europe/Berlin",

@@ -70,6 +70,7 @@ TABLE = {
     "GET /metrics": Route(PUBLIC),
     "POST /v1/enrolments": Route(PUBLIC),
     "POST /v1/sessions": Route(PUBLIC),
+    "POST /v1/notifications/{channel}": Route(PUBLIC),
     "GET /v1/roles": Route(OWN),
     "GET /v1/sessions/current": Route(OWN),
     "DELETE /v1/sessions/current": Route(OWN),
@@ -95,6 +96,26 @@ TABLE = {
     "POST /v1/cases/{case}/take": Route("cases:write", {}),
     "POST /v1/cases/{case}/notes": Route("cases:write", {"text": "x"}),
     "POST /v1/cases/{case}/resolve": Route("cases:write", {"outcome": "x"}),
+    # payment channels
+    "GET /v1/channels": Route("channels:read"),
+    "POST /v1/channels": Route(
+        "channels:write",
+        {
+            "company": "{company}",
+            "name": "{fresh}",
+            "kind": "alipay",
+            "account": {"app_id": "x"},
+            "scenes": ["qr"],
+        },
+    ),
+    "GET /v1/channels/{channel}": Route("channels:read"),
+    "POST /v1/channels/{channel}/pause": Route("channels:write", {}),
+    "POST /v1/channels/{channel}/resume": Route("channels:write", {}),
+    "GET /v1/collections": Route("collections:read"),
+    "GET /v1/collections/{collection}": Route("collections:read"),
+    "POST /v1/collections/{collection}/recalls": Route(
+        "collections:write", {"reference": "x"} | WHY
+    ),
     # payments and top-ups
     "POST /v1/adjustments": Route(
         "adjustments:write", {"card": "{card}", "amount": 1, "currency": "CNY"} | WHY
@@ -426,8 +447,8 @@ class Cast(NamedTuple):
 NOBODY = {
     name: f"{prefix}_{'0' * 32}"
     for name, prefix in {
-        "approval": "apr", "batch": "bat", "case": "case", "card": "card", "cashier": "csh",
-        "code": "cod",
+        "approval": "apr", "batch": "bat", "card": "card", "cashier": "csh", "code": "cod",
+        "case": "case", "channel": "chn", "collection": "col",
         "company": "com", "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":
         "fee", "hand_over": "hov", "key": "key", "receipt": "top", "link": "bln",
         "location": "loc", "operator": "opr", "other_card": "card", "payment": "pay",

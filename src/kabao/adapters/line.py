@@ -29,7 +29,11 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def client(*, connect_s: float, answer_s: float, connections: int) -> httpx.AsyncClient:
+Client = httpx.AsyncClient
+"""The connections that lines share."""
+
+
+def client(*, connect_s: float, answer_s: float, connections: int) -> Client:
     """The client that adapters share: follows no redirect, reads no proxy from the environment."""
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells whole addresses, with tokens
     return httpx.AsyncClient(

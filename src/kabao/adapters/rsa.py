@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -12,6 +13,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 MIN_BITS = 2048
+
+
+def certificate(pem: str) -> x509.Certificate:
+    """A certificate. Raises ValueError."""
+    return x509.load_pem_x509_certificate(pem.encode())
 
 
 def sign(key: RSAPrivateKey, message: bytes) -> str:

@@ -14,11 +14,12 @@ from typing import Any, cast
 
 import psycopg
 
-from kabao.access.http import ROUTES as ACCESS_ROUTES
 from kabao.access.jobs import register as register_access_jobs
 from kabao.access.ops import REFRESH_S, Access
+from kabao.app.channels import Lines, makers
 from kabao.app.clock import choose_clock
 from kabao.app.executors import register_executors
+from kabao.app.routes import ROUTES
 from kabao.app.settings import Settings
 from kabao.app.watching import Diary
 from kabao.base import logs
@@ -30,10 +31,7 @@ from kabao.base.jobs import Jobs
 from kabao.base.tasks import pause
 from kabao.base.web.hot import HotRoute
 from kabao.base.web.once import Once
-from kabao.cards.http import ROUTES as CARD_ROUTES
-from kabao.cards.http_life import ROUTES_LIFE as CARD_LIFE_ROUTES
 from kabao.cards.http_life import Counter
-from kabao.cards.http_watch import ROUTES_WATCH
 from kabao.cards.jobs import register as register_card_jobs
 from kabao.cards.jobs import register_watch
 from kabao.cards.jobs_issue import register as register_issue_jobs
@@ -41,32 +39,24 @@ from kabao.cards.ops import Cards
 from kabao.cards.ops.life import Life
 from kabao.cards.ops.own_cards import OwnCards
 from kabao.cards.ops.stock import Stock
-from kabao.cases.http import ROUTES as CASE_ROUTES
 from kabao.cases.ops import Cases
-from kabao.customers.http import ROUTES as CUSTOMER_ROUTES
 from kabao.customers.ops import Customers
-from kabao.edges.iso8583.http import ROUTES as POS_ROUTES
-from kabao.evidence.http import ROUTES as EVIDENCE_ROUTES
 from kabao.evidence.http import Desk as ReceiptDesk
 from kabao.evidence.http_counter import Counter as ReturnCounter
-from kabao.evidence.http_returns import ROUTES as RETURN_ROUTES
-from kabao.evidence.http_slips import ROUTES as SLIP_ROUTES
 from kabao.evidence.jobs import register as register_evidence_jobs
 from kabao.evidence.ops import Books, Evidence
 from kabao.evidence.ports import Diary as EvidenceDiary
 from kabao.evidence.ports import Returning
-from kabao.ledger.http import ROUTES as LEDGER_ROUTES
+from kabao.funding.jobs import register as register_funding_jobs
+from kabao.funding.ops import Funding
 from kabao.ledger.lots import Order
 from kabao.ledger.ops import Ledger
 from kabao.ledger.ports import Carriers, LotOrders, Places
 from kabao.ledger.ports import Diary as LedgerDiary
-from kabao.merchants.http import ROUTES as MERCHANT_ROUTES
 from kabao.merchants.ops import Merchants
-from kabao.org.http import ROUTES as ORG_ROUTES
 from kabao.org.ops import Org
 from kabao.paycodes.ops import PayCodes
 from kabao.payments.adjust import Adjustments
-from kabao.payments.http import ROUTES as PAYMENT_ROUTES
 from kabao.payments.http import Desk, Door, Wallet
 from kabao.payments.offline import OfflineSales
 from kabao.payments.ops import Payments
@@ -74,19 +64,14 @@ from kabao.payments.parts import Parts
 from kabao.payments.returns import Returns
 from kabao.payments.suspense import Suspense
 from kabao.policy import names
-from kabao.policy.http import ROUTES as POLICY_ROUTES
 from kabao.policy.ops import Policy
 from kabao.policy.ports import Approvals, Companies, Programmes
 from kabao.policy.ports import Diary as PolicyDiary
-from kabao.proofs.http import ROUTES as PROOF_ROUTES
-from kabao.proofs.http_pages import ROUTES as PAGE_ROUTES
 from kabao.proofs.jobs import register as register_proof_jobs
 from kabao.proofs.ops import PageTokens, Proofs, SmsTable
-from kabao.tenders.http import ROUTES as TENDER_ROUTES
 from kabao.tenders.http import OrderKeys, SalesDesk
 from kabao.tenders.jobs import register as register_tender_jobs
 from kabao.tenders.ops import Tenders
-from kabao.topups.http import ROUTES as TOPUP_ROUTES
 from kabao.topups.ops import TopUps
 from kabao.vault.model import Suite
 from kabao.vault.ops import FileKeys, Vault
@@ -97,28 +82,38 @@ VAULT_RELOAD_S = 30
 HOLDS_EVERY = timedelta(seconds=2)
 PURGE_EVERY = timedelta(minutes=5)
 
-ROUTES: list[Any] = [
-    *ACCESS_ROUTES,
-    *CARD_ROUTES,
-    *CARD_LIFE_ROUTES,
-    *ROUTES_WATCH,
-    *CASE_ROUTES,
-    *CUSTOMER_ROUTES,
-    *EVIDENCE_ROUTES,
-    *LEDGER_ROUTES,
-    *MERCHANT_ROUTES,
-    *ORG_ROUTES,
-    *PAGE_ROUTES,
-    *PAYMENT_ROUTES,
-    *POS_ROUTES,
-    *POLICY_ROUTES,
-    *PROOF_ROUTES,
-    *TENDER_ROUTES,
-    *RETURN_ROUTES,
-    *SLIP_ROUTES,
-    *TOPUP_ROUTES,
-]
-"""The cold routes of every slice."""
+
+PROVIDED = (
+    "access",
+    "adjustments",
+    "cards",
+    "cases",
+    "clock",
+    "customers",
+    "days",
+    "db",
+    "diary",
+    "evidence",
+    "funding",
+    "ids",
+    "ledger",
+    "merchants",
+    "offline_sales",
+    "once",
+    "org",
+    "own_cards",
+    "page_tokens",
+    "paycodes",
+    "payments",
+    "policy",
+    "proofs",
+    "returns",
+    "stock",
+    "suspense",
+    "topups",
+    "vault",
+)
+"""What handlers ask for by the name it has here."""
 
 log = logs.get("app")
 
@@ -182,6 +177,19 @@ class Kabao:
             clock,
         )
         self.paycodes = PayCodes(db, self.cards, self.vault, ids, clock)
+        self.lines = Lines()
+        self.funding = Funding(
+            db,
+            self.cases,
+            self.vault,
+            self.policy,
+            self.org,
+            ids,
+            clock,
+            days,
+            makers=makers(self.lines, clock),
+            notify_base=settings.notify_base,
+        )
         self.own_cards = OwnCards(db, self.ledger, self.merchants, ids, clock, days)
         self.payments = Payments(
             db, self.ledger, self.cards, self.paycodes, self.org, self.policy, clock, days, ids
@@ -241,13 +249,8 @@ class Kabao:
     def provided(self) -> dict[str, Any]:
         """Collaborators by the name handlers ask for them."""
         desk = SalesDesk(self.db, self.tenders, self.org, self.merchants, self.once, self.clock)
-        return {
-            "access": self.access,
-            "adjustments": self.adjustments,
+        return {name: getattr(self, name) for name in PROVIDED} | {
             "approvals": self.access.approvals,
-            "cards": self.cards,
-            "cases": self.cases,
-            "clock": self.clock,
             "counter": Counter(
                 self.cards,
                 self.life,
@@ -257,36 +260,14 @@ class Kabao:
                 self.customers,
                 self.clock,
             ),
-            "customers": self.customers,
-            "days": self.days,
-            "db": self.db,
-            "diary": self.diary,
             "desk": Desk(self.db, self.payments, self.org, self.merchants, self._mac),
-            "evidence": self.evidence,
-            "ids": self.ids,
-            "ledger": self.ledger,
             "lot_order": self._lot_order,
-            "merchants": self.merchants,
-            "once": self.once,
-            "org": self.org,
-            "paycodes": self.paycodes,
-            "page_tokens": self.page_tokens,
-            "own_cards": self.own_cards,
-            "offline_sales": self.offline_sales,
-            "payments": self.payments,
-            "policy": self.policy,
-            "proofs": self.proofs,
             "sales_desk": desk,
             "order_keys": OrderKeys(self.db, self.once, desk, self.payments),
             "receipts": ReceiptDesk(self.db, self.evidence, self.org),
             "return_counter": ReturnCounter(
                 self.db, self.policy, self.proofs, self.merchants, self.clock, self.days
             ),
-            "returns": self.returns,
-            "stock": self.stock,
-            "suspense": self.suspense,
-            "topups": self.topups,
-            "vault": self.vault,
             "wallet": Wallet(self.db, self.cards, self.payments),
         }
 
@@ -339,6 +320,7 @@ class Kabao:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.payments.stop()
         await self.ledger.stop()
+        await self.lines.close()
         self.access.close()
 
     async def _refresh(self) -> None:
@@ -346,6 +328,7 @@ class Kabao:
         await self.org.refresh()
         await self.merchants.refresh()
         await self.cards.refresh()
+        await self.funding.refresh()
         await self.access.ring.refresh()
         async with self.db.read() as conn:
             await self.policy.refresh(conn)
@@ -372,6 +355,7 @@ class Kabao:
         register_card_jobs(jobs, self.db, self.life)
         register_watch(jobs, self.own_cards)
         register_issue_jobs(jobs, self.db, self.cards)
+        register_funding_jobs(jobs, self.funding)
         register_tender_jobs(jobs, self.tenders)
         register_evidence_jobs(jobs, self.evidence)
 
@@ -395,4 +379,4 @@ async def composed(settings: Settings) -> Any:
         await db.close()
 
 
-__all__ = ["Conn", "Kabao", "composed"]
+__all__ = ["ROUTES", "Conn", "Kabao", "composed"]

@@ -73,6 +73,7 @@ def build_web(kabao: Kabao, host: Host | None = None, *, process: str = "0") -> 
             raise UNAVAILABLE.error("The POS host does not accept connections.")
 
     figures = Figures(traffic, process=process, folder=folder)
+    figures.registry.register(kabao.funding.refused)
     if host is not None:
         show_figures(host, figures)
     return Web(

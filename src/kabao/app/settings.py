@@ -56,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     http_host: str = "127.0.0.1"
     http_port: Port = 8080
     pos_port: Port = 8583
+    public_url: str | None = None
+    """Where payment channels reach us; without it `http_host` and `http_port`."""
     cipher: Cipher = Cipher.SM4
     keys: Path | None = None
     """The file with the key-encryption keys; `keys.json` in the data folder."""
@@ -77,6 +79,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: LogLevel = LogLevel.INFO
     simulated: bool = False
     """Whether this is a simulation, which may live in simulated time."""
+
+    @property
+    def notify_base(self) -> str:
+        """Where payment channels send their notifications."""
+        host = f"[{self.http_host}]" if ":" in self.http_host else self.http_host
+        return self.public_url or f"http://{host}:{self.http_port}"
 
     @property
     def keys_file(self) -> Path:
@@ -197,8 +205,15 @@ def _timezone(text: str) -> str:
     return text
 
 
+def _public_url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
+        raise ValueError("expected https://host or https://host/path")
+    return text.rstrip("/")
+
+
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "database_url": _database_url,
+    "public_url": _public_url,
     "business_day_cutoff": _cutoff,
     "timezone": _timezone,
 }

@@ -1,7 +1,9 @@
 """Money from outside and back: what a payment channel may be asked and may say.
 
 Words
-    order      one sum that somebody is to pay through one channel; its number is known to both.
+    collection one sum to be collected for one purpose; at most one of its orders is confirmed.
+    purpose    what money is collected for; whoever stands above serves it and is told.
+    order      an attempt to collect it through one channel; its number is known to both.
     channel    who takes the money outside: Alipay, WeChat Pay, UnionPay, a bank.
     scene      how the payer meets the order: a page, a QR code, their own code at a till.
     answer     what a channel said, as a value. `Unknown` is one: it is never guessed, never raised.
@@ -15,5 +17,8 @@ Invariants (T-20)
     Money that comes to an order that was given up, or comes twice, goes back by itself.
     An order whose outcome is unknown stays so until the channel tells.
 
-No tables yet: types and pure rules, and the port that adapters implement.
+    A step and its effects, the purpose's among them, are one transaction that holds the collection.
+    Nothing outside is asked inside of one; what a crash leaves behind falls due to be asked about.
+
+Tables: channel, revision, collection, channel_order, refund, receipt, nonce, notice_count.
 """

@@ -45,6 +45,9 @@ KEYED = {"keyed": True}
 PUBLIC = {"public": True}
 """`opt=PUBLIC` on a route that needs no key. Any other route must have a guard."""
 
+RAW = {"raw": True}
+"""`opt=RAW` on a POST whose body is not JSON: the handler reads it from the request."""
+
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -100,7 +103,7 @@ def bind(handler: HTTPRouteHandler, provided: Mapping[str, Any]) -> tuple[Route,
     path = next(iter(handler.paths))
     method = HttpMethod(next(iter(handler.http_methods))).value
     takes = hints.get("data") if "data" in asked else None
-    if takes is None and method in _WITH_BODY:
+    if takes is None and method in _WITH_BODY and not handler.opt.get("raw"):
         takes = Nothing
     parameters = tuple(
         _parameter(name, path, hints[name], parameter)

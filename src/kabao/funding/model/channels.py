@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from kabao.base.errors import Kind, code
+from kabao.base.errors import INVALID, Kind, code
 from kabao.funding.model.answers import Scene
 
 CHANNEL = "chn"
@@ -61,6 +61,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """The most in one business day; None: no limit."""
     priority: int = 100
     """Lower comes first where nothing else decides."""
+
+    def checked(self) -> Terms:
+        """Itself. Raises `invalid` for limits or fees that cannot be."""
+        if self.max_fen is not None and self.max_fen < self.min_fen:
+            raise INVALID.error("The most is less than the least.", field="max")
+        if self.fee_max_fen is not None and self.fee_max_fen < self.fee_min_fen:
+            raise INVALID.error("The most is less than the least.", field="fee_max")
+        return self
 
 
 class Channel(Terms, frozen=True, kw_only=True):

@@ -34,9 +34,6 @@ CHANNEL_LIMIT = code(
 SOURCE_NOT_ALLOWED = code(
     "source_not_allowed", Kind.REFUSED, "The channel cannot bar what may not pay for this."
 )
-COLLECTION_CLOSED = code(
-    "collection_closed", Kind.CONFLICT, "Nothing is awaited for this collection any more."
-)
 NOT_COLLECTED = code("not_collected", Kind.CONFLICT, "This collection holds no money of the payer.")
 MORE_THAN_COLLECTED = code(
     "more_than_collected", Kind.REFUSED, "More would go back than was collected."

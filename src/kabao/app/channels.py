@@ -1,0 +1,132 @@
+"""How the adapter of each kind of payment channel is made from its account.
+
+An account is what the party's console hands out, as JSON. `url` is where it is reached;
+without it, the real one. Whatever is missing or unreadable raises, and is told as
+`channel_account_unusable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from kabao.adapters import rsa
+from kabao.adapters.alipay import channel as alipay
+from kabao.adapters.gateway import wire as gateway
+from kabao.adapters.gateway.channel import GatewayChannel
+from kabao.adapters.gateway.products import Product
+from kabao.adapters.line import Client, Line, client
+from kabao.adapters.unionpay import channel as unionpay
+from kabao.adapters.unionpay.signing import Trust
+from kabao.adapters.wechat import channel as wechat
+from kabao.adapters.wechat.signing import Merchant as WechatMerchant
+from kabao.base.clock import Clock
+from kabao.funding.model.channels import ChannelConfig
+from kabao.funding.ports import MakeChannel, PayChannel
+
+CONNECT_S, ANSWER_S, CONNECTIONS = 3.0, 10.0, 64
+"""Of all channels together; one that is slow is asked again later."""
+
+ALIPAY, WECHAT = "https://openapi.alipay.com", "https://api.mch.weixin.qq.com"
+UNIONPAY, UNIONPAY_FILES = "https://gateway.95516.com", "https://filedownload.95516.com"
+UNIONPAY_SIGNER = "中国银联股份有限公司"
+
+Account = Mapping[str, Any]
+
+
+class Lines:
+    """The connections to all channels, opened when the first one is needed."""
+
+    def __init__(self) -> None:
+        self._client: Client | None = None
+
+    def to(self, account: Account, name: str, real: str | None, path: str = "") -> Line:
+        """The line to an account's party. Outside of this machine only over TLS."""
+        url = str(account[name] if real is None else account.get(name, real)).rstrip("/")
+        parts = urlsplit(url)
+        if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("not over TLS")
+        if self._client is None:
+            self._client = client(connect_s=CONNECT_S, answer_s=ANSWER_S, connections=CONNECTIONS)
+        return Line(self._client, url + path)
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._client is not None:
+            await self._client.aclose()
+
+
+def makers(lines: Lines, clock: Clock) -> dict[str, MakeChannel]:
+    """Every kind of channel there is, with how its adapter is made."""
+    kinds: dict[str, Callable[[Lines, Clock, ChannelConfig], PayChannel]] = {
+        "alipay": _alipay,
+        "wechat": _wechat,
+        "unionpay": _unionpay,
+        **{product.value: _gateway for product in Product},
+    }
+    return {kind: _bound(make, lines, clock) for kind, make in kinds.items()}
+
+
+def _bound(
+    make: Callable[[Lines, Clock, ChannelConfig], PayChannel], lines: Lines, clock: Clock
+) -> MakeChannel:
+    return lambda config: make(lines, clock, config)
+
+
+def _alipay(lines: Lines, clock: Clock, config: ChannelConfig) -> PayChannel:
+    account = config.account
+    merchant = alipay.Merchant(
+        app_id=account["app_id"],
+        seller_id=account["seller_id"],
+        key=rsa.private_key(account["merchant_key"].encode()),
+        alipay_key=rsa.public_key(account["alipay_public_key"].encode()),
+    )
+    return alipay.AlipayChannel(lines.to(account, "url", ALIPAY, "/gateway.do"), merchant, clock)
+
+
+def _wechat(lines: Lines, clock: Clock, config: ChannelConfig) -> PayChannel:
+    account = config.account
+    merchant = WechatMerchant(
+        mch_id=account["mch_id"],
+        app_id=account["app_id"],
+        serial_no=account["serial_no"],
+        key=rsa.private_key(account["merchant_key"].encode()),
+        wechat_key_id=account["wechat_key_id"],
+        wechat_key=rsa.public_key(account["wechat_public_key"].encode()),
+        api_key=account["api_key"].encode(),
+    )
+    line = lines.to(account, "url", WECHAT)
+    return wechat.WechatChannel(line, merchant, clock, age_s=config.age_s)
+
+
+def _unionpay(lines: Lines, clock: Clock, config: ChannelConfig) -> PayChannel:
+    account = config.account
+    root, *between = map(rsa.certificate, (account["root"], *account["between"]))
+    trust = Trust(root, between, frozenset({UNIONPAY_SIGNER}))
+    merchant = unionpay.Merchant(
+        account["mer_id"],
+        account["cert_id"],
+        rsa.private_key(account["merchant_key"].encode()),
+        trust,
+    )
+    real_files = account.get("url", UNIONPAY_FILES)
+    return unionpay.UnionpayChannel(
+        lines.to(account, "url", UNIONPAY, "/gateway/api"),
+        lines.to(account, "files", real_files),
+        merchant,
+        clock,
+    )
+
+
+def _gateway(lines: Lines, clock: Clock, config: ChannelConfig) -> PayChannel:
+    account = config.account
+    merchant = gateway.Merchant(
+        merchant=account["merchant"],
+        serial=account["serial"],
+        key=rsa.private_key(account["merchant_key"].encode()),
+        certificates=tuple(map(rsa.certificate, account["certificates"])),
+        product=Product(account["product"]),
+        banks=account["banks"],
+    )
+    return GatewayChannel(lines.to(account, "url", None), merchant, clock, age_s=config.age_s)

@@ -1,0 +1,13 @@
+"""The verbs of funding, one class, and what it is made of.
+
+channels     channels as rows, a snapshot of them, the adapter of each
+steps        one step of an order with its effects, in one transaction
+collecting   opening, beginning, asking, cancelling
+refunding    money back
+notices      what channels send by themselves
+"""
+
+from kabao.funding.ops.channels import Channels
+from kabao.funding.ops.funding import Funding
+
+__all__ = ["Channels", "Funding"]

@@ -1,0 +1,179 @@
+"""Channels: rows, a snapshot of them, and the adapter of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from kabao.base import logs
+from kabao.base.clock import BusinessDays, Clock, now
+from kabao.base.db import Conn, Database
+from kabao.base.errors import NOT_FOUND, KabaoError
+from kabao.base.ids import Ids
+from kabao.base.news import News
+from kabao.funding.model.answers import Order, Queried, Refund, RefundAnswer, Unknown
+from kabao.funding.model.channels import (
+    CHANNEL_ACCOUNT_UNUSABLE,
+    CHANNEL_KIND_UNKNOWN,
+    CHANNEL_NAME_TAKEN,
+    Channel,
+    ChannelConfig,
+    ChannelState,
+    Terms,
+)
+from kabao.funding.ports import MakeChannel, PayChannel
+from kabao.funding.sql import channels as sql
+from kabao.policy import names
+from kabao.policy.ops import Policy
+from kabao.vault.ops import Vault
+
+_SEALED_AT = ("funding.channel", "account")
+
+log = logs.get("funding")
+
+
+class Channels:
+    """Every channel there is, as of a moment ago."""
+
+    def __init__(
+        self,
+        db: Database,
+        vault: Vault,
+        policy: Policy,
+        makers: Mapping[str, MakeChannel],
+        ids: Ids,
+        clock: Clock,
+        days: BusinessDays,
+    ) -> None:
+        """`makers`: how the adapter of each kind is made, handed in by `app`."""
+        self._db, self._vault, self._policy, self._makers = db, vault, policy, makers
+        self._ids, self._clock, self._days = ids, clock, days
+        self._known: dict[str, Channel] = {}
+        self._adapters: dict[str, PayChannel] = {}
+        self._revision = 0
+        self._news = News(self.refresh)
+
+    # The snapshot
+
+    def get(self, ident: str) -> Channel | None:
+        """A channel, as of a moment ago."""
+        return self._known.get(ident)
+
+    def of(self, company: str) -> list[Channel]:
+        """A company's channels, those that come first at first."""
+        own = [channel for channel in self._known.values() if channel.company == company]
+        return sorted(own, key=lambda channel: (channel.priority, channel.id))
+
+    def adapter(self, ident: str) -> PayChannel | None:
+        """What speaks with a channel; None if it is unknown here or has no usable account."""
+        return self._adapters.get(ident)
+
+    async def refresh(self) -> None:
+        """Follow what other processes changed: one cheap read when nothing was."""
+        async with self._db.read() as conn:
+            newest = await sql.revision(conn)
+            if newest == self._revision:
+                return
+            changed = await sql.since(conn, self._revision)
+        for channel, sealed in changed:
+            self._known[channel.id] = channel
+            if channel.id not in self._adapters:
+                self._open(channel, sealed)
+            self._revision = max(self._revision, channel.revision)
+
+    async def catch_up(self) -> None:
+        """See by now what is committed by now."""
+        await self._news.look()
+
+    def _open(self, channel: Channel, sealed: bytes) -> None:
+        plain = self._vault.decrypt(*_SEALED_AT, channel.id, sealed)
+        try:
+            self._adapters[channel.id] = self._made(channel, msgspec.json.decode(plain))
+        except KabaoError as wrong:
+            log.error("funding.channel_unusable", channel=channel.id, reason=wrong.code.name)
+
+    def _made(self, channel: Channel, account: Mapping[str, Any]) -> PayChannel:
+        make = self._makers.get(channel.kind)
+        if make is None:
+            raise CHANNEL_KIND_UNKNOWN.error(field="kind")
+        today = self._days.of(self._clock.now_us())
+        rules = self._policy.rules(jurisdiction="national", on=today)
+        age_s = rules.int(names.FUNDING_NOTICE_AGE_SECONDS)
+        try:
+            return make(ChannelConfig(channel, account, age_s))
+        except (KeyError, ValueError, TypeError, msgspec.MsgspecError):
+            # Its text may repeat a key.
+            raise CHANNEL_ACCOUNT_UNUSABLE.error(field="account") from None
+
+    # Verbs
+
+    async def add(
+        self, conn: Conn, company: str, terms: Terms, account: Mapping[str, Any]
+    ) -> Channel:
+        """A new channel of a company. Its account is never shown again.
+
+        Raises `channel_kind_unknown`, `channel_account_unusable`, `channel_name_taken`.
+        """
+        channel = Channel(
+            **msgspec.structs.asdict(terms),
+            id=self._ids.new(),
+            company=company,
+            state=ChannelState.ACTIVE,
+            revision=await sql.next_revision(conn),
+            created_at=now(self._clock),
+        )
+        offered = self._made(channel, account).capabilities.scenes
+        if not offered.issuperset(channel.scenes):
+            raise CHANNEL_ACCOUNT_UNUSABLE.error(
+                "This kind of channel has no such scene.", field="scenes"
+            )
+        sealed = self._vault.encrypt(*_SEALED_AT, channel.id, msgspec.json.encode(account))
+        if not await sql.insert(conn, channel, sealed):
+            raise CHANNEL_NAME_TAKEN.error(field="name")
+        return channel
+
+    async def set_state(self, conn: Conn, ident: str, state: ChannelState) -> Channel:
+        """Pause or resume a channel. Raises `not_found`."""
+        revision = await sql.next_revision(conn)
+        await sql.set_state(conn, ident, state, revision)
+        return await self.find(conn, ident)
+
+    async def find(self, conn: Conn, ident: str) -> Channel:
+        """A channel as it is now. Raises `not_found`."""
+        found = await sql.get(conn, ident)
+        if found is None:
+            raise NOT_FOUND.error("There is no such channel.")
+        return found
+
+    async def search(
+        self, conn: Conn, companies: Sequence[str] | None, *, after: str | None, limit: int
+    ) -> list[Channel]:
+        """Channels, oldest first; `companies` None: of every company."""
+        return await sql.search(conn, companies, after, limit)
+
+    # Questions that a channel without an adapter cannot answer
+
+    async def query(self, ident: str, order: Order) -> Queried:
+        """Ask what became of an order."""
+        adapter = self.adapter(ident)
+        return _NOBODY if adapter is None else await adapter.query(order)
+
+    async def close(self, ident: str, order: Order) -> Queried:
+        """End an order; where the channel cannot, ask what became of it."""
+        adapter = self.adapter(ident)
+        return _NOBODY if adapter is None else await adapter.close(order)
+
+    async def refund(self, ident: str, order: Order, refund: Refund) -> RefundAnswer:
+        """Give back."""
+        adapter = self.adapter(ident)
+        return _NOBODY if adapter is None else await adapter.refund(order, refund)
+
+    async def query_refund(self, ident: str, order: Order, refund: Refund) -> RefundAnswer:
+        """Ask what became of a refund."""
+        adapter = self.adapter(ident)
+        return _NOBODY if adapter is None else await adapter.query_refund(order, refund)
+
+
+_NOBODY = Unknown("there is no adapter for this channel")

@@ -1,0 +1,382 @@
+"""Opening a collection, asking a channel for it, and asking again. Channels are asked outside
+of transactions; a crash between two of them leaves an order that falls due to be looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from kabao.base import logs
+from kabao.base.clock import BusinessDays, Clock
+from kabao.base.db import Conn, Database
+from kabao.base.errors import NOT_FOUND, KabaoError
+from kabao.base.ids import Ids, to_edge
+from kabao.funding.model.answers import (
+    Created,
+    Paid,
+    Payer,
+    Queried,
+    Refused,
+    Scene,
+    Unknown,
+    Unreachable,
+    Waiting,
+)
+from kabao.funding.model.asking import US, Look
+from kabao.funding.model.channels import CHANNEL
+from kabao.funding.model.collections import Ask, ChannelOrder, Collection, Held, Outcome, Shown
+from kabao.funding.model.life import Event, State
+from kabao.funding.model.receipts import reference_of
+from kabao.funding.ops.channels import Channels
+from kabao.funding.ops.steps import Steps
+from kabao.funding.ports import Router
+from kabao.funding.sql import collections as sql
+from kabao.policy import names
+
+ORDERS_MAX = 8
+"""The most channels one collection tries."""
+
+LEASE_S = 60
+"""An order that was taken to be asked about falls due again after this, if nobody comes back."""
+
+AT_ONCE = 16
+"""Orders that are asked about at the same time."""
+
+_SWITCHES = frozenset({Scene.PAGE, Scene.QR, Scene.TRANSFER})
+"""Scenes in which another channel may be tried: what the payer brings fits them all."""
+
+T = TypeVar("T")
+
+log = logs.get("funding")
+
+
+class Collecting:
+    """Collections on their way to being paid."""
+
+    def __init__(
+        self,
+        db: Database,
+        channels: Channels,
+        router: Router,
+        steps: Steps,
+        ids: Ids,
+        clock: Clock,
+        days: BusinessDays,
+        notify_base: str,
+    ) -> None:
+        """`notify_base`: where channels reach us, such as `https://pay.example.com`."""
+        self._db, self._channels, self._router, self._steps = db, channels, router, steps
+        self._ids, self._clock, self._days = ids, clock, days
+        self._notify_base = notify_base.rstrip("/")
+
+    # Opening
+
+    async def open_in(self, conn: Conn, ask: Ask) -> Collection:
+        """Write down what is to be collected, and its first order. See `Funding.open_in`."""
+        assert self._steps.serves(ask.purpose), f"nobody serves the purpose {ask.purpose}"
+        now_us, ident = self._clock.now_us(), self._ids.new()
+        expires_us = ask.expires_us or now_us + self._lives_us(ask)
+        choice = await self._router.choose(conn, ask, collection=ident, tried=())
+        order = self._order(ident, 1, choice.channel, ask.scene, now_us, expires_us)
+        collection = Collection(
+            id=ident,
+            **{name: getattr(ask, name) for name in Ask.__struct_fields__ if name != "expires_us"},
+            state=order.state,
+            current=order.id,
+            wanted=True,
+            settled=False,
+            code=None,
+            rule=None,
+            created_us=now_us,
+            expires_us=expires_us,
+            day=self._days.of(now_us),
+        )
+        await sql.insert(conn, collection)
+        await sql.insert_order(conn, order)
+        return collection
+
+    def _lives_us(self, ask: Ask) -> int:
+        rules = self._steps.rules(ask.company)
+        if ask.scene is Scene.TRANSFER:
+            return rules.int(names.FUNDING_TRANSFER_DAYS) * 86_400 * US
+        return rules.int(names.FUNDING_ORDER_MINUTES) * 60 * US
+
+    def _order(
+        self, collection: str, no: int, channel: str, scene: Scene, now_us: int, expires_us: int
+    ) -> ChannelOrder:
+        ident = self._ids.new()
+        return ChannelOrder(
+            id=ident,
+            collection=collection,
+            no=no,
+            channel=channel,
+            state=State.CREATED,
+            channel_no=None,
+            paid_us=None,
+            funds="",
+            begun_us=None,
+            ask_us=expires_us,
+            asked=0,
+            shown=None,
+            reference=reference_of(ident) if scene is Scene.TRANSFER else None,
+            refusal=None,
+            created_us=now_us,
+            expires_us=expires_us,
+        )
+
+    # Beginning
+
+    async def begin(self, ident: str, payer: Payer) -> Shown:
+        """Ask channels for the money, one after the other. See `Funding.begin`."""
+        for _ in range(ORDERS_MAX):
+            async with self._db.transaction() as conn:
+                held, first = await self._about_to_send(conn, ident)
+            if held is None:
+                break
+            said, took_ms = await self._create(held, payer)
+            if isinstance(said, Unreachable) and not first:
+                said = Unknown(said.reason)  # the first attempt may have arrived
+            async with self._db.transaction() as conn:
+                if not await self._began(conn, held.order.id, said, took_ms):
+                    break
+        async with self._db.read() as conn:
+            collection = await sql.get(conn, ident)
+            order = None if collection is None else await sql.get_order(conn, collection.current)
+        assert collection is not None and order is not None
+        return Shown(collection, order.waiting if order.open else None)
+
+    async def _about_to_send(self, conn: Conn, ident: str) -> tuple[Held | None, bool]:
+        """The order to send now and whether it is its first time; None: nothing is to be sent."""
+        held = await self._locked(conn, ident)
+        order, first = held.order, held.order.begun_us is None
+        now_us = self._clock.now_us()
+        sendable = order.open and order.shown is None and now_us < order.expires_us
+        # A payer's code is good once: who sends it again learns nothing but that it was used.
+        if not sendable or not held.collection.wanted or not (first or self._resends(held)):
+            return None, first
+        if first:
+            held = await self._steps.store(
+                conn, Held(held.collection, replace(order, begun_us=now_us))
+            )
+        return held, first
+
+    def _resends(self, held: Held) -> bool:
+        return held.collection.scene not in (Scene.CODE, Scene.TERMINAL)
+
+    async def _create(self, held: Held, payer: Payer) -> tuple[Created, int]:
+        adapter = self._channels.adapter(held.order.channel)
+        if adapter is None:
+            return Unreachable("there is no adapter for this channel"), 0
+        order = held.order.told(held.collection, self.notify_url(held.order.channel))
+        return await _timed(adapter.create(order, payer))
+
+    def notify_url(self, channel: str) -> str:
+        """Where a channel tells us of an order."""
+        return f"{self._notify_base}/v1/notifications/{to_edge(CHANNEL, channel)}"
+
+    async def _began(self, conn: Conn, order: str, said: Created, took_ms: int) -> bool:
+        """Apply what came of sending. Whether another order is to be sent now."""
+        held = await self._locked_order(conn, order)
+        switches = (
+            held.is_current
+            and held.order.open
+            and held.collection.wanted
+            and held.collection.scene in _SWITCHES
+            and isinstance(said, Refused | Unreachable | Unknown)
+        )
+        await self._router.tell(conn, held.order.channel, _outcome(said, held), took_ms)
+        another = await self._another(conn, held) if switches else None
+        if another is None:
+            await self._steps.take(conn, held, said)
+            return False
+        # The payer was shown nothing of the first, so nothing can have moved (S-16).
+        await self._steps.take(conn, Held(another, held.order), said)
+        return True
+
+    async def _another(self, conn: Conn, held: Held) -> Collection | None:
+        """A further order of the collection at another channel, if one can take it."""
+        collection = held.collection
+        orders = await sql.orders_of(conn, collection.id)
+        tried = [order.channel for order in orders]
+        if len(orders) >= ORDERS_MAX:
+            return None
+        try:
+            choice = await self._router.choose(
+                conn, collection.ask(), collection=collection.id, tried=tried
+            )
+        except KabaoError:
+            return None
+        now_us = self._clock.now_us()
+        order = self._order(
+            collection.id,
+            len(orders) + 1,
+            choice.channel,
+            collection.scene,
+            now_us,
+            collection.expires_us,
+        )
+        await sql.insert_order(conn, order)
+        collection = replace(collection, current=order.id, state=order.state)
+        await sql.update(conn, collection)
+        return collection
+
+    # Asking
+
+    async def due(self) -> int:
+        """Look at every order whose time has come; for a tick. Gives how many."""
+        now_us = self._clock.now_us()
+        async with self._db.transaction() as conn:
+            idents = await sql.claim_due(conn, now_us, now_us + LEASE_S * US, AT_ONCE)
+        await asyncio.gather(*(self._look_safely(ident) for ident in idents))
+        return len(idents)
+
+    async def _look_safely(self, order: str) -> None:
+        """A look that fails counts as one in vain, and stops no other."""
+        try:
+            await self.look(order)
+        except Exception as wrong:  # noqa: BLE001 -- a purpose's defect: it comes again, then a case
+            log.error("funding.look_failed", order=order, reason=type(wrong).__name__)
+            async with self._db.transaction() as conn:
+                await self._again(conn, await self._locked_order(conn, order))
+
+    async def look(self, order: str) -> None:
+        """Do what is due with an order: ask the channel, or end it."""
+        async with self._db.read() as conn:
+            held = await sql.held(conn, order)
+        if held is None or not held.order.open:
+            return
+        now_us = self._clock.now_us()
+        match self._steps.patience(held.collection.company).due(held, now_us):
+            case Look.WAIT:
+                await self._later(order)
+            case Look.DROP:
+                await self._drop(order)
+            case Look.ASK:
+                await self._looked(order, *await _timed(self._asked(held)))
+            case Look.CLOSE:
+                await self._looked(order, *await _timed(self._closed(held)))
+
+    async def ask(self, ident: str) -> Collection:
+        """Ask the channel now. See `Funding.ask`."""
+        async with self._db.read() as conn:
+            collection = _there(await sql.get(conn, ident))
+            held = await sql.held(conn, collection.current)
+        if held is not None and held.order.open and held.order.begun_us is not None:
+            await self._looked(held.order.id, *await _timed(self._asked(held)))
+        return await self._as_it_is(ident)
+
+    async def cancel(self, ident: str) -> Collection:
+        """End a collection. See `Funding.cancel`."""
+        async with self._db.transaction() as conn:
+            held = await self._locked(conn, ident)
+            if held.order.open and held.collection.wanted:
+                collection = replace(held.collection, wanted=False)
+                await sql.update(conn, collection)
+                held = await self._steps.store(conn, Held(collection, held.order))
+            if held.order.open and held.order.begun_us is None:
+                held = await self._steps.step(conn, held, Event.UNSENT)
+        if held.order.open:
+            await self.look(held.order.id)
+        return await self._as_it_is(ident)
+
+    async def _asked(self, held: Held) -> Queried:
+        """Ask; what still waits when its time is over is closed."""
+        channel = held.order.channel
+        order = held.order.told(held.collection, self.notify_url(channel))
+        said = await self._channels.query(channel, order)
+        over = self._clock.now_us() >= held.order.expires_us
+        if isinstance(said, Waiting) and over:
+            return await self._channels.close(channel, order)
+        return said
+
+    async def _closed(self, held: Held) -> Queried:
+        """End it; a channel that cannot is asked what became of it."""
+        channel = held.order.channel
+        order = held.order.told(held.collection, self.notify_url(channel))
+        said = await self._channels.close(channel, order)
+        if isinstance(said, Waiting | Unknown):
+            return await self._channels.query(channel, order)
+        return said
+
+    async def _looked(self, order: str, said: Queried, took_ms: int) -> None:
+        async with self._db.transaction() as conn:
+            held = await self._locked_order(conn, order)
+            if not held.order.open:
+                return
+            held = await self._steps.take(conn, held, said)
+            await self._router.tell(conn, held.order.channel, _outcome(said, held), took_ms)
+            await self._again(conn, held)
+
+    async def _again(self, conn: Conn, held: Held) -> None:
+        """One more question was asked; when too many were, a person looks."""
+        if not held.order.open:
+            return
+        asked = replace(held.order, asked=held.order.asked + 1)
+        held = await self._steps.store(conn, Held(held.collection, asked))
+        if self._steps.patience(held.collection.company).worn_out(held, self._clock.now_us()):
+            await self._steps.open_case(conn, held, "funding.unknown", held.order.id, {})
+
+    async def _later(self, order: str) -> None:
+        async with self._db.transaction() as conn:
+            held = await self._locked_order(conn, order)
+            if held.order.open:
+                await self._steps.store(conn, held)
+
+    async def _drop(self, order: str) -> None:
+        """End an order that was never sent."""
+        async with self._db.transaction() as conn:
+            held = await self._locked_order(conn, order)
+            if held.order.open and held.order.begun_us is None:
+                await self._steps.step(conn, held, Event.CLOSED)
+
+    # Reading
+
+    async def _locked(self, conn: Conn, ident: str) -> Held:
+        """A collection with its latest order, locked. Raises `not_found`."""
+        collection = _there(await sql.lock(conn, ident))
+        order = await sql.get_order(conn, collection.current)
+        assert order is not None, "a collection without its order"
+        return Held(collection, order)
+
+    async def _locked_order(self, conn: Conn, order: str) -> Held:
+        held = await sql.lock_of_order(conn, order)
+        assert held is not None, "orders are never deleted"
+        return held
+
+    async def _as_it_is(self, ident: str) -> Collection:
+        async with self._db.read() as conn:
+            return _there(await sql.get(conn, ident))
+
+
+def _there(collection: Collection | None) -> Collection:
+    if collection is None:
+        raise NOT_FOUND.error("There is no such collection.")
+    return collection
+
+
+def _outcome(said: Created | Queried, held: Held) -> Outcome:
+    match said:
+        case Paid():
+            return Outcome.SUCCESS
+        case Refused() if held.collection.scene is Scene.CODE:
+            return Outcome.REFUSED_BY_PAYER
+        case Refused():
+            return Outcome.FAILED
+        case Unreachable():
+            return Outcome.UNREACHABLE
+        case Unknown():
+            return Outcome.UNKNOWN
+        case _:
+            return Outcome.TAKEN
+
+
+async def _timed(asked: Awaitable[T]) -> tuple[T, int]:
+    """What came, and after how many ms. Real time: a simulated clock may stand still."""
+    begun = time.monotonic()
+    said = await asked
+    return said, int((time.monotonic() - begun) * 1000)

@@ -1,0 +1,190 @@
+"""The verbs of funding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kabao.base.clock import BusinessDays, Clock
+from kabao.base.db import Conn, Database
+from kabao.base.errors import NOT_FOUND
+from kabao.base.ids import Ids
+from kabao.base.web.metrics import Counts
+from kabao.cases.ops import Cases
+from kabao.funding.model.answers import Incoming, Payer, Reply
+from kabao.funding.model.collections import Ask, ChannelOrder, Collection, FundingRefund, Shown
+from kabao.funding.model.life import State
+from kabao.funding.ops.channels import Channels
+from kabao.funding.ops.collecting import Collecting
+from kabao.funding.ops.first import First
+from kabao.funding.ops.notices import Notices
+from kabao.funding.ops.refunding import Refunding
+from kabao.funding.ops.steps import Steps
+from kabao.funding.ports import MakeChannel, Purpose
+from kabao.funding.sql import collections as sql
+from kabao.funding.sql import refunds as refunds_sql
+from kabao.org.ops import Org
+from kabao.policy.ops import Policy
+from kabao.vault.ops import Vault
+
+
+class Funding:
+    """Money from outside, and back."""
+
+    def __init__(
+        self,
+        db: Database,
+        cases: Cases,
+        vault: Vault,
+        policy: Policy,
+        org: Org,
+        ids: Ids,
+        clock: Clock,
+        days: BusinessDays,
+        *,
+        makers: Mapping[str, MakeChannel],
+        notify_base: str,
+    ) -> None:
+        """Bind the collaborators.
+
+        Args:
+            makers: how the adapter of each kind of channel is made.
+            notify_base: where channels reach us, such as `https://pay.example.com`.
+        """
+        self.channels = Channels(db, vault, policy, makers, ids, clock, days)
+        self.router = First(self.channels)
+        self._steps = Steps(cases, vault, policy, org, ids, clock, days)
+        self._collecting = Collecting(
+            db, self.channels, self.router, self._steps, ids, clock, days, notify_base
+        )
+        self._refunding = Refunding(db, self.channels, self._steps, clock)
+        self._notices = Notices(
+            db, self.channels, self.router, self._steps, self._refunding, cases, clock, days
+        )
+
+    @property
+    def refused(self) -> Counts:
+        """Notifications that changed nothing, by channel and why."""
+        return self._notices.refused
+
+    def serve(self, name: str, purpose: Purpose) -> None:
+        """From now on whoever asks in this name is told what becomes of it."""
+        self._steps.serve(name, purpose)
+
+    async def refresh(self) -> None:
+        """Follow changes of channels that other processes made."""
+        await self.channels.refresh()
+
+    # Money in
+
+    async def open_in(self, conn: Conn, ask: Ask) -> Collection:
+        """Write down what is to be collected, in the caller's transaction.
+
+        After the commit `begin` asks the channel. Raises `channel_not_configured`,
+        `channel_not_available`, `channel_limit_exceeded`, `source_not_allowed`.
+        """
+        return await self._collecting.open_in(conn, ask)
+
+    async def begin(self, collection: str, payer: Payer) -> Shown:
+        """Ask the channel for the money, outside of any transaction.
+
+        A channel that refuses, cannot be reached or does not answer before the payer was
+        shown anything is passed by for the next one (S-16). Called again it gives what was
+        shown before, or asks again for the same order; a payer's code is sent once only.
+        """
+        return await self._collecting.begin(collection, payer)
+
+    async def ask(self, collection: str) -> Collection:
+        """Ask the channel now what became of it. Raises `not_found`."""
+        return await self._collecting.ask(collection)
+
+    async def cancel(self, collection: str) -> Collection:
+        """Want it no more. Raises `not_found`.
+
+        It is not over before the channel has said so: a code that was scanned is cancelled
+        15 s after it was at the earliest, and an order that was paid in the meantime is
+        confirmed. Look at the state of what comes back.
+        """
+        return await self._collecting.cancel(collection)
+
+    async def notify(self, channel: str, incoming: Incoming) -> Reply:
+        """Take a notification of a channel and answer in its way.
+
+        Raises `not_found` for a channel there is not, `unavailable` where it should be
+        sent again.
+        """
+        return await self._notices.notify(channel, incoming)
+
+    # Money back
+
+    async def refund_in(
+        self, conn: Conn, collection: str, amount_fen: int, *, key: str, reason: str
+    ) -> FundingRefund:
+        """Write down that part or all goes back; a job sends it, `Purpose.refunded` tells.
+
+        Call it before the card is locked: a step locks the collection first, then the
+        card. The same key again is the same refund. `reason` is what the payer reads.
+        Raises `not_found`, `not_collected`, `more_than_collected`, `idempotency_key_reused`.
+        """
+        return await self._refunding.refund_in(conn, collection, amount_fen, key=key, reason=reason)
+
+    async def recall_in(
+        self, conn: Conn, collection: str, amount_fen: int | None, *, key: str, reason: str
+    ) -> Collection:
+        """Book that a channel took back what it had paid; None: all of it.
+
+        Raises `not_found`, `not_collected`.
+        """
+        return await self._refunding.recall_in(conn, collection, amount_fen, key=key, reason=reason)
+
+    # Ticks
+
+    async def look(self) -> int:
+        """Ask about every order that is due."""
+        return await self._collecting.due()
+
+    async def send_refunds(self) -> int:
+        """Send and ask about every refund that is due."""
+        return await self._refunding.due()
+
+    async def forget_nonces(self) -> int:
+        """Drop nonces that are too old to come again."""
+        return await self._notices.forget()
+
+    # Reading
+
+    async def get(self, conn: Conn, ident: str) -> Collection:
+        """A collection as it is. Raises `not_found`."""
+        found = await sql.get(conn, ident)
+        if found is None:
+            raise NOT_FOUND.error("There is no such collection.")
+        return found
+
+    async def orders(self, conn: Conn, ident: str) -> list[ChannelOrder]:
+        """The orders of a collection, first to last."""
+        return await sql.orders_of(conn, ident)
+
+    async def refunds(self, conn: Conn, ident: str) -> list[FundingRefund]:
+        """What went back of a collection, or goes, oldest first."""
+        return await refunds_sql.of_collection(conn, ident)
+
+    async def search(
+        self,
+        conn: Conn,
+        *,
+        companies: Sequence[str] | None,
+        stores: Sequence[str] | None,
+        subject: str | None = None,
+        state: State | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[Collection]:
+        """Collections, newest first; None: not filtered."""
+        return await sql.search(
+            conn,
+            companies=companies,
+            stores=stores,
+            subject=subject,
+            state=state,
+            before=before,
+            limit=limit,
+        )

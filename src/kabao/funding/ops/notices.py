@@ -1,0 +1,173 @@
+"""Notifications: verified, taken once, answered in the channel's own way."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from kabao.base import logs
+from kabao.base.clock import BusinessDays, Clock
+from kabao.base.db import Conn, Database
+from kabao.base.errors import NOT_FOUND
+from kabao.base.ids import is_id, to_edge
+from kabao.base.web.metrics import Counts
+from kabao.cases.model import NewCase
+from kabao.cases.ops import Cases
+from kabao.funding.model.answers import (
+    Closed,
+    Incoming,
+    Notice,
+    Paid,
+    Recalled,
+    RefundNews,
+    Rejected,
+    Reply,
+    Why,
+    check,
+)
+from kabao.funding.model.asking import US
+from kabao.funding.model.channels import CHANNEL, Channel
+from kabao.funding.model.collections import ORDER, Held, Outcome
+from kabao.funding.ops.channels import Channels
+from kabao.funding.ops.refunding import Refunding
+from kabao.funding.ops.steps import Steps
+from kabao.funding.ports import Router
+from kabao.funding.sql import collections as sql
+from kabao.funding.sql import notices as notices_sql
+from kabao.policy import names
+from kabao.policy.model import Rules
+
+TAKEN, REPLAYED, STRANGE = "taken", "replayed", "unknown_order"
+"""What is said of a notification besides the reasons of `Why`."""
+
+log = logs.get("funding")
+
+
+class Notices:
+    """What channels send by themselves."""
+
+    def __init__(
+        self,
+        db: Database,
+        channels: Channels,
+        router: Router,
+        steps: Steps,
+        refunding: Refunding,
+        cases: Cases,
+        clock: Clock,
+        days: BusinessDays,
+    ) -> None:
+        self._db, self._channels, self._router = db, channels, router
+        self._steps, self._refunding, self._cases = steps, refunding, cases
+        self._clock, self._days = clock, days
+        self.refused = Counts(
+            "kabao_funding_notices_refused",
+            "Notifications of payment channels that changed nothing.",
+            ("channel", "why"),
+        )
+
+    async def notify(self, ident: str, incoming: Incoming) -> Reply:
+        """Take a notification. See `Funding.notify`."""
+        channel, adapter = self._channels.get(ident), self._channels.adapter(ident)
+        if channel is None:
+            await self._channels.catch_up()
+            channel, adapter = self._channels.get(ident), self._channels.adapter(ident)
+        if channel is None or adapter is None:
+            raise NOT_FOUND.error("There is no such channel.")
+        said = adapter.read(incoming)
+        async with self._db.transaction() as conn:
+            if isinstance(said, Notice):
+                word = await self._take(conn, channel, said)
+            else:
+                word = await self._reject(conn, channel, said)
+            day = self._days.of(self._clock.now_us())
+            await notices_sql.count(conn, channel.id, day, word, self._clock.now_us())
+        if word != TAKEN:
+            self.refused.add(channel.name, word)
+            log.warning("funding.notice_refused", channel=channel.id, why=word)
+        return adapter.reply(taken=word in (TAKEN, REPLAYED))
+
+    async def forget(self) -> int:
+        """Drop old nonces; for a tick. Gives how many."""
+        kept_us = self._national().int(names.FUNDING_NONCE_KEPT_MINUTES) * 60 * US
+        async with self._db.transaction() as conn:
+            return await notices_sql.forget_nonces(conn, self._clock.now_us() - kept_us)
+
+    def _national(self) -> Rules:
+        return self._steps.rules("")
+
+    async def _take(self, conn: Conn, channel: Channel, notice: Notice) -> str:
+        held = await self._held(conn, channel, notice)
+        if held is None:
+            # Well signed, and of nothing that we ask for: somebody else uses the account.
+            await self._case(conn, channel, "funding.unknown_order", notice.order_no, None)
+            return STRANGE
+        told = check(notice, held.order.told(held.collection, ""))
+        if isinstance(told, Rejected):
+            return await self._reject(conn, channel, told)
+        now_us = self._clock.now_us()
+        if notice.nonce is not None and not await notices_sql.take_nonce(
+            conn, channel.id, notice.nonce, now_us
+        ):
+            return REPLAYED
+        await self._apply(conn, held, notice)
+        return TAKEN
+
+    async def _held(self, conn: Conn, channel: Channel, notice: Notice) -> Held | None:
+        """The order a notice is about, locked, if it is this channel's."""
+        if isinstance(notice.about, RefundNews):
+            found = (
+                await self._refunding.find(conn, notice.about.no)
+                if is_id(notice.about.no)
+                else None
+            )
+            held = None if found is None else found[0]
+        else:
+            no = notice.order_no
+            held = await sql.lock_of_order(conn, no) if is_id(no) else None
+        return held if held is not None and held.order.channel == channel.id else None
+
+    async def _apply(self, conn: Conn, held: Held, notice: Notice) -> None:
+        about = notice.about
+        match about:
+            case Paid():
+                first = held.order.open
+                held = await self._steps.take(conn, held, about)
+                if first:
+                    await self._router.tell(conn, held.order.channel, Outcome.SUCCESS, 0)
+            case Closed():
+                await self._steps.take(conn, held, about)
+            case Recalled():
+                await self._steps.recall(conn, held, about)
+            case RefundNews():
+                found = await self._refunding.find(conn, about.no)
+                assert found is not None
+                await self._refunding.told(conn, *found, about.answer)
+            case _:
+                assert_never(about)
+
+    async def _reject(self, conn: Conn, channel: Channel, rejected: Rejected) -> str:
+        """Change nothing. Where the signature held, a person looks."""
+        if rejected.order_no is not None:
+            kind = "funding.wrong_notice"
+            await self._case(conn, channel, kind, rejected.order_no, rejected.why)
+        return rejected.why.value
+
+    async def _case(
+        self, conn: Conn, channel: Channel, kind: str, order_no: str, why: Why | None
+    ) -> None:
+        held = await sql.held(conn, order_no) if is_id(order_no) else None
+        facts = {"channel": to_edge(CHANNEL, channel.id)}
+        if why is not None:
+            facts["why"] = why.value
+        if held is not None:
+            await self._steps.open_case(conn, held, kind, f"{order_no}:{why}", facts)
+            return
+        shown = "".join(c for c in order_no if c.isalnum())[:64]
+        case = NewCase(
+            kind=kind,
+            subject=to_edge(CHANNEL, channel.id),
+            company=channel.company,
+            facts=facts | {"order": to_edge(ORDER, shown)},
+            key=f"{channel.id}:{shown}:{why}",
+        )
+        await self._cases.open_in(conn, case)

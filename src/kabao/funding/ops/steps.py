@@ -1,0 +1,354 @@
+"""One step of an order: what an answer or a notice does to it, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from kabao.base.clock import BusinessDays, Clock
+from kabao.base.db import Conn
+from kabao.base.errors import KabaoError, Kind
+from kabao.base.ids import Ids, to_edge
+from kabao.cases.model import Fact, NewCase
+from kabao.cases.ops import Cases
+from kabao.funding.model.answers import Created, Paid, Queried, Recalled, Refused, Scene, Waiting
+from kabao.funding.model.asking import Patience
+from kabao.funding.model.collections import (
+    CANCELLED,
+    COLLECTION,
+    EXPIRED,
+    HELD,
+    OPEN,
+    ORDER,
+    PAYMENT_REFUSED,
+    TAKEN_BACK,
+    Back,
+    ChannelOrder,
+    FundingRefund,
+    Held,
+)
+from kabao.funding.model.life import (
+    Asking,
+    CounterRule,
+    Effect,
+    Event,
+    RefundState,
+    State,
+    event_of,
+    step,
+)
+from kabao.funding.ports import Purpose
+from kabao.funding.sql import collections as sql
+from kabao.funding.sql import refunds as refunds_sql
+from kabao.org.ops import Org
+from kabao.policy import names
+from kabao.policy.model import Rules
+from kabao.policy.ops import Policy
+from kabao.vault.ops import Vault
+
+FUNDS_CHARS = 64
+KEY_CHARS = 128
+RULE = "T-20"
+
+_TRANSIENT = frozenset({Kind.UNAVAILABLE, Kind.IN_DOUBT, Kind.INTERNAL})
+"""Refusals that say nothing about the money: the step is undone and comes again."""
+
+
+class Steps:
+    """Moves orders. Every method takes an order that is locked with its collection."""
+
+    def __init__(
+        self,
+        cases: Cases,
+        vault: Vault,
+        policy: Policy,
+        org: Org,
+        ids: Ids,
+        clock: Clock,
+        days: BusinessDays,
+    ) -> None:
+        self._cases, self._vault, self._policy, self._org = cases, vault, policy, org
+        self._ids, self._clock, self._days = ids, clock, days
+        self._purposes: dict[str, Purpose] = {}
+
+    def serve(self, name: str, purpose: Purpose) -> None:
+        """From now on collections for this purpose are told to it."""
+        self._purposes[name] = purpose
+
+    def serves(self, name: str) -> bool:
+        """Whether somebody is told of this purpose."""
+        return name in self._purposes
+
+    def purpose(self, held: Held) -> Purpose:
+        """Who is told of a collection."""
+        return self._purposes[held.collection.purpose]
+
+    # Policy
+
+    def rules(self, company: str) -> Rules:
+        """What holds today where a company is at home."""
+        found = self._org.company(company)
+        today = self._days.of(self._clock.now_us())
+        jurisdiction = "national" if found is None else found.jurisdiction
+        return self._policy.rules(jurisdiction=jurisdiction, on=today)
+
+    def patience(self, company: str) -> Patience:
+        """How a company's orders are asked about."""
+        rules = self.rules(company)
+        return Patience(
+            Asking(
+                rules.int(names.FUNDING_ASK_FIRST_SECONDS),
+                rules.int(names.FUNDING_ASK_GROWTH_COUNT),
+                rules.int(names.FUNDING_ASK_LONGEST_SECONDS),
+                rules.int(names.FUNDING_ASK_MAX_COUNT),
+            ),
+            CounterRule(
+                rules.int(names.FUNDING_COUNTER_ASK_AFTER_SECONDS),
+                rules.int(names.FUNDING_COUNTER_ASK_EVERY_SECONDS),
+                rules.int(names.FUNDING_COUNTER_ASK_UNTIL_SECONDS),
+                rules.int(names.FUNDING_COUNTER_NO_CANCEL_SECONDS),
+            ),
+        )
+
+    # Steps
+
+    async def take(self, conn: Conn, held: Held, said: Created | Queried) -> Held:
+        """What a channel said about an order."""
+        over = self.patience(held.collection.company).over(held, self._clock.now_us())
+        event = event_of(said, paid_by=held.order.channel_no, over=over)
+        return await self.step(conn, held, event, said)
+
+    async def step(
+        self, conn: Conn, held: Held, event: Event, said: Created | Queried | Recalled | None = None
+    ) -> Held:
+        """What an event does to an order, with all its effects; `said` is what told it."""
+        before = held.order.state
+        to = step(before, event)
+        order = replace(held.order, state=to.state)
+        if isinstance(said, Waiting) and said.show is not None and order.open:
+            order = replace(order, shown=_shown(said))
+        if isinstance(said, Refused) and to.state is State.FAILED:
+            order = replace(order, refusal=said.code[:FUNDS_CHARS])
+        if isinstance(said, Paid) and order.channel_no is None:
+            order = replace(
+                order,
+                channel_no=said.channel_no,
+                paid_us=said.paid_us,
+                funds=said.funds[:FUNDS_CHARS],
+            )
+            await self._keep_payer(conn, order.id, said)
+        if to.state is not before and not (order.open and held.collection.scene is Scene.CODE):
+            order = replace(order, asked=0)
+        held = await self.store(conn, Held(held.collection, order))
+        return await self._bring_about(conn, held, before, to.effect, event, said)
+
+    async def store(self, conn: Conn, held: Held) -> Held:
+        """Write an order and what its collection shows of it."""
+        order, collection, now_us = held.order, held.collection, self._clock.now_us()
+        if order.open:
+            next_us = self.patience(collection.company).next_us(held, now_us)
+            order = replace(order, ask_us=next_us)
+        else:
+            order = replace(order, ask_us=None)
+        if held.is_current:
+            collection = replace(collection, state=order.state)
+            await sql.update(conn, collection)
+        await sql.update_order(conn, order)
+        return Held(collection, order)
+
+    async def _bring_about(
+        self,
+        conn: Conn,
+        held: Held,
+        before: State,
+        effect: Effect,
+        event: Event,
+        said: Created | Queried | Recalled | None,
+    ) -> Held:
+        match effect:
+            case Effect.CONFIRM:
+                assert isinstance(said, Paid)
+                return await self._confirm(conn, held, said)
+            case Effect.GIVE_UP:
+                return await self.give_up(conn, held, *self._why(held, event))
+            case Effect.GIVE_BACK:
+                await self.give_back(conn, held, Back.LATE)
+            case Effect.GIVE_BACK_SECOND:
+                assert isinstance(said, Paid)
+                await self._give_back_second(conn, held, said)
+            case Effect.CASE:
+                return await self._impossible(conn, held, before, event)
+            case Effect.RECALL:
+                await self._recalled(conn, held, said)
+            case Effect.NONE | Effect.ASK:
+                pass  # it is asked when `ask_us` comes
+        return held
+
+    async def _confirm(self, conn: Conn, held: Held, paid: Paid) -> Held:
+        """Call the purpose; what it cannot use goes back."""
+        collection = held.collection
+        if collection.settled or not held.is_current:
+            return await self._return(conn, held)
+        try:
+            async with conn.transaction():
+                await self.purpose(held).confirmed(conn, collection, paid)
+        except KabaoError as refused:
+            if refused.code.kind in _TRANSIENT:
+                raise
+            held = await self._return(conn, held)
+            return await self.give_up(conn, held, refused.code.name, refused.rule)
+        collection = replace(collection, settled=True)
+        await sql.update(conn, collection)
+        return Held(collection, held.order)
+
+    async def _return(self, conn: Conn, held: Held) -> Held:
+        """All of a payment that was just confirmed goes back."""
+        held = await self.step(conn, held, Event.REFUND_BEGUN)
+        await self.give_back(conn, held, Back.LATE)
+        return held
+
+    async def give_up(self, conn: Conn, held: Held, code: str, rule: str | None) -> Held:
+        """Tell the purpose, once, that nothing comes."""
+        if held.collection.settled or not held.is_current:
+            return held
+        collection = replace(held.collection, settled=True, code=code, rule=rule)
+        await sql.update(conn, collection)
+        await self.purpose(held).given_up(conn, collection, code, rule)
+        return Held(collection, held.order)
+
+    async def give_back(self, conn: Conn, held: Held, back: Back) -> None:
+        """Write down that all of an order goes back; a job sends it."""
+        channel_no = held.order.channel_no
+        assert channel_no is not None, "paid by something"
+        key, fen = f"late:{held.order.id}", held.collection.amount_fen
+        await self.write_refund(conn, held, back, fen, channel_no, key, "未能入账，原路退回")
+
+    async def _give_back_second(self, conn: Conn, held: Held, paid: Paid) -> None:
+        key = f"second:{paid.channel_no}"
+        earlier = await refunds_sql.of_collection(conn, held.collection.id)
+        if any(refund.key == key for refund in earlier):
+            return
+        fen = paid.amount_fen
+        reason = "重复支付，原路退回"
+        await self.write_refund(conn, held, Back.SECOND, fen, paid.channel_no, key, reason)
+
+    async def write_refund(
+        self,
+        conn: Conn,
+        held: Held,
+        back: Back,
+        amount_fen: int,
+        channel_no: str,
+        key: str,
+        reason: str,
+    ) -> FundingRefund:
+        """A new refund, due at once; one that was recalled is done already."""
+        now_us, recalled = self._clock.now_us(), back is Back.RECALLED
+        refund = FundingRefund(
+            id=self._ids.new(),
+            collection=held.collection.id,
+            order=held.order.id,
+            back=back,
+            amount_fen=amount_fen,
+            channel_no=channel_no,
+            state=RefundState.DONE if recalled else RefundState.UNKNOWN,
+            key=key,
+            reason=reason,
+            refusal=None,
+            sent_us=None,
+            ask_us=None if recalled else now_us,
+            asked=0,
+            created_us=now_us,
+            done_us=now_us if recalled else None,
+        )
+        await refunds_sql.insert(conn, refund)
+        return refund
+
+    async def recall(self, conn: Conn, held: Held, told: Recalled) -> Held:
+        """The channel takes back what it had paid us, all or part; told again, it is nothing."""
+        earlier = await refunds_sql.of_collection(conn, held.collection.id)
+        if any(refund.key == _recall_key(told) for refund in earlier):
+            return held
+        rest_fen = held.collection.amount_fen - gone_fen(earlier, held.order)
+        if told.amount_fen >= rest_fen or held.order.state not in HELD:
+            return await self.step(conn, held, Event.RECALLED, told)
+        await self._recalled(conn, held, told)
+        return held
+
+    async def _recalled(self, conn: Conn, held: Held, told: object) -> None:
+        """Book a recall: freeze what is left, the rest is owed to us, and a person looks."""
+        earlier = await refunds_sql.of_collection(conn, held.collection.id)
+        rest_fen = held.collection.amount_fen - gone_fen(earlier, held.order)
+        paid_by = held.order.channel_no
+        assert paid_by is not None, "paid by something"
+        if not isinstance(told, Recalled):  # an answer that says no more than that it is gone
+            told = Recalled(paid_by, paid_by, rest_fen, "")
+        fen = min(told.amount_fen, rest_fen)
+        facts: dict[str, Fact] = {"amount": fen, "reason": told.reason[:FUNDS_CHARS]}
+        await self.open_case(conn, held, "funding.recalled", _recall_key(told), facts)
+        if fen > 0:
+            key = _recall_key(told)
+            await self.write_refund(conn, held, Back.RECALLED, fen, paid_by, key, told.reason)
+            if held.collection.code is None:  # else the purpose never had it
+                await self.purpose(held).recalled(conn, held.collection, fen)
+
+    async def _impossible(self, conn: Conn, held: Held, before: State, event: Event) -> Held:
+        """What the table calls a case; some of them end a collection as well."""
+        came_and_went = event is Event.RECALLED and before in OPEN
+        if not (came_and_went and not held.collection.wanted):
+            facts = {"event": event.value, "state": before.value}
+            key = f"{held.order.id}:{event.value}:{before.value}"
+            await self.open_case(conn, held, "funding.impossible", key, facts)
+        if came_and_went:
+            return await self.give_up(conn, held, TAKEN_BACK.name, RULE)
+        return held
+
+    async def open_case(
+        self, conn: Conn, held: Held, kind: str, key: str, facts: Mapping[str, Fact]
+    ) -> None:
+        """Have a person look at a collection."""
+        collection = held.collection
+        case = NewCase(
+            kind=kind,
+            subject=to_edge(COLLECTION, collection.id),
+            company=collection.company,
+            store=collection.store,
+            facts={"order": to_edge(ORDER, held.order.id), **facts},
+            key=key,
+        )
+        await self._cases.open_in(conn, case)
+
+    async def _keep_payer(self, conn: Conn, order: str, paid: Paid) -> None:
+        if paid.payer:
+            sealed = self._vault.encrypt(
+                "funding.channel_order", "payer", order, paid.payer.encode()
+            )
+            await sql.set_payer(conn, order, sealed)
+
+    def _why(self, held: Held, event: Event) -> tuple[str, str]:
+        if not held.collection.wanted:
+            return CANCELLED.name, RULE
+        if event is Event.CLOSED:
+            return EXPIRED.name, RULE
+        return PAYMENT_REFUSED.name, "S-16"
+
+
+def _shown(waiting: Waiting) -> str:
+    return msgspec.json.encode(waiting).decode()
+
+
+def gone_fen(refunds: Sequence[FundingRefund], order: ChannelOrder) -> int:
+    """What of an order's payment has gone back, or is on its way."""
+    return sum(
+        refund.amount_fen
+        for refund in refunds
+        if refund.order == order.id
+        and refund.back is not Back.SECOND
+        and refund.state is not RefundState.REFUSED
+    )
+
+
+def _recall_key(told: Recalled) -> str:
+    return f"recall:{told.no}"[:KEY_CHARS]

@@ -1,0 +1,1 @@
+"""Statements of `funding`: `channels`, `collections`, `refunds`, `notices`, `receipts`."""
