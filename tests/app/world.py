@@ -184,9 +184,9 @@ async def made(call: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def world(url: str, folder: Path, at: datetime = START) -> AsyncIterator[World]:
-    """A founded platform on a migrated database, standing at a moment."""
-    settings = replace(load({}), data=folder, database_url=url, lanes=1)
+async def world(url: str, folder: Path, at: datetime = START, **more: Any) -> AsyncIterator[World]:
+    """A founded platform on a migrated database, standing at a moment, with other settings."""
+    settings = replace(load({}), data=folder, database_url=url, lanes=1, **more)
     clock = FixedClock(at)
     FileKeys(settings.keys_file, clock, create_if_missing=True)
     db = Database(url)

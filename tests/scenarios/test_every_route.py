@@ -109,10 +109,6 @@ TABLE = {
         },
     ),
     "GET /v1/channels/{channel}": Route("channels:read"),
-    "GET /v1/channels/{channel}/health": Route("channels:read"),
-    "POST /v1/channels/{channel}/limits": Route(
-        "channels:write", {"daily_max": 1, "reason": "festival"}
-    ),
     "POST /v1/channels/{channel}/pause": Route("channels:write", {}),
     "POST /v1/channels/{channel}/resume": Route("channels:write", {}),
     "GET /v1/collections": Route("collections:read"),
@@ -120,6 +116,23 @@ TABLE = {
     "POST /v1/collections/{collection}/recalls": Route(
         "collections:write", {"reference": "x"} | WHY
     ),
+    "GET /v1/events": Route("events:read", query={"card": "{card}"}),
+    "GET /v1/webhook-deliveries": Route("webhook-endpoints:read", query={"endpoint": "{endpoint}"}),
+    "GET /v1/webhook-deliveries/{delivery}": Route("webhook-endpoints:read"),
+    "POST /v1/webhook-deliveries/{delivery}/replay": Route("webhook-endpoints:write", {}),
+    "GET /v1/webhook-endpoints": Route("webhook-endpoints:read"),
+    "POST /v1/webhook-endpoints": Route(
+        "webhook-endpoints:write", {"url": "https://receiver.invalid/"}, stranger=201, store=201
+    ),
+    "GET /v1/webhook-endpoints/{endpoint}": Route("webhook-endpoints:read"),
+    "DELETE /v1/webhook-endpoints/{endpoint}": Route("webhook-endpoints:write"),
+    "POST /v1/webhook-endpoints/{endpoint}/change": Route(
+        "webhook-endpoints:write", {"url": "https://receiver.invalid/"}
+    ),
+    "POST /v1/webhook-endpoints/{endpoint}/pause": Route("webhook-endpoints:write", {}),
+    "POST /v1/webhook-endpoints/{endpoint}/resume": Route("webhook-endpoints:write", {}),
+    "POST /v1/webhook-endpoints/{endpoint}/rotate-secret": Route("webhook-endpoints:write", {}),
+    "POST /v1/webhook-endpoints/{endpoint}/test": Route("webhook-endpoints:write", {}),
     # payments and top-ups
     "POST /v1/adjustments": Route(
         "adjustments:write", {"card": "{card}", "amount": 1, "currency": "CNY"} | WHY
@@ -453,7 +466,8 @@ NOBODY = {
     for name, prefix in {
         "approval": "apr", "batch": "bat", "card": "card", "cashier": "csh", "code": "cod",
         "case": "case", "channel": "chn", "collection": "col",
-        "company": "com", "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":
+        "company": "com", "delivery": "whd", "endpoint": "whe",
+        "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":
         "fee", "hand_over": "hov", "key": "key", "receipt": "top", "link": "bln",
         "location": "loc", "operator": "opr", "other_card": "card", "payment": "pay",
         "payment_order": "pmo", "pos_batch": "ter", "programme": "prg", "shift": "shf",
@@ -523,6 +537,8 @@ async def _things(actors: Actors) -> dict[str, str]:
     device = await actors.merchant.made("/v1/pay-codes/devices", {"card": card.id, "name": "x"})
     topup = await actors.load(card, 100)
     plan = {"company": world.founded.group, "name": "plan"}
+    endpoint = await operator.made("/v1/webhook-endpoints", {"url": "https://receiver.invalid/"})
+    delivery = await operator.made(f"/v1/webhook-endpoints/{endpoint['id']}/test", {})
     return {
         "approval": asked["id"],
         "card": card.id,
@@ -530,7 +546,9 @@ async def _things(actors: Actors) -> dict[str, str]:
         "company": world.founded.group,
         "consent": consent["id"],
         "customer": customer,
+        "delivery": delivery["id"],
         "device": device["id"],
+        "endpoint": endpoint["id"],
         "fee_plan": (await operator.made("/v1/fee-plans", plan))["id"],
         "key": (await actors.admin.got("/v1/api-keys", limit=1))["data"][0]["id"],
         "location": places[1]["id"],

@@ -65,6 +65,7 @@ LIBRARIES = {
         "kabao.till.*",
         "kabao.adapters.*",
     ),
+    "httpcore": ("kabao.adapters.webhooks.*",),
     "httpx": ("kabao.adapters.line",),
     "argon2": ("kabao.access.ops.*",),
     "pyotp": ("kabao.access.*",),

@@ -32,9 +32,6 @@ ALIPAY, WECHAT = "https://openapi.alipay.com", "https://api.mch.weixin.qq.com"
 UNIONPAY, UNIONPAY_FILES = "https://gateway.95516.com", "https://filedownload.95516.com"
 UNIONPAY_SIGNER = "中国银联股份有限公司"
 
-DIRECT = frozenset({"bank", Product.NETBANK, Product.NETBANK_COMPANY})
-"""Kinds at which a bank takes the money without a third party between (T-09)."""
-
 Account = Mapping[str, Any]
 
 

@@ -16,11 +16,12 @@ import psycopg
 
 from kabao.access.jobs import register as register_access_jobs
 from kabao.access.ops import REFRESH_S, Access
-from kabao.app.channels import DIRECT, Lines, makers
+from kabao.app.channels import Lines, makers
 from kabao.app.clock import choose_clock
 from kabao.app.executors import register_executors
 from kabao.app.routes import ROUTES
 from kabao.app.settings import Settings
+from kabao.app.telling import Telling
 from kabao.app.watching import Diary
 from kabao.base import logs
 from kabao.base.clock import BusinessDays, Clock
@@ -188,8 +189,6 @@ class Kabao:
             clock,
             days,
             makers=makers(self.lines, clock),
-            direct=DIRECT,
-            rules_of=self.cards.rules,
             notify_base=settings.notify_base,
         )
         self.own_cards = OwnCards(db, self.ledger, self.merchants, ids, clock, days)
@@ -219,6 +218,7 @@ class Kabao:
         self.returns = Returns(self.ledger, self.cards, self.life, self.payments, ids)
         books = Books(self.ledger, self.payments, self.topups, self.org)
         self.evidence = Evidence(db, self.vault, books, self.payments, clock)
+        self.telling = Telling(self)
         self.once = Once(db, clock, self._mac, self.vault, self._secret_hours)
         register_executors(self)
         self._tasks: list[asyncio.Task[None]] = []
@@ -262,10 +262,12 @@ class Kabao:
                 self.customers,
                 self.clock,
             ),
+            "endpoints": self.telling.endpoints,
             "desk": Desk(self.db, self.payments, self.org, self.merchants, self._mac),
             "lot_order": self._lot_order,
             "sales_desk": desk,
             "order_keys": OrderKeys(self.db, self.once, desk, self.payments),
+            "reading": self.telling.reading,
             "receipts": ReceiptDesk(self.db, self.evidence, self.org),
             "return_counter": ReturnCounter(
                 self.db, self.policy, self.proofs, self.merchants, self.clock, self.days
@@ -320,6 +322,7 @@ class Kabao:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.telling.stop()
         await self.payments.stop()
         await self.ledger.stop()
         await self.lines.close()
@@ -360,6 +363,7 @@ class Kabao:
         register_funding_jobs(jobs, self.funding)
         register_tender_jobs(jobs, self.tenders)
         register_evidence_jobs(jobs, self.evidence)
+        self.telling.add_jobs(jobs)
 
 
 @contextlib.asynccontextmanager

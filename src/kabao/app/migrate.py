@@ -42,12 +42,12 @@ TABLES = (
     "kabao.cards.tables_watch",
     "kabao.paycodes.tables",
     "kabao.funding.tables",
-    "kabao.funding.tables_routing",
     "kabao.topups.tables",
     "kabao.payments.tables",
     "kabao.payments.tables_offline",
     "kabao.tenders.tables",
     "kabao.evidence.tables",
+    "kabao.notices.tables",
     "kabao.edges.iso8583.tables",
 )
 """The modules whose tables make up the schema, from the bottom up."""

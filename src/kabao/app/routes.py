@@ -17,6 +17,7 @@ from kabao.evidence.http_slips import ROUTES as SLIP_ROUTES
 from kabao.funding.http import ROUTES as FUNDING_ROUTES
 from kabao.ledger.http import ROUTES as LEDGER_ROUTES
 from kabao.merchants.http import ROUTES as MERCHANT_ROUTES
+from kabao.notices.http import ROUTES as NOTICE_ROUTES
 from kabao.org.http import ROUTES as ORG_ROUTES
 from kabao.payments.http import ROUTES as PAYMENT_ROUTES
 from kabao.policy.http import ROUTES as POLICY_ROUTES
@@ -36,6 +37,7 @@ ROUTES: list[Any] = [
     *FUNDING_ROUTES,
     *LEDGER_ROUTES,
     *MERCHANT_ROUTES,
+    *NOTICE_ROUTES,
     *ORG_ROUTES,
     *PAGE_ROUTES,
     *PAYMENT_ROUTES,

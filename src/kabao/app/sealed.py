@@ -9,6 +9,7 @@ from kabao.customers.model import REWRAP_TARGETS as CUSTOMERS
 from kabao.edges.iso8583.model import REWRAP_TARGETS as POS
 from kabao.funding.model.collections import REWRAP_TARGETS as FUNDING
 from kabao.merchants.model import REWRAP_TARGETS as MERCHANTS
+from kabao.notices.model import REWRAP_TARGETS as NOTICES
 from kabao.paycodes.model import REWRAP_TARGETS as PAYCODES
 from kabao.proofs.model import REWRAP_TARGETS as PROOFS
 from kabao.vault.model import CardKeyUse, RewrapTarget
@@ -22,6 +23,7 @@ SEALED: tuple[RewrapTarget, ...] = (
     *PAYCODES,
     *FUNDING,
     *POS,
+    *NOTICES,
 )
 """Not among them is `base.idempotency.body`: what is sealed there is a one-time
 secret that is gone after a day, so a version is only retired later.

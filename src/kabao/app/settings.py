@@ -77,6 +77,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database, one is being decided or answered.
     """
     log_level: LogLevel = LogLevel.INFO
+    webhooks_private: bool = False
+    """Whether webhooks may go to private addresses and over plain http: for development only."""
     simulated: bool = False
     """Whether this is a simulation, which may live in simulated time."""
 
@@ -224,6 +226,7 @@ _EXPECTED = {
     "cipher": " or ".join(Cipher),
     "lanes": "a whole number from 1 to 32",
     "log_level": ", ".join(LogLevel),
+    "webhooks_private": "true or false",
 }
 _SECRET = frozenset({"database_url"})
 """Settings whose value is never repeated in a message."""

@@ -8,6 +8,7 @@ never skipped (requirement T-19, invariant I-7). Order per root is `root_seq`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 import msgspec
@@ -46,6 +47,11 @@ class Written(msgspec.Struct, frozen=True):
     payload: Any
     recorded_at: Any
 
+
+Position = tuple[str, int]
+"""(`xid`, `n`) of an event: a reader's place."""
+
+BEGINNING: Position = ("0", 0)
 
 _WRITE: LiteralString = """
 insert into base.outbox (root, root_seq, type, version, payload, recorded_at)
@@ -99,9 +105,19 @@ async def read(conn: Conn, reader: str, limit: int = 500) -> list[Written]:
     page reaches as far as an event needs that comes before one of its own, and
     stops where such an event may not be read yet.
     """
-    start = await (
-        await conn.execute("select xid::text, n from base.outbox_reader where name = %s", [reader])
-    ).fetchone() or ("0", 0)
+    start = (
+        await (
+            await conn.execute(
+                "select xid::text, n from base.outbox_reader where name = %s", [reader]
+            )
+        ).fetchone()
+        or BEGINNING
+    )
+    return await read_after(conn, start, limit)
+
+
+async def read_after(conn: Conn, start: Position, limit: int) -> list[Written]:
+    """As `read`, for whoever remembers a place on their own."""
     page = await _between(conn, start, None, limit)
     while page and (late := await _predecessors_behind(conn, page)):
         held = {event.root: event.root_seq for event in late if not event.ready}
@@ -117,7 +133,7 @@ def _waits(event: Written, held: dict[str, int]) -> bool:
 
 
 async def _between(
-    conn: Conn, start: tuple[str, int], end: tuple[str, int] | None, limit: int | None
+    conn: Conn, start: Position, end: Position | None, limit: int | None
 ) -> list[Written]:
     end_xid, end_n = end or (None, None)
     where = {"xid": start[0], "n": start[1], "end_xid": end_xid, "end_n": end_n, "limit": limit}
@@ -183,10 +199,60 @@ def _in_order(page: list[Written]) -> list[Written]:
 
 async def advance(conn: Conn, reader: str, last: Written) -> None:
     """Remember how far a reader has come, in the transaction of its own work."""
+    await move(conn, reader, (last.xid, last.n))
+
+
+async def move(conn: Conn, reader: str, place: Position) -> None:
+    """The same, to a place."""
     await conn.execute(
         """
         insert into base.outbox_reader (name, xid, n) values (%s, %s::text::xid8, %s)
         on conflict (name) do update set xid = excluded.xid, n = excluded.n
         """,
-        [reader, last.xid, last.n],
+        [reader, *place],
     )
+
+
+async def newest(conn: Conn) -> Position | None:
+    """The place of the last event a reader may see now."""
+    found: Position | None = await (
+        await conn.execute(
+            """
+            select xid::text, n from base.outbox
+            where xid < pg_snapshot_xmin(pg_current_snapshot()) order by xid desc, n desc limit 1
+            """
+        )
+    ).fetchone()
+    return found
+
+
+async def before(conn: Conn, at: datetime) -> Position:
+    """A place before every event recorded at that moment or later, and not long before it.
+
+    There is no index on the moment, which would cost every payment: transaction
+    ids rise with it but for transactions that overlap, so it is found by halving.
+    """
+    bounds = await (await conn.execute(_BOUNDS)).fetchone()
+    if bounds is None or bounds[0] is None:
+        return BEGINNING
+    low, high, wanted = int(bounds[0]), int(bounds[1]) + 1, at - OVERLAP
+    while low < high:
+        middle = (low + high) // 2
+        found = await (await conn.execute(_NEXT, [str(middle)])).fetchone()
+        if found is None or found[0] >= wanted:
+            high = middle
+        else:
+            low = middle + 1
+    return str(max(low - 1, 0)), 2**63 - 1
+
+
+OVERLAP = timedelta(minutes=1)
+"""More than a transaction may last."""
+
+_BOUNDS: LiteralString = """
+select (select xid::text from base.outbox order by xid, n limit 1),
+  (select xid::text from base.outbox order by xid desc, n desc limit 1)
+"""
+_NEXT: LiteralString = """
+select recorded_at from base.outbox where xid >= %s::text::xid8 order by xid, n limit 1
+"""

@@ -327,6 +327,10 @@ class Ledger:
         """The card that carries each root now."""
         return await sql_reading.carriers(conn, roots)
 
+    async def issuers(self, conn: Conn, roots: Collection[str]) -> dict[str, str]:
+        """The company that owes what is on each root."""
+        return await sql_reading.issuers(conn, roots)
+
     async def closed_days(
         self, conn: Conn, *, before: date | None = None, limit: int = 50
     ) -> list[ClosedDay]:

@@ -170,6 +170,14 @@ async def carriers(conn: Conn, roots: Iterable[str]) -> dict[str, str]:
     return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
+async def issuers(conn: Conn, roots: Iterable[str]) -> dict[str, str]:
+    """The company that issued what is on each root."""
+    cursor = await conn.execute(
+        "select id, issuer from ledger.root where id = any(%s)", [uuid_array(sorted(set(roots)))]
+    )
+    return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
 async def closed_days(conn: Conn, before: date | None, limit: int) -> list[ClosedDay]:
     """Closed days, newest first."""
     return await fetch_all(

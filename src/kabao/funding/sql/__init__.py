@@ -1,4 +1,1 @@
-"""Statements of `funding`.
-
-`channels`, `routing`, `collections`, `refunds`, `notices`, `receipts`.
-"""
+"""Statements of `funding`: `channels`, `collections`, `refunds`, `notices`, `receipts`."""

@@ -1,4 +1,4 @@
-"""Channels are chosen, and why is kept."""
+"""Events are told to endpoints."""
 
 from __future__ import annotations
 

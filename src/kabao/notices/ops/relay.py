@@ -1,0 +1,110 @@
+"""From the outbox to the lanes: which endpoint is told which event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from kabao.base import outbox
+from kabao.base.clock import Clock, now
+from kabao.base.db import Conn, Database
+from kabao.base.ids import Ids
+from kabao.base.outbox import Written
+from kabao.cards.ops import Cards
+from kabao.ledger.ops import Ledger
+from kabao.notices.model.endpoints import Endpoint
+from kabao.notices.model.events import About, about, envelope, event_id, is_told, lane_of, wanted
+from kabao.notices.sql import endpoints as sql
+from kabao.notices.sql import queue
+from kabao.org.ops import Org
+
+READER = "notices"
+PAGE = 500
+PAGES_AT_ONCE = 20
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Whose:
+    """Whose events are, looked up for a page at a time."""
+
+    def __init__(self, ledger: Ledger, org: Org, cards: Cards) -> None:
+        self._ledger, self._org, self._cards = ledger, org, cards
+
+    async def of(self, conn: Conn, events: Sequence[Written]) -> list[About]:
+        """For each event, in order."""
+        roots = {event.root for event in events if event.root is not None}
+        issuers = await self._ledger.issuers(conn, roots) if roots else {}
+        return [about(event, self._org.store, issuers, self._issuer_of) for event in events]
+
+    def _issuer_of(self, programme: str) -> str | None:
+        found = self._cards.programme(programme)
+        return None if found is None else found.issuer
+
+
+class Relay:
+    """Reads the outbox and writes deliveries, in one transaction with its place.
+
+    Killed at any moment it has written both or neither. One relays at a time.
+    """
+
+    def __init__(self, db: Database, whose: Whose, ids: Ids, clock: Clock) -> None:
+        self._db, self._whose, self._ids, self._clock = db, whose, ids, clock
+
+    async def round(self) -> int:
+        """Relay what is new; for a tick. Returns how many deliveries were written."""
+        written = 0
+        for _ in range(PAGES_AT_ONCE):
+            page = await self._page()
+            if page is None:
+                break
+            written += page
+        return written
+
+    async def _page(self) -> int | None:
+        """Relay a page; None when there was none, or somebody else is at it."""
+        async with self._db.transaction() as conn:
+            if not await queue.lock_relay(conn):
+                return None
+            # In this order: an endpoint made before an event was recorded is seen below.
+            newest = await outbox.newest(conn)
+            if not await sql.all_of(conn):
+                if newest is not None:
+                    await outbox.move(conn, READER, newest)
+                return None
+            page = await outbox.read(conn, READER, PAGE)
+            if not page:
+                return None
+            queued = await self._queued(conn, page, await sql.all_of(conn))
+            if queued:
+                await queue.enqueue(conn, queued, now(self._clock))
+            await outbox.advance(conn, READER, page[-1])
+            return len(queued)
+
+    async def _queued(
+        self, conn: Conn, page: Sequence[Written], endpoints: Sequence[Endpoint]
+    ) -> list[queue.Queued]:
+        """The deliveries of a page, in its order."""
+        told = [event for event in page if is_told(event.type)]
+        queued = []
+        for event, whose in zip(told, await self._whose.of(conn, told), strict=True):
+            body = ""
+            for endpoint in endpoints:
+                if not endpoint.overfull and _is_for(endpoint, event, whose):
+                    body = body or _encode(envelope(event)).decode()
+                    queued.append(self._row(endpoint, event, body))
+        return queued
+
+    def _row(self, endpoint: Endpoint, event: Written, body: str) -> queue.Queued:
+        made = self._ids.new()
+        return queue.Queued(made, endpoint.id, lane_of(event), event_id(event), event.type, body)
+
+
+def _is_for(endpoint: Endpoint, event: Written, whose: About) -> bool:
+    """Whether an endpoint is told an event: asked for, its own, and not of before its time."""
+    return (
+        wanted(event.type, endpoint.wants)
+        and event.recorded_at >= endpoint.created_at
+        and whose.within(endpoint.scope)
+    )

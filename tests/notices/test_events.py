@@ -1,0 +1,112 @@
+"""`GET /v1/events`: everything again, from any point, and nothing that is not the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app.world import World, all_told, made, world
+
+
+@pytest.fixture
+async def w(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with world(database_url, tmp_path) as w:
+        yield w
+
+
+async def pages(w: World, who: str = "merchant", **query: Any) -> list[dict[str, Any]]:
+    """All events, page by page."""
+    await all_told(w.kabao.db)
+    found: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        more = query if cursor is None else {**query, "cursor": cursor, "since": None}
+        more = {name: value for name, value in more.items() if value is not None}
+        page = await made(w.by(who).get("/v1/events", **more))
+        found += page["data"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return found
+
+
+async def stories(w: World) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two cards with four events each."""
+    programme = await w.programme()
+    cards = [await w.card(programme, 10_000) for _ in range(2)]
+    for card in cards:
+        for fen in (1, 2):
+            await w.pay(card, fen)
+    return cards[0], cards[1]
+
+
+@pytest.mark.row("T-19")
+@pytest.mark.parametrize("limit", [1, 3, 200])
+async def test_everything_once_and_in_order_however_it_is_paged(w: World, limit: int) -> None:
+    await stories(w)
+    found = await pages(w, "operator", limit=limit)
+    assert len(found) == len({event["id"] for event in found}) == 8
+    streams: dict[str, list[int]] = {}
+    for event in found:
+        streams.setdefault(event["stream"], []).append(event["sequence"])
+    assert list(streams.values()) == [[0, 1, 2, 3]] * 2
+
+
+@pytest.mark.row("T-19")
+async def test_a_reader_goes_on_where_it_was(w: World) -> None:
+    card, _ = await stories(w)
+    await all_told(w.kabao.db)
+    first = await made(w.operator.get("/v1/events"))
+    assert (len(first["data"]), first["next_cursor"]) == (8, None)
+    await w.pay(card, 3)
+    await all_told(w.kabao.db)
+    later = await made(w.operator.get("/v1/events", cursor=first["cursor"]))
+    assert [event["data"]["amount"] for event in later["data"]] == [3]
+    again = await made(w.operator.get("/v1/events", cursor=later["cursor"]))
+    assert (again["data"], again["cursor"]) == ([], later["cursor"])
+
+
+async def test_by_type_and_by_card_and_by_moment(w: World) -> None:
+    card, other = await stories(w)
+    kinds = [event["type"] for event in await pages(w, "operator", type="payment.*")]
+    assert kinds == ["payment.captured"] * 4
+    assert len(await pages(w, "operator", type="topup.confirmed")) == 2
+    told = await pages(w, "operator", card=card["id"], limit=1)
+    assert [event["data"]["card"] for event in told] == [card["id"]] * 4
+    w.clock.advance(timedelta(minutes=5))
+    since = "2026-11-22T10:05:00+08:00"
+    await w.pay(other, 9)
+    late = await pages(w, "operator", since=since)
+    assert [event["data"]["amount"] for event in late] == [9]
+
+
+@pytest.mark.row("T-19")
+async def test_a_key_is_told_what_it_may_see(w: World) -> None:
+    card, _ = await stories(w)
+    every = [event["id"] for event in await pages(w, "operator")]
+    assert [event["id"] for event in await pages(w, "visiting-merchant")] == every
+    assert await pages(w, "other-auditor") == []
+    refused = await w.by("other-auditor").get("/v1/events", card=card["id"])
+    unknown = await w.by("other-auditor").get("/v1/events", card=f"card_{'0' * 32}")
+    assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
+    assert unknown.json()["detail"] == refused.json()["detail"]
+
+
+async def test_old_events_are_not_at_hand(w: World) -> None:
+    await stories(w)
+    w.clock.advance(timedelta(days=90) - timedelta(seconds=1))
+    assert len(await pages(w, "operator")) == 8
+    w.clock.advance(timedelta(seconds=2))
+    assert await pages(w, "operator") == []
+
+
+async def test_what_cannot_be_asked(w: World) -> None:
+    page = await made(w.operator.get("/v1/events"))
+    both = {"cursor": page["cursor"], "since": "2026-11-22T10:05:00+08:00"}
+    for query in (both, {"type": "payment"}, {"limit": 201}):
+        assert (await w.operator.get("/v1/events", **query)).json()["code"] == "invalid"
+    broken = await w.operator.get("/v1/events", cursor="AAAA")
+    assert broken.json()["code"] == "malformed"
