@@ -13,9 +13,10 @@ from cryptography import x509
 
 from kabao.adapters import rsa
 from kabao.adapters.alipay import channel as alipay
+from kabao.adapters.envelope import Partner
 from kabao.adapters.figures import LOCAL
-from kabao.adapters.gateway import wire as gateway
 from kabao.adapters.gateway.channel import GatewayChannel
+from kabao.adapters.gateway.products import Merchant as Behind
 from kabao.adapters.gateway.products import Product
 from kabao.adapters.line import Line, client
 from kabao.adapters.unionpay import channel as unionpay
@@ -196,18 +197,18 @@ class World:
                 )
                 return wechat.WechatChannel(Line(http, base), merchant, clock, age_s=AGE_S)
             case "netbank" | "netbank_company" | "ecny" | "cards":
-                behind = gateway.Merchant(
-                    merchant=account["merchant"],
-                    serial=account["serial"],
-                    key=key,
-                    certificates=tuple(map(certificate, account["certificates"])),
-                    product=Product(account["product"]),
-                    banks=account["banks"],
-                )
+                behind = Behind(partner(account), Product(account["product"]), account["banks"])
                 return GatewayChannel(Line(http, base), behind, clock, age_s=AGE_S)
         there = unionpay.Merchant(account["mer_id"], account["cert_id"], key, trust(account))
         line, files = Line(http, f"{base}/gateway/api"), Line(http, base)
         return unionpay.UnionpayChannel(line, files, there, clock)
+
+
+def partner(account: dict[str, Any]) -> Partner:
+    """The contract with a bank."""
+    key = rsa.private_key(account["merchant_key"].encode())
+    certificates = tuple(map(certificate, account["certificates"]))
+    return Partner(account["merchant"], account["serial"], key, certificates)
 
 
 def certificate(pem: str) -> x509.Certificate:

@@ -8,18 +8,18 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
-from kabao_sandbox.gateway import bill, pages, signing
+from kabao_sandbox.gateway import bill, pages
 from kabao_sandbox.gateway.products import Product
 from kabao_sandbox.party import bills, keys, moment
 from kabao_sandbox.party.book import Back, Book, Recall, Refund, State, Trade
 from kabao_sandbox.party.chance import Chance
+from kabao_sandbox.party.envelope import Envelope
 from kabao_sandbox.party.host import Host
 from kabao_sandbox.party.http import Request, Response
 from kabao_sandbox.party.moment import Now
 from kabao_sandbox.party.notifier import Make, Message
 
 MERCHANT, SERIAL = "105110000000001", "4f2c9a"
-AGE_S = 300
 CODE_DIGITS = 19
 
 
@@ -45,8 +45,7 @@ class Gateway:
         self.recalls = product.recalls
         self._now, self._chance = now, chance
         self.book = Book(now, chance, product.code_prefix, CODE_DIGITS)
-        self.key, self.merchant_key, self.forger = new_key(), new_key(), new_key()
-        self._certificate = signing.certificate(self.key, self.name, moment.at(now()))
+        self._envelope = Envelope(self.name, MERCHANT, SERIAL, now, new_key)
         self._doors: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "/v1/orders": self._create,
             "/v1/orders/query": lambda asked: self._shown(self._found(asked)),
@@ -57,20 +56,14 @@ class Gateway:
 
     def account(self) -> dict[str, Any]:
         """What a merchant needs."""
-        return {
-            "merchant": MERCHANT,
-            "product": self.product.code,
-            "serial": SERIAL,
-            "merchant_key": keys.pem(self.merchant_key),
-            "certificates": [signing.pem(self._certificate)],
-            "banks": self.product.banks,
-        }
+        product = {"product": self.product.code, "banks": self.product.banks}
+        return self._envelope.account() | product
 
     def answer(self, request: Request) -> Response:
         """The merchant's doors, and the payers'."""
         if request.path == "/pay" or request.path.startswith("/pay/"):
             return self._page(request)
-        if not self._is_merchant(request):
+        if not self._envelope.is_merchants(request):
             return self._signed(request, 401, b'{"code":"BAD_SIGNATURE"}')
         try:
             if request.path == "/v1/bills":
@@ -85,44 +78,16 @@ class Gateway:
             return self._signed(request, 400, b'{"code":"UNREADABLE"}')
         return self._signed(request, 200, _json(said))
 
-    def _is_merchant(self, request: Request) -> bool:
-        said = request.headers
-        at = said.get("gateway-time", "")
-        text = signing.lines(
-            MERCHANT, request.method, request.target, at, said.get("gateway-nonce", ""),
-            body=request.body,
-        )  # fmt: skip
-        return (
-            said.get("gateway-merchant") == MERCHANT
-            and said.get("gateway-serial") == SERIAL
-            and at.isdigit()
-            and abs(int(at) - self._now() // moment.US) <= AGE_S
-            and keys.check(self.merchant_key.public_key(), text, said.get("gateway-signature", ""))
-        )
-
     def _signed(
         self, request: Request, status: int, body: bytes, kind: str = "application/json"
     ) -> Response:
-        """An answer; what is signed begins with the nonce of the question."""
-        nonce = request.headers.get("gateway-nonce", "")
-        headers = self._headers(self.key, nonce, str(status), body=body)
-        return Response(status, body, kind, headers)
-
-    def _headers(self, key: keys.Private, *parts: str, body: bytes) -> dict[str, str]:
-        at = str(self._now() // moment.US)
-        return {
-            "Gateway-Serial": f"{self._certificate.serial_number:x}",
-            "Gateway-Time": at,
-            "Gateway-Signature": keys.sign(key, signing.lines(*parts, at, body=body)),
-        }
+        return self._envelope.answer(request, status, body, kind)
 
     def _page(self, request: Request) -> Response:
         """An order brought by a browser; looked at; paid."""
         if request.path == "/pay":
             fields = request.form
-            signature = fields.get("signature", "")
-            ours = keys.check(self.merchant_key.public_key(), signing.joined(fields), signature)
-            if not ours or fields.get("merchant") != MERCHANT or not self.product.by_form:
+            if not self.product.by_form or not self._envelope.is_merchants_form(fields):
                 return pages.refused("The merchant's signature is wrong.")
             try:
                 return pages.asked(self.name, self._open(fields))
@@ -258,8 +223,7 @@ class Gateway:
                 case Recall():
                     said |= {"kind": "RECALL", "recall": _shown_recall(trade, back)}
             body, nonce = _json(said), secrets.token_hex(16)
-            headers = self._headers(self.forger if forged else self.key, "NOTICE", nonce, body=body)
-            headers |= {"Gateway-Nonce": nonce, "Content-Type": "application/json"}
+            headers = self._envelope.notice(body, nonce, "application/json", forged=forged)
             return Message(trade.notify_url, headers, body)
 
         return make

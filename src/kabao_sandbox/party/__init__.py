@@ -5,6 +5,7 @@ book       orders, payments, refunds and payers' codes of a party
 faults     what goes wrong on demand
 bills      rows of a day's bill, with planted errors
 notifier   notifications, repeated until they are taken
+envelope   what banks sign, and how
 keys       keys of both sides, made afresh
 host       a running party: its protocol at one port, its desk at another
 command    how a party is started

@@ -4,12 +4,9 @@ Each bank and acquirer has a protocol of its own, shown to its merchants under c
 and to nobody else. This is the common shape of them, written down here (decision 0037):
 what a real one does otherwise is a change in this folder and nowhere else.
 
-JSON over POST. Both sides sign with RSA and SHA-256 and name their certificate by its
-serial number; an answer signs the nonce of its question, a notification the moment it
-is sent. Amounts are fen, times RFC 3339.
+JSON over POST, in the envelope of `kabao.adapters.envelope`. Amounts are fen, times RFC 3339.
 
   products  what the gateways differ in, as data
-  wire      what is signed, and whom we believe
   said      what an answer or a notification says, as values of the port
   channel   the port
   notices   notifications: payments, refunds, recalls

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from kabao.adapters.envelope import Envelope, form
 from kabao.adapters.figures import local
-from kabao.adapters.gateway import bill, notices, said, wire
-from kabao.adapters.gateway.products import BY_FORM, CAPABILITIES
+from kabao.adapters.gateway import bill, notices, said
+from kabao.adapters.gateway.products import BY_FORM, CAPABILITIES, Merchant
 from kabao.adapters.gateway.said import Back, Problem, Trade
-from kabao.adapters.gateway.wire import Merchant
 from kabao.adapters.line import ANSWER_BYTES, FILE_BYTES, OK, Answer, Line
-from kabao.base.clock import US_PER_S, Clock
+from kabao.base.clock import Clock
 from kabao.funding.model.answers import (
     BillAnswer,
     Capabilities,
@@ -59,8 +59,8 @@ class GatewayChannel:
     """
 
     def __init__(self, line: Line, merchant: Merchant, clock: Clock, *, age_s: int) -> None:
-        self._line, self._merchant, self._clock = line, merchant, clock
-        self._age_us = age_s * US_PER_S
+        self._line, self._merchant = line, merchant
+        self._envelope = Envelope(line, merchant.partner, clock, age_s=age_s)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -80,7 +80,7 @@ class GatewayChannel:
             return Refused("bank_limit_exceeded")
         fields = self._fields(order, payer)
         if self._merchant.product in BY_FORM:
-            return Waiting(Show.FORM, self._line.url("/pay"), wire.form(self._merchant, fields))
+            return Waiting(Show.FORM, self._line.url("/pay"), form(self._merchant.partner, fields))
         trade = await self._ask("/v1/orders", Trade, fields | {"amount": order.amount_fen})
         if isinstance(trade, Problem):
             return _failed(trade)
@@ -122,8 +122,7 @@ class GatewayChannel:
 
     def read(self, incoming: Incoming) -> Notice | Rejected:
         """Verify a notification."""
-        now_us = self._clock.now_us()
-        return notices.read(incoming, self._merchant, now_us, age_us=self._age_us)
+        return notices.read(incoming, self._merchant, self._envelope)
 
     def reply(self, *, taken: bool) -> Reply:
         """The gateway repeats what is not answered by a status of success."""
@@ -133,7 +132,7 @@ class GatewayChannel:
     async def bill(self, day: date) -> BillAnswer:
         """The list of a day; it is signed like every answer."""
         target = f"/v1/bills?day={day.isoformat()}"
-        answer = await self._signed("GET", target, b"", FILE_BYTES)
+        answer = await self._envelope.ask("GET", target, b"", most=FILE_BYTES)
         if not isinstance(answer, Answer):
             return answer
         if answer.status == OK:
@@ -146,31 +145,12 @@ class GatewayChannel:
         self, target: str, kind: type[_T], asked: Mapping[str, Any]
     ) -> _T | Problem | Unreachable | Unknown:
         body = msgspec.json.encode(asked)
-        answer = await self._signed("POST", target, body, ANSWER_BYTES)
+        answer = await self._envelope.ask("POST", target, body, most=ANSWER_BYTES)
         if not isinstance(answer, Answer):
             return answer
         if answer.status >= _SERVER_FAILED:
             return Unknown(f"HTTP {answer.status}")
         return _decoded(answer.body, kind if answer.status == OK else Problem)
-
-    async def _signed(
-        self, method: str, target: str, body: bytes, most: int
-    ) -> Answer | Unreachable | Unknown:
-        """An answer that is the gateway's, to this very question."""
-        headers = wire.headers(self._merchant, method, target, body, self._clock.now_us())
-        answer = await self._line.ask(method, target, headers=headers, content=body, most=most)
-        if not isinstance(answer, Answer):
-            return answer
-        why = wire.distrust(
-            self._merchant,
-            answer.headers,
-            headers[wire.NONCE],
-            str(answer.status),
-            body=answer.body,
-            now_us=self._clock.now_us(),
-            age_us=self._age_us,
-        )
-        return answer if why is None else Unknown(f"the answer is {why}")
 
     def _most_fen(self, payer: Payer) -> int | None:
         """The most the payer's bank takes at once; None for a bank that is not there."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from kabao.adapters.gateway import said, wire
-from kabao.adapters.gateway.wire import Merchant
+from kabao.adapters import envelope
+from kabao.adapters.envelope import Envelope
+from kabao.adapters.gateway import said
+from kabao.adapters.gateway.products import Merchant
 from kabao.funding.model.answers import (
     Incoming,
     Notice,
@@ -39,29 +41,20 @@ class Recall(msgspec.Struct, frozen=True):
     reason: str
 
 
-def read(incoming: Incoming, merchant: Merchant, now_us: int, *, age_us: int) -> Notice | Rejected:
+def read(incoming: Incoming, merchant: Merchant, trusted: Envelope) -> Notice | Rejected:
     """What a notification says, once it is known to be the gateway's and for us."""
-    nonce = incoming.headers.get(wire.NONCE, "")
-    why = wire.distrust(
-        merchant,
-        incoming.headers,
-        wire.NOTICE,
-        nonce,
-        body=incoming.body,
-        now_us=now_us,
-        age_us=age_us,
-    )
+    why = trusted.distrust(incoming)
     if why is not None:
         return Rejected(why)
     try:
         told = msgspec.json.decode(incoming.body, type=Told)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Rejected(Why.UNREADABLE)
-    if told.merchant != merchant.merchant:
+    if told.merchant != merchant.partner.merchant:
         return Rejected(Why.WRONG_MERCHANT, told.order)
     if told.product != merchant.product:
         return Rejected(Why.WRONG_APP, told.order)
-    return _notice(told, nonce)
+    return _notice(told, incoming.headers.get(envelope.NONCE, ""))
 
 
 def _notice(told: Told, nonce: str) -> Notice | Rejected:

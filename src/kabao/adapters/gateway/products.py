@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
+import msgspec
+
+from kabao.adapters.envelope import Partner
 from kabao.funding.model.answers import Capabilities, Scene
 
 
@@ -41,3 +45,12 @@ CAPABILITIES = {
 
 BY_FORM = frozenset({Product.NETBANK, Product.NETBANK_COMPANY})
 """The payer's browser brings the order to the bank, signed by us; the bank is not asked before."""
+
+
+class Merchant(msgspec.Struct, frozen=True):
+    """A merchant's account at a gateway."""
+
+    partner: Partner
+    product: Product
+    banks: Mapping[str, int] = {}
+    """The most each bank lets a payer pay at once, in fen; empty where there is one bank."""
