@@ -4,6 +4,7 @@
   alipay     Alipay's gateway, its payers and bills
   wechat     WeChat Pay v3
   unionpay   UnionPay's online gateway
+  bank       a merchant's account: transfers, statements, payouts in ISO 20022
   gateway    banks' gateways: online banking, e-CNY, cards of the schemes
   parties    who can be played, by name
   world      all of them in one process, behind one desk

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from kabao_sandbox.alipay.server import Alipay
+from kabao_sandbox.bank.server import Bank
 from kabao_sandbox.gateway import products
 from kabao_sandbox.gateway.server import Gateway
 from kabao_sandbox.party import keys
@@ -23,5 +24,6 @@ PARTIES: dict[str, Callable[[Now, Chance, keys.New], Party]] = {
     "netbank_company": partial(Gateway, products.NETBANK_COMPANY),
     "ecny": partial(Gateway, products.ECNY),
     "cards": partial(Gateway, products.CARDS),
+    "bank": Bank,
 }
 """A party of that name, as a clock, chance and keys let it be."""

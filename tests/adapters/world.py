@@ -13,6 +13,8 @@ from cryptography import x509
 
 from kabao.adapters import rsa
 from kabao.adapters.alipay import channel as alipay
+from kabao.adapters.bank.channel import Account, BankChannel
+from kabao.adapters.bank.payout import Holder
 from kabao.adapters.envelope import Partner
 from kabao.adapters.figures import LOCAL
 from kabao.adapters.gateway.channel import GatewayChannel
@@ -43,10 +45,10 @@ from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.host import Host
 from kabao_sandbox.party.http import Request, Response, Server
 
-CHANNELS = ("alipay", "wechat", "unionpay", "netbank", "ecny", "cards")
+CHANNELS = ("alipay", "wechat", "unionpay", "netbank", "ecny", "cards", "bank")
 """Whom the suite is run with; other parties of a kind differ in their terms only."""
 
-FIRST = {"netbank": Scene.PAGE, "cards": Scene.PAGE}
+FIRST = {"netbank": Scene.PAGE, "cards": Scene.PAGE, "bank": Scene.TRANSFER}
 """The scene an order is of if nothing is said, where it is not QR."""
 
 BEGIN = datetime(2026, 11, 22, 10, 30, tzinfo=LOCAL)
@@ -148,12 +150,12 @@ class World:
         if self._strange:
             public = keys.public_pem(keys.new())
             known |= {"alipay_public_key": public, "wechat_public_key": public, "between": []}
-            known |= {"certificates": [], "bank_public_key": public}
+            known |= {"certificates": []}
         return known
 
     def others(self) -> tuple[PayChannel | None, PayChannel]:
         """Adapters with the same keys for another app, and for another merchant."""
-        names = {"alipay": "seller_id", "wechat": "mch_id", "unionpay": "mer_id"}
+        names = {"alipay": "seller_id", "wechat": "mch_id", "unionpay": "mer_id", "bank": "account"}
         account, another = self.account(), {"app_id": "other", "product": "netbank_company"}
         app = next((name for name in another if name in account), None)
         return (
@@ -199,9 +201,17 @@ class World:
             case "netbank" | "netbank_company" | "ecny" | "cards":
                 behind = Behind(partner(account), Product(account["product"]), account["banks"])
                 return GatewayChannel(Line(http, base), behind, clock, age_s=AGE_S)
+            case "bank":
+                return BankChannel(Line(http, base), ours_at_bank(account), clock, age_s=AGE_S)
         there = unionpay.Merchant(account["mer_id"], account["cert_id"], key, trust(account))
         line, files = Line(http, f"{base}/gateway/api"), Line(http, base)
         return unionpay.UnionpayChannel(line, files, there, clock)
+
+
+def ours_at_bank(account: dict[str, Any]) -> Account:
+    holder = Holder(account["holder"], account["account"], account["bank_no"])
+    tables = account.get("tables", False)
+    return Account(partner(account), holder, account["bank_name"], account["prefix"], tables=tables)
 
 
 def partner(account: dict[str, Any]) -> Partner:

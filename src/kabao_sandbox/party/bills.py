@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from kabao_sandbox.party.book import Trade
+from kabao_sandbox.party.book import Back, Recall, Trade
 from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.moment import day as day_of
 
@@ -42,6 +42,8 @@ class Row:
     refund_no: str = ""
     refund_number: str = ""
     recall: bool = False
+    virtual: str = ""
+    """The virtual account it came to."""
 
     @property
     def refund(self) -> bool:
@@ -51,28 +53,46 @@ class Row:
 
 def rows(trades: Iterable[Trade], day: date, fee_ppm: int) -> list[Row]:
     """What was paid and paid back on a day, in the order of time."""
-    found = []
-    for trade in trades:
-        subject, payer = trade.subject, trade.payer
-        if trade.paid_us and day_of(trade.paid_us) == day:
-            fee = trade.amount_fen * fee_ppm // _PPM_PER_MFEN
-            found.append(
-                Row(trade.no, trade.number, trade.amount_fen, fee, trade.paid_us, subject, payer)
-            )
-        for refund in trade.refunds.values():
-            if day_of(refund.at_us) == day:
-                fee = -(refund.amount_fen * fee_ppm // _PPM_PER_MFEN)
-                found.append(
-                    Row(trade.no, trade.number, refund.amount_fen, fee, refund.at_us, subject,
-                        payer, refund.no, refund.number)
-                )  # fmt: skip
-        found += [
-            Row(trade.no, trade.number, recall.amount_fen, 0, recall.at_us, subject, payer,
-                recall.number, recall.number, recall=True)
-            for recall in trade.recalls
-            if day_of(recall.at_us) == day
-        ]  # fmt: skip
+    found = [
+        row
+        for trade in trades
+        if trade.paid_us
+        for row in (came(trade, fee_ppm), *(went(trade, back, fee_ppm) for back in _backs(trade)))
+        if day_of(row.at_us) == day
+    ]
     return sorted(found, key=lambda row: (row.at_us, row.number, row.refund_no))
+
+
+def came(trade: Trade, fee_ppm: int) -> Row:
+    """A payment."""
+    return Row(
+        no=trade.no,
+        number=trade.number,
+        amount_fen=trade.amount_fen,
+        fee_mfen=trade.amount_fen * fee_ppm // _PPM_PER_MFEN,
+        at_us=trade.paid_us,
+        subject=trade.subject,
+        payer=trade.payer,
+        virtual=trade.more.get("virtual", ""),
+    )
+
+
+def went(trade: Trade, back: Back, fee_ppm: int) -> Row:
+    """What was given back, and its fee with it; or taken back, without."""
+    taken = isinstance(back, Recall)
+    return replace(
+        came(trade, fee_ppm),
+        amount_fen=back.amount_fen,
+        fee_mfen=0 if taken else -(back.amount_fen * fee_ppm // _PPM_PER_MFEN),
+        at_us=back.at_us,
+        refund_no=back.number if isinstance(back, Recall) else back.no,
+        refund_number=back.number,
+        recall=taken,
+    )
+
+
+def _backs(trade: Trade) -> list[Back]:
+    return [*trade.refunds.values(), *trade.recalls]
 
 
 def plant(

@@ -10,7 +10,7 @@ import asyncio
 import html
 import json
 from collections import deque
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -60,6 +60,15 @@ class Party(Protocol):
 
     def account(self) -> dict[str, Any]:
         """What a merchant needs to speak with it."""
+        ...
+
+
+@runtime_checkable
+class OwnDesk(Protocol):
+    """A party whose people do what no other party's do."""
+
+    def at_desk(self, request: Request) -> Response | None:
+        """What its desk does besides; None for what it does not know."""
         ...
 
 
@@ -171,7 +180,8 @@ class Host:
                 return _json([shown(trade) for trade in self.party.book])
             case "POST", ["orders", no, verb]:
                 return self._order_at_desk(no, verb, request)
-        return _json({"error": "the desk knows no such thing"}, 404)
+        done = self.party.at_desk(request) if isinstance(self.party, OwnDesk) else None
+        return done or _json({"error": "the desk knows no such thing"}, 404)
 
     def _order_at_desk(self, no: str, verb: str, request: Request) -> Response:
         trade = self.party.book.find(no)

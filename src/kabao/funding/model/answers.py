@@ -239,6 +239,7 @@ class LineKind(StrEnum):
     PAYMENT = "payment"
     REFUND = "refund"
     RECALL = "recall"  # the channel took a payment back
+    RETURN = "return"  # a refund came back: its account is closed or not theirs
 
 
 class BillLine(msgspec.Struct, frozen=True):
