@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 
 from kabao.adapters import rsa
 from kabao.adapters.alipay import channel as alipay
-from kabao.adapters.gateway import wire as gateway
+from kabao.adapters.bank import channel as bank
+from kabao.adapters.bank.payout import Holder
+from kabao.adapters.envelope import Partner
+from kabao.adapters.gateway import products as gateway
 from kabao.adapters.gateway.channel import GatewayChannel
-from kabao.adapters.gateway.products import Product
 from kabao.adapters.line import Client, Line, client
 from kabao.adapters.unionpay import channel as unionpay
 from kabao.adapters.unionpay.signing import Trust
@@ -63,7 +65,8 @@ def makers(lines: Lines, clock: Clock) -> dict[str, MakeChannel]:
         "alipay": _alipay,
         "wechat": _wechat,
         "unionpay": _unionpay,
-        **{product.value: _gateway for product in Product},
+        "bank": _bank,
+        **{product.value: _gateway for product in gateway.Product},
     }
     return {kind: _bound(make, lines, clock) for kind, make in kinds.items()}
 
@@ -121,12 +124,30 @@ def _unionpay(lines: Lines, clock: Clock, config: ChannelConfig) -> PayChannel:
 
 def _gateway(lines: Lines, clock: Clock, config: ChannelConfig) -> PayChannel:
     account = config.account
-    merchant = gateway.Merchant(
+    product = gateway.Product(account["product"])
+    if product != config.channel.kind:
+        raise ValueError("the account is of another product")
+    merchant = gateway.Merchant(_partner(account), product, account["banks"])
+    return GatewayChannel(lines.to(account, "url", None), merchant, clock, age_s=config.age_s)
+
+
+def _bank(lines: Lines, clock: Clock, config: ChannelConfig) -> PayChannel:
+    account = config.account
+    ours = bank.Account(
+        partner=_partner(account),
+        holder=Holder(account["holder"], account["account"], account["bank_no"]),
+        bank_name=account["bank_name"],
+        prefix=account["prefix"],
+        tables=bool(account.get("tables", False)),
+    )
+    return bank.BankChannel(lines.to(account, "url", None), ours, clock, age_s=config.age_s)
+
+
+def _partner(account: Account) -> Partner:
+    """The contract with a bank."""
+    return Partner(
         merchant=account["merchant"],
         serial=account["serial"],
         key=rsa.private_key(account["merchant_key"].encode()),
         certificates=tuple(map(rsa.certificate, account["certificates"])),
-        product=Product(account["product"]),
-        banks=account["banks"],
     )
-    return GatewayChannel(lines.to(account, "url", None), merchant, clock, age_s=config.age_s)

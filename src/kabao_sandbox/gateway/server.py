@@ -34,13 +34,12 @@ class ProblemError(Exception):
 class Gateway:
     """A merchant's gateway to one bank's product."""
 
-    kind = "gateway"
     host: Host
 
     def __init__(
         self, product: Product, now: Now, chance: Chance, new_key: keys.New = keys.new
     ) -> None:
-        self.product, self.name = product, product.name
+        self.product, self.name, self.kind = product, product.name, product.code
         self.fee_ppm, self.cycle = product.fee_ppm, product.cycle
         self.recalls = product.recalls
         self._now, self._chance = now, chance
