@@ -65,6 +65,7 @@ LIBRARIES = {
         "kabao.till.*",
         "kabao.adapters.*",
     ),
+    "defusedxml": ("kabao.adapters.bank.xml",),
     "httpcore": ("kabao.adapters.webhooks.*",),
     "httpx": ("kabao.adapters.line",),
     "argon2": ("kabao.access.ops.*",),
