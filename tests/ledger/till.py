@@ -198,7 +198,6 @@ class Till:
                 rules=rules(on),
                 card_class=card_class,
                 selling_company=self.company,
-                payer=None,
                 refused=None,
             ),
             insert=topups_sql.insert_topups,

@@ -46,6 +46,7 @@ async def test_a_cards_story_in_its_order(actors: Actors, site: Site) -> None:
     assert [kind for kind, _ in told] == [
         "card.created",
         "topup.confirmed",
+        "topup.invoiceable",
         "payment.captured",
         "payment.authorized",
         "payment.captured",
@@ -58,7 +59,7 @@ async def test_a_cards_story_in_its_order(actors: Actors, site: Site) -> None:
     ]
     by_kind = dict(told)
     assert by_kind["topup.confirmed"]["topup"] == topup["id"].removeprefix("top_")
-    assert told[2][1] == {
+    assert told[3][1] == {
         "payment": paid["id"].removeprefix("pay_"),
         "card": card.id.removeprefix("card_"),
         "store": actors.world.north.id.removeprefix("sto_"),

@@ -223,6 +223,22 @@ TABLE = {
         "suspense-releases:write",
         {"card": "{card}", "operation": "op_" + "1" * 32, "to": "card"} | WHY,
     ),
+    "POST /v1/bonus-rules": Route(
+        "bonus-rules:write",
+        {
+            "programme": "{programme}",
+            "name": "b",
+            "from_amount": 1000,
+            "give": 10,
+            "starts_on": "2026-01-01",
+            "ends_on": "2026-01-31",
+            "budget": 1000,
+        }
+        | WHY,
+    ),
+    "GET /v1/bonus-rules": Route("bonus-rules:read", query={"programme": "{programme}"}),
+    "GET /v1/bonus-rules/{bonus_rule}": Route("bonus-rules:read"),
+    "POST /v1/bonus-rules/{bonus_rule}/end": Route("bonus-rules:write", {}),
     "GET /v1/topups": Route("topups:read"),
     "POST /v1/topups": Route(
         "topups:write",
@@ -471,7 +487,7 @@ NOBODY = {
         "fee", "hand_over": "hov", "key": "key", "receipt": "top", "link": "bln",
         "location": "loc", "operator": "opr", "other_card": "card", "payment": "pay",
         "payment_order": "pmo", "pos_batch": "ter", "programme": "prg", "shift": "shf",
-        "store": "sto", "terminal": "ter", "topup": "top",
+        "store": "sto", "terminal": "ter", "topup": "top", "bonus_rule": "bon",
     }.items()
 }  # fmt: skip
 

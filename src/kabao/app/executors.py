@@ -19,6 +19,7 @@ from kabao.policy.model import Setting
 from kabao.policy.ops import Policy
 from kabao.policy.ports import RELEASE_ACTION, SwitchRelease
 from kabao.tenders.approvals import tender_executors
+from kabao.topups.approvals import topup_executors
 
 if TYPE_CHECKING:
     from kabao.app.composition import Kabao
@@ -43,6 +44,7 @@ def register_executors(kabao: Kabao) -> None:
         *payment_executors(kabao.payments),
         *suspense_executors(kabao.suspense),
         *tender_executors(kabao.tenders),
+        *topup_executors(kabao.topups),
     ]
     for kind, executor, payload in lines:
         kabao.access.register_executor(kind, executor, payload=payload)

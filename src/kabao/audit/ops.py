@@ -36,6 +36,7 @@ from kabao.audit.sql import (
     operations,
     tenders,
     tills,
+    topups,
 )
 
 Progress = Callable[[int, int, str], None]
@@ -99,6 +100,7 @@ async def audit(
         checks = [
             *books.CHECKS,
             *operations.CHECKS,
+            *topups.CHECKS,
             *tenders.CHECKS,
             *tills.CHECKS,
             *offline.CHECKS,

@@ -27,8 +27,11 @@ KIND_OF: Mapping[int, Kind] = {
     Purpose.REVERSAL: Kind.REVERSAL,
     Purpose.LOAD: Kind.TOPUP,
     Purpose.LOAD_VOID: Kind.TOPUP_VOID,
+    Purpose.LOAD_REFUND: Kind.TOPUP_REFUND,
 }
 GIVES_BACK = frozenset({Kind.VOID, Kind.REFUND, Kind.REVERSAL})
+_SILENT = frozenset({Purpose.LOAD_HOLD, Purpose.LOAD_RELEASE, Purpose.RECALL})
+"""What is set aside, or is between issuer and payer, is nothing to hand out."""
 UNDOES = frozenset({Kind.VOID, Kind.REVERSAL})
 _PAID = frozenset({Account.PRINCIPAL, Account.PRINCIPAL_HELD})
 _ELSEWHERE: Mapping[int, Destination] = {
@@ -45,7 +48,7 @@ class Subject(msgspec.Struct, frozen=True):
     topup: bool
     card: str
     last4: str
-    store: str
+    store: str | None
     reference: str | None
     tender: str
     invoiceable_fen: int
@@ -107,7 +110,7 @@ def receipts(
     """
     operations: dict[str, list[Transfer]] = {}
     for transfer in transfers:
-        if subject.id in {transfer.op, transfer.related}:
+        if subject.id in {transfer.op, transfer.related} and transfer.purpose not in _SILENT:
             operations.setdefault(transfer.op, []).append(transfer)
     kinds = {op: _kind(own) for op, own in operations.items()}
     undone = subject.ended in kinds.values()
@@ -154,8 +157,8 @@ def _receipt(
         last4=subject.last4,
         balance_after=last.principal_after_fen + last.bonus_after_fen,
         issuer=to_edge("com", last.issuer),
-        store=to_edge("sto", store),
-        merchant_no=merchant_no(store),
+        store=to_edge("sto", store) if store else None,
+        merchant_no=merchant_no(store) if store else None,
         terminal=to_edge("ter", last.terminal) if last.terminal else None,
         cashier=to_edge("csh", last.cashier) if last.cashier else None,
         reference=subject.reference,
@@ -171,6 +174,8 @@ def _counts(t: Transfer, kind: Kind) -> bool:
     """Whether a transfer is part of the receipt's amount."""
     if t.purpose == Purpose.RELEASE:
         return kind in UNDOES or kind is Kind.RELEASE
+    if kind is Kind.TOPUP_REFUND:
+        return t.purpose == Purpose.LOAD_REFUND
     return not {t.debit, t.credit} & _ELSEWHERE.keys()
 
 

@@ -70,6 +70,7 @@ class Counter:
             for field, said in (("cashier", body.cashier), ("override", body.override)):
                 if said is None:
                     raise OVERRIDE_NEEDED.error(rule=rules.row(NEEDS_SUPERVISOR), field=field)
+        assert dealt.subject.store is not None, "only what was paid in a store is brought back"
         return self._merchants.till(
             dealt.subject.store,
             from_edge("ter", body.terminal, field="terminal") if body.terminal else None,

@@ -135,7 +135,7 @@ async def print_unknown(
 
 def _names(receipt: Receipt, merchants: Merchants, org: Org) -> Names:
     """As they are called today: only ids and the merchant number are signed."""
-    store = org.store(from_edge("sto", receipt.store))
+    store = org.store(from_edge("sto", receipt.store)) if receipt.store else None
     terminal = merchants.terminal(from_edge("ter", receipt.terminal)) if receipt.terminal else None
     cashier = merchants.cashier(from_edge("csh", receipt.cashier)) if receipt.cashier else None
     return Names(

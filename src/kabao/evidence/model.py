@@ -57,6 +57,7 @@ class Kind(StrEnum):
     REVERSAL = "reversal"
     TOPUP = "topup"
     TOPUP_VOID = "topup_void"
+    TOPUP_REFUND = "topup_refund"
 
 
 RETURNABLE = frozenset({Kind.PAYMENT, Kind.CAPTURE})
@@ -83,8 +84,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     balance_after: int
     """What could be spent then."""
     issuer: str
-    store: str
-    merchant_no: str
+    store: str | None
+    """None for what was bought in an own online channel."""
+    merchant_no: str | None
     terminal: str | None
     cashier: str | None
     reference: str | None

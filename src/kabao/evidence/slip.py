@@ -40,6 +40,7 @@ TITLES: Mapping[Kind, str] = {
     Kind.REVERSAL: "冲正",
     Kind.TOPUP: "充值",
     Kind.TOPUP_VOID: "充值撤销",
+    Kind.TOPUP_REFUND: "充值退款",
 }
 _WENT: Mapping[Destination, str] = {
     "card": "原卡",
@@ -190,8 +191,9 @@ def width(text: str) -> int:
     )
 
 
-def _place(merchant_no: str, names: Names) -> Iterator[Line]:
-    yield Line("商户号", merchant_no)
+def _place(merchant_no: str | None, names: Names) -> Iterator[Line]:
+    if merchant_no is not None:
+        yield Line("商户号", merchant_no)
     if names.terminal_no is not None:
         yield Line("终端号", names.terminal_no)
     if names.cashier_code is not None:

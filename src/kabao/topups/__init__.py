@@ -1,15 +1,19 @@
-"""Top-ups: loading a card. For now with cash, at a counter; channels come later.
+"""Top-ups: loading a card, with cash at a counter or through a payment channel.
 
 Words
-  top-up   value bought for a card; each one is a lot of the ledger
-  void     undo a top-up made by mistake: same shift, a supervisor allows it with the
-           own PIN, and only while nothing of it was spent
+  top-up      value bought for a card; each one is a lot of the ledger
+  void        undo a cash top-up made by mistake: same shift, a supervisor allows it with
+              the own PIN, and only while nothing of it was spent
+  bonus rule  what top-ups of a programme are given on top (满赠); two people agree to it
+  grant       what one top-up is given by a rule, out of the rule's budget
 
-Table: topup.
+Tables: topup; bonus_rule, bonus_grant; refund, recall (see the migration: money of channels
+that goes back, or is taken back).
 
 Invariants
   a confirmed top-up has one lot and the transfers of its operation
   a void takes from exactly that lot, and never takes what was spent or held
-  no credit lifts a card over its limit (CR-12)
+  no credit lifts a card over its limit (CR-12); what is given counts as well
+  a rule gives no more than its budget, counted under a lock of its own
   a refused secret is kept and counted once; an unknown card costs the same
 """

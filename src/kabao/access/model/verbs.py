@@ -51,6 +51,8 @@ VERBS: dict[str, str] = {
     "channels:write": "add, pause and resume payment channels",
     "collections:read": "see what is collected through payment channels",
     "collections:write": "book that a channel took money back",
+    "bonus-rules:read": "see what top-ups are given on top",
+    "bonus-rules:write": "ask for rules of what top-ups are given on top, and end them",
     "adjustments:write": "ask for a manual adjustment",
     "suspense-releases:write": "ask where a refund goes that fitted no card",
     "ledger:read": "see accounts, transfers and statements",
@@ -148,6 +150,7 @@ ROLES: dict[Role, frozenset[str]] = {
     Role.OPERATOR: _BUSINESS_READS
     | _both(
         "programmes",
+        "bonus-rules",
         "card-stock",
         "card-keys",
         "key-batches",

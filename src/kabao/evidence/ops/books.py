@@ -72,7 +72,7 @@ class Books:
 
     async def _know_stores(self, subjects: Sequence[Subject]) -> None:
         """Another process may have just opened one."""
-        for store in {subject.store for subject in subjects}:
+        for store in {subject.store for subject in subjects if subject.store is not None}:
             await self._org.find_store(store)
 
     def _merchant_no(self, store: str) -> str:

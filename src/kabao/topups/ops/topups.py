@@ -1,4 +1,4 @@
-"""The verbs of topping up."""
+"""The verbs of topping up: cash, its void, and reading."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import msgspec
 
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
-from kabao.base.errors import NOT_FOUND, KabaoError
+from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import Ids, ids_of_day, to_edge
-from kabao.cards.model import CardClass, Programme, Proof, Resolved, Source
+from kabao.cards.model import Proof, Resolved, Source
 from kabao.cards.ops import Cards
-from kabao.customers.model import Customer, Party, check_buyer
 from kabao.customers.ops import Customers
 from kabao.ledger.model import Dimensions, OperationState
 from kabao.ledger.ops import Ledger
@@ -24,25 +23,14 @@ from kabao.merchants.ops import Merchants
 from kabao.org.model import Store
 from kabao.org.ops import Org
 from kabao.policy import names
-from kabao.policy.choices import Switch
 from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
 from kabao.topups import sql
-from kabao.topups.model import (
-    REFUSALS,
-    TOPUP_STOPPED,
-    Known,
-    Load,
-    Loading,
-    Refused,
-    Status,
-    TopUp,
-    Void,
-    check_amount,
-)
-
-NOBODY = "0" * 32
-"""Looked for in place of a card or a person there is not."""
+from kabao.topups.model import REFUSALS, Known, Load, Loading, Refused, Status, TopUp, Void
+from kabao.topups.model.topup import CASH
+from kabao.topups.ops.bonuses import Bonuses
+from kabao.topups.ops.terms import NOBODY, TermsOf, Wish
+from kabao.topups.sql import bonus as bonus_sql
 
 
 class NewTopUp(msgspec.Struct, frozen=True):
@@ -76,31 +64,46 @@ class TopUps:
         days: BusinessDays,
         ids: Ids,
     ) -> None:
-        self._db, self._ledger, self._cards, self._customers = db, ledger, cards, customers
-        self._merchants, self._org, self._policy = merchants, org, policy
+        self._db, self._ledger, self._cards = db, ledger, cards
+        self._merchants, self._org = merchants, org
         self._clock, self._days, self._ids = clock, days, ids
+        self.terms = TermsOf(cards, customers, org, policy, clock, days)
+        self.bonuses = Bonuses(ids, clock)
         self._known_loader = self._load_known  # one object: the ledger groups reads by loader
 
     async def load(self, new: NewTopUp) -> TopUp:
         """Load a card with cash.
 
         Raises `secret_not_accepted`, `card_cannot_be_loaded`, `over_balance_limit`,
-        `amount_out_of_range`, `bank_transfer_needed`, `buyer_identity_missing`,
-        `topup_stopped`, `store_outside_group`, and what posting raises.
+        `amount_out_of_range`, `bank_transfer_needed`, `topup_day_limit`,
+        `buyer_identity_missing`, `topup_stopped`, `store_outside_group`, and what posting
+        raises.
         """
-        async with self._db.read() as conn:
-            command = await self._command(conn, new)
-        outcome: TopUp | Refused = await asyncio.shield(self._ledger.post(command))
+        async with self._db.transaction() as conn:
+            (outcome,) = await self._play(conn, [new])
         return _accepted(outcome)
 
     async def load_in(self, conn: Conn, loads: Sequence[NewTopUp]) -> list[TopUp]:
         """Load several cards in the caller's transaction, all or none. Raises as `load`."""
-        commands = [await self._command(conn, new) for new in loads]
-        return [_accepted(outcome) for outcome in await self._ledger.post_in(conn, commands)]
+        return [_accepted(outcome) for outcome in await self._play(conn, loads)]
 
-    async def _command(self, conn: Conn, new: NewTopUp) -> Load:
-        card = self._known((await self._cards.resolve(conn, [new.source]))[0], new)
-        buyer = await self._buyer(conn, new.payer, card)
+    async def _play(self, conn: Conn, loads: Sequence[NewTopUp]) -> list[TopUp | Refused]:
+        """Cold, because caps and budgets are counted under locks of their own: first the
+        cards, then whoever pays, then the rules of bonus.
+        """
+        found = await self._cards.resolve(conn, [new.source for new in loads])
+        cards = [self._known(card, new) for card, new in zip(found, loads, strict=True)]
+        await self._ledger.lock(conn, [NOBODY if c is None else c.root for c in cards])
+        promised: dict[str, int] = {}
+        commands = [
+            await self._command(conn, new, card, promised)
+            for new, card in zip(loads, cards, strict=True)
+        ]
+        return await self._ledger.post_in(conn, commands)
+
+    async def _command(
+        self, conn: Conn, new: NewTopUp, card: Resolved | None, promised: dict[str, int]
+    ) -> Load:
         ident = self._ids.new()
         return Load(
             company=new.company,
@@ -109,8 +112,9 @@ class TopUps:
             mac=new.mac,
             root=None if card is None else card.root,
             dims=_dims(new.store.id, new.till),
-            loading=None if card is None else self._loading(ident, new, card, buyer),
+            loading=await self._loading(conn, ident, new, card, promised),
             insert=sql.insert_topups,
+            give=bonus_sql.keep_grants,
         )
 
     def _known(self, card: Resolved | None, new: NewTopUp) -> Resolved | None:
@@ -123,54 +127,32 @@ class TopUps:
             return None
         return card
 
-    async def _buyer(self, conn: Conn, payer: str | None, card: Resolved | None) -> Customer | None:
-        """Who pays: whoever is named, else the card's holder. The same is read for
-        every source, so that time does not tell which of them is a card.
-        """
-        ident = payer or await self._cards.holder(conn, NOBODY if card is None else card.card)
-        return await self._customers.find(conn, ident or NOBODY)
-
-    def _loading(
-        self, ident: str, new: NewTopUp, card: Resolved, buyer: Customer | None
-    ) -> Loading:
-        programme = self._cards.programme(card.programme)
-        assert programme is not None, "a card without a programme"
-        rules = self._cards.rules(card.programme, self._days.of(self._clock.now_us()))
-        if new.payer is None and programme.card_class is not CardClass.REGISTERED:
-            buyer = None  # having a bearer card bound to oneself is not paying for it
+    async def _loading(
+        self,
+        conn: Conn,
+        ident: str,
+        new: NewTopUp,
+        card: Resolved | None,
+        promised: dict[str, int],
+    ) -> Loading | None:
+        wish = Wish(new.amount_fen, new.store.id, CASH, new.payer, face_to_face=True)
+        offer = await self.terms.offer(conn, card, wish)
+        programme = NOBODY if card is None else card.programme
+        root = NOBODY if card is None else card.root
+        grant = await self.bonuses.plan(
+            conn, programme, root, ident, new.amount_fen, self.terms.today, promised
+        )
+        if offer is None or card is None:
+            return None
         return Loading(
             topup=_draft(ident, new, card),
             source=card,
-            rules=rules,
-            card_class=programme.card_class,
+            rules=offer.rules,
+            card_class=offer.programme.card_class,
             selling_company=new.store.company,
-            payer=new.payer,
-            refused=self._refusal(new, programme, rules, buyer),
+            refused=offer.refused,
+            grant=grant,
         )
-
-    def _refusal(
-        self, new: NewTopUp, programme: Programme, rules: Rules, buyer: Customer | None
-    ) -> KabaoError | None:
-        """The first rule that says no, whatever state the card is in."""
-        try:
-            self._org.require_accepted(programme.issuer, new.store.id)
-            for name in (Switch.STOP_SALE, Switch.STOP_TOPUP):
-                rule = self._policy.switched_off(
-                    name, programme=programme.id, company=programme.issuer
-                )
-                if rule is not None:
-                    raise TOPUP_STOPPED.error(rule=rule)
-            by_unit = buyer is not None and buyer.party is Party.UNIT
-            check_amount(rules, new.amount_fen, by_unit=by_unit)
-            check_buyer(
-                rules,
-                None if buyer is None else buyer.profile,
-                new.amount_fen,
-                registered=programme.card_class is CardClass.REGISTERED,
-            )
-        except KabaoError as refused:
-            return refused
-        return None
 
     async def was_done(self, company: str, key: str) -> bool:
         """Whether this was asked and done before: its answer is only repeated."""
@@ -191,6 +173,7 @@ class TopUps:
             return None
         async with self._db.read() as conn:
             rules = await self._rules(conn, topup)
+        assert topup.store is not None, "a cashier works in a store"
         return await self._merchants.overrides.use(
             OverrideAsk(
                 verb=OverrideVerb.TOPUP_VOID,
@@ -265,7 +248,7 @@ class TopUps:
             key=key,
             mac=mac,
             root=topup.root,
-            dims=_dims(topup.store, till) if till is not None else _dims_of(topup, own=own),
+            dims=_dims_of(topup, own=own) if till is None else _dims(topup.store, till),
             loader=self._known_loader,
             wanted=(topup.id, topup.root, rules.text(names.CARD_LOT_ORDER)),
             topup=topup.id,
@@ -273,6 +256,7 @@ class TopUps:
             supervisor=supervisor,
             rules=rules,
             update=sql.update_topups,
+            take_back=bonus_sql.take_back,
         )
 
     async def _rules(self, conn: Conn, topup: TopUp) -> Rules:
@@ -308,28 +292,30 @@ class TopUps:
         conn: Conn,
         *,
         stores: Sequence[str] | None,
+        issuers: Sequence[str] | None = None,
         card: str | None = None,
         reference: str | None = None,
         day: date | None = None,
         before: str | None = None,
         limit: int = 50,
     ) -> list[TopUp]:
-        """Top-ups, newest first; `stores` None: of every store. Without card and reference
-        it is one business day, today's if none is named.
+        """Top-ups, newest first; `stores` None: of every store, `issuers` None: those of
+        every issuer's cards that were bought in no store. Without card and reference it is
+        one business day, today's if none is named.
         """
         if day is None and reference is None and card is None:
             day = self._days.of(self._clock.now_us())
         span = (day, *ids_of_day(self._days, day)) if day is not None else None
-        return await sql.search(conn, stores, card, reference, span, before, limit)
+        return await sql.search(conn, stores, issuers, card, reference, span, before, limit)
 
 
-def _dims(store: str, till: Till) -> Dimensions:
+def _dims(store: str | None, till: Till) -> Dimensions:
     return Dimensions(
         selling_store=store,
         terminal=till.terminal.id if till.terminal else None,
         cashier=till.cashier.id if till.cashier else None,
         shift=till.shift.id if till.shift else None,
-        channel="cash",
+        channel=CASH,
     )
 
 
@@ -356,7 +342,7 @@ def _draft(ident: str, new: NewTopUp, card: Resolved) -> TopUp:
         terminal=till.terminal.id if till.terminal else None,
         cashier=till.cashier.id if till.cashier else None,
         shift=till.shift.id if till.shift else None,
-        channel="cash",
+        channel=CASH,
         reference=new.reference,
         amount_fen=new.amount_fen,
         currency=new.currency,
@@ -365,6 +351,7 @@ def _draft(ident: str, new: NewTopUp, card: Resolved) -> TopUp:
         confirmed_by=None,
         created_us=0,
         day=0,
+        payer=new.payer,
     )
 
 

@@ -1,4 +1,4 @@
-"""The HTTP door of top-ups."""
+"""`/v1/topups`."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from kabao.merchants.ops import Merchants
 from kabao.org.model import Store
 from kabao.org.ops import Org
 from kabao.topups.model import TopUp
+from kabao.topups.model.undoing import NOT_CASH
 from kabao.topups.ops import NewTopUp, TopUps
 from kabao.vault.ops import Vault
 
@@ -79,12 +80,15 @@ class TopUpView(msgspec.Struct, frozen=True):
     id: str
     status: str
     amount: int
+    bonus: int
+    """Given on top."""
     currency: str
     channel: str
     card: TopUpCard
     balance_after: int | None
     """Null for a key that neither covers the card nor was shown its secret."""
-    store: str
+    store: str | None
+    """Null for what was bought in an own online channel."""
     terminal: str | None
     cashier: str | None
     reference: str | None
@@ -97,11 +101,12 @@ def topup_view(t: TopUp, *, told: bool) -> TopUpView:
         to_edge("top", t.id),
         t.status,
         t.amount_fen,
+        t.bonus_fen,
         t.currency,
         t.channel,
         TopUpCard(to_edge("card", t.card), t.last4),
         t.balance_after_fen if told else None,
-        to_edge("sto", t.store),
+        to_edge("sto", t.store) if t.store else None,
         to_edge("ter", t.terminal) if t.terminal else None,
         to_edge("csh", t.cashier) if t.cashier else None,
         t.reference,
@@ -178,7 +183,7 @@ async def void(
     till = supervisor = None
     if not await topups.was_done(principal.company, key):
         if data.terminal or data.cashier:
-            till = await _till(merchants, found.store, data)
+            till = await _till(merchants, _where(found), data)
         supervisor = await topups.allowed(
             found,
             till.cashier.id if till and till.cashier else None,
@@ -220,6 +225,7 @@ async def search(
         found = await topups.search(
             conn,
             stores=org.stores_within(principal.companies, principal.stores),
+            issuers=_issuers(principal),
             card=from_edge("card", card, field="card") if card else None,
             reference=reference,
             day=day,
@@ -265,9 +271,28 @@ async def _find(principal: Principal, ident: str, topups: TopUps, org: Org, db: 
     async with db.read() as conn:
         found = await topups.get(conn, from_edge("top", ident))
     within = org.stores_within(principal.companies, principal.stores)
-    if within is not None and found.store not in within:
+    issuers = _issuers(principal)
+    if found.store is None:
+        seen = issuers is None or found.issuer in issuers
+    else:
+        seen = within is None or found.store in within
+    if not seen:
         raise NOT_FOUND.error("There is no such top-up.")
     return found
+
+
+def _issuers(principal: Principal) -> list[str] | None:
+    """Whose cards' top-ups of no store a key sees; None: everybody's."""
+    if principal.stores is not None:
+        return []
+    return None if principal.companies is None else list(principal.companies)
+
+
+def _where(topup: TopUp) -> str:
+    """The store of a top-up. Raises `topup_not_cash` where there is none."""
+    if topup.store is None:
+        raise NOT_CASH.error()
+    return topup.store
 
 
 async def _covers(principal: Principal, topup: TopUp, ledger: Ledger, db: Database) -> bool:

@@ -1,0 +1,90 @@
+"""I-3, I-6: loads and their lots, top-ups with what was given on top and what went back."""
+
+from __future__ import annotations
+
+from kabao.audit.model import Check
+
+LOADS = Check(
+    "I-3",
+    "Every load has its lot and every top-up its load; what was voided was taken back.",
+    """
+    select (select count(*) from ledger.lot) as lots, (select count(*) from topups.topup) as topups,
+      (select count(*) from topups.topup where status = 'voided') as voided,
+      (select count(*) from topups.topup where status in ('pending', 'failed', 'expired'))
+        as not_loaded
+    """,
+    """
+    with brought as (
+      select op, root, min(seq) as seq, bool_or(purpose in (1, 3)) as load,
+        coalesce(sum(amount_fen) filter (where credit = 1), 0) as principal,
+        coalesce(sum(amount_fen) filter (where credit = 2), 0) as bonus,
+        max(debit) filter (where credit = 1) as account
+      from ledger.transfer where credit in (1, 2) and debit >= 10 and purpose <> 8
+      group by op, root),
+    taken as (
+      select related, coalesce(sum(amount_fen) filter (where purpose = 2), 0) as fen,
+        coalesce(sum(amount_fen) filter (where purpose = 4 and debit = 2), 0) as bonus
+      from ledger.transfer
+      where purpose in (2, 4) and debit in (1, 2) and related is not null group by related)
+    select root, op, detail from (
+      select coalesce(l.root, b.root) as root, coalesce(l.op, b.op) as op, case
+        when l.op is null then 'a load without a lot'
+        when b.op is null then 'a lot that nothing brought'
+        when b.root <> l.root or b.seq <> l.seq then 'a lot with another transfer'
+        when b.principal <> l.principal_fen or b.bonus <> l.bonus_fen
+          then 'a lot of ' || l.principal_fen || ' + ' || l.bonus_fen || ' fen, brought by '
+            || b.principal || ' + ' || b.bonus end as detail
+      from ledger.lot l full join brought b on b.op = l.op
+      where l.op is not null or b.load
+      union all
+      select u.root, u.id, case
+        when u.status in ('pending', 'failed', 'expired') then
+          case when b.op is not null then 'a top-up that says ' || u.status || ', and loaded' end
+        when b.op is null or b.root <> u.root or b.principal <> u.amount_fen
+          or b.bonus <> u.bonus_fen
+          then 'a top-up of ' || u.amount_fen || ' + ' || u.bonus_fen || ' fen that loaded '
+            || coalesce(b.principal, 0) || ' + ' || coalesce(b.bonus, 0)
+        when b.account <> case when u.collection is null then 10 else 19 end
+          then 'a top-up whose money came another way than it says'
+        when coalesce(t.fen, 0) <> case u.status when 'voided' then u.amount_fen else 0 end
+          or coalesce(t.bonus, 0) <> case u.status when 'voided' then u.bonus_fen else 0 end
+          then 'a top-up that says ' || u.status || ', and of which '
+            || coalesce(t.fen, 0) + coalesce(t.bonus, 0) || ' fen were taken back' end
+      from topups.topup u left join brought b on b.op = u.id left join taken t on t.related = u.id)
+      found
+    where detail is not null
+    """,
+)
+
+BUDGETS = Check(
+    "I-3",
+    "What was given on top stands in a grant, and rules of bonus have used what they gave.",
+    """
+    select (select count(*) from topups.bonus_rule) as rules, count(*) as grants,
+      coalesce(sum(amount_fen), 0)::bigint as granted_fen,
+      coalesce(sum(back_fen), 0)::bigint as taken_back_fen
+    from topups.bonus_grant
+    """,
+    """
+    select u.root, u.id as op, 'was given ' || u.bonus_fen || ' fen on top, and granted '
+      || coalesce(g.amount_fen, 0) as detail
+    from topups.topup u full join topups.bonus_grant g on g.topup = u.id
+    where u.id is null or g.root <> u.root or u.bonus_fen <> coalesce(g.amount_fen, 0)
+    union all
+    select u.root, u.id, 'gave ' || g.back_fen || ' fen back to its budget, not '
+      || case when u.status in ('failed', 'expired') then g.amount_fen else d.fen end
+    from topups.bonus_grant g join topups.topup u on u.id = g.topup
+    cross join lateral (select coalesce(sum(t.amount_fen), 0) as fen from ledger.transfer t
+      where t.root = g.root and t.related = u.id and t.purpose = 4) d
+    where g.back_fen <> case when u.status in ('failed', 'expired') then g.amount_fen
+      else d.fen end
+    union all
+    select null, r.id, 'a rule that has used ' || r.used_fen || ' fen, and granted '
+      || coalesce(g.fen, 0)
+    from topups.bonus_rule r left join (select rule, sum(amount_fen - back_fen) as fen
+      from topups.bonus_grant group by rule) g on g.rule = r.id
+    where r.used_fen <> coalesce(g.fen, 0)
+    """,
+)
+
+CHECKS = (LOADS, BUDGETS)

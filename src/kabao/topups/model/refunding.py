@@ -1,0 +1,121 @@
+"""How much of a top-up goes back, and what becomes of its bonus (CR-24, CR-25, ruling 18). Pure.
+
+What goes back is what was paid less what was redeemed. What was redeemed counts as policy
+values it: at its face, or at the ratio paid / (paid + bonus) where the refund is not the
+payer's doing. It is never more than the paid value that is left of the lot, and the payer
+never owes anything. All of it going back ends the lot: bonus that is left is taken back, and
+paid value that is left beyond the refund pays for bonus that was spent. A part of it takes
+its share of both, so that parts come to the same as the whole.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from kabao.base.errors import Kind, code
+from kabao.policy.choices import Valuation
+
+REFUND = "trf"
+"""Prefix at the edge."""
+
+NOT_REFUNDABLE = code(
+    "topup_not_refundable", Kind.CONFLICT, "Nothing of this top-up can go back to its payer."
+)
+REFUND_TOO_LARGE = code(
+    "topup_refund_too_large", Kind.REFUSED, "More than may go back of this top-up."
+)
+VALUE_HELD = code(
+    "topup_value_held", Kind.CONFLICT, "Part of it is held by a payment that is not finished."
+)
+CASH_NOT_REFUNDED = code(
+    "topup_was_cash", Kind.REFUSED, "Cash is given back by a void, or when the card is returned."
+)
+REFUND_REFUSED = code(
+    "topup_refund_refused", Kind.REFUSED, "The payment channel did not take the refund."
+)
+
+
+class Fault(StrEnum):
+    """Whose doing a refund is: it decides what redeemed value counts (CR-24)."""
+
+    PAYER = "payer"
+    ISSUER = "issuer"
+
+
+class RefundState(StrEnum):
+    """Where a refund stands; refused, its value is free on the card again."""
+
+    PENDING = "pending"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+class Left(msgspec.Struct, frozen=True):
+    """A top-up's lot: what it was, what has gone back, and what is left of it."""
+
+    paid_fen: int
+    bonus_fen: int
+    refunded_fen: int
+    kept_fen: int
+    clawed_fen: int
+    principal_left_fen: int
+    bonus_left_fen: int
+
+
+class Back(msgspec.Struct, frozen=True):
+    """One refund: to the payer, kept for bonus that was spent, and bonus taken back."""
+
+    amount_fen: int
+    kept_fen: int
+    clawed_fen: int
+
+    @property
+    def principal_fen(self) -> int:
+        """Paid value that leaves the card."""
+        return self.amount_fen + self.kept_fen
+
+
+class TopUpRefund(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund as stored. Its id is that of the operation which sets its value aside."""
+
+    id: str
+    topup: str
+    root: str
+    amount_fen: int
+    kept_fen: int
+    clawed_fen: int
+    state: RefundState
+    fault: Fault
+    reason: str
+    funding: str | None
+    """The channel's refund."""
+    refusal: str | None
+    created_us: int
+    done_us: int | None
+
+    @property
+    def back(self) -> Back:
+        """Its amounts."""
+        return Back(self.amount_fen, self.kept_fen, self.clawed_fen)
+
+
+def refundable(left: Left, valuation: Valuation) -> int:
+    """The most that may go back now."""
+    spent = left.paid_fen - left.refunded_fen - left.kept_fen - left.principal_left_fen
+    redeemed = spent + left.bonus_fen - left.clawed_fen - left.bonus_left_fen
+    match valuation:
+        case Valuation.LIST_PRICE:
+            worth = redeemed
+        case Valuation.PAID_RATIO:
+            worth = -(-redeemed * left.paid_fen // (left.paid_fen + left.bonus_fen))
+    return max(0, min(left.paid_fen - left.refunded_fen - worth, left.principal_left_fen))
+
+
+def share(left: Left, amount_fen: int, most_fen: int) -> Back:
+    """What a refund of `amount_fen` takes from the card, of at most `most_fen`."""
+    assert 0 < amount_fen <= most_fen, "no more than is refundable goes back"
+    principal = -(-left.principal_left_fen * amount_fen // most_fen)
+    bonus = -(-left.bonus_left_fen * amount_fen // most_fen)
+    return Back(amount_fen, principal - amount_fen, bonus)
