@@ -139,11 +139,6 @@ def credit(
         day=topup.day or moment.day.toordinal(),
         confirmed_us=moment.us,
     )
-    account, owner = topup.house(root.issuer)
-    moves = [Move(account, Account.PRINCIPAL, amount, Purpose.LOAD, owner)]
-    if bonus:
-        given = Move(Account.BONUS_COST, Account.BONUS, bonus, Purpose.BONUS, root.issuer)
-        moves.append(given)
     lot = Lot(
         amount,
         bonus,
@@ -156,7 +151,7 @@ def credit(
     )
     return Decision(
         result=after,
-        moves=tuple(moves),
+        moves=_moves(after, root.issuer),
         lot=lot,
         events=(
             Event("topup.confirmed", told(after)),
@@ -166,6 +161,15 @@ def credit(
             ),
         ),
     )
+
+
+def _moves(topup: TopUp, issuer: str) -> tuple[Move, ...]:
+    account, owner = topup.house(issuer)
+    paid = Move(account, Account.PRINCIPAL, topup.amount_fen, Purpose.LOAD, owner)
+    if not topup.bonus_fen:
+        return (paid,)
+    given = Move(Account.BONUS_COST, Account.BONUS, topup.bonus_fen, Purpose.BONUS, issuer)
+    return paid, given
 
 
 def invoiceable(
