@@ -39,6 +39,20 @@ from kabao.audit.sql import (
     topups,
 )
 
+ALWAYS = (
+    *books.CHECKS,
+    *operations.CHECKS,
+    *topups.CHECKS,
+    *tenders.CHECKS,
+    *tills.CHECKS,
+    *offline.CHECKS,
+    *events.CHECKS,
+    *chain.CHECKS,
+    *evidence.CHECKS,
+    *days.CHECKS,
+)
+"""What is checked of every database, from the bottom up."""
+
 Progress = Callable[[int, int, str], None]
 """Steps done, steps in all, what comes next."""
 
@@ -97,18 +111,7 @@ async def audit(
     )
     async with conn:
         await conn.execute(_SETTINGS)
-        checks = [
-            *books.CHECKS,
-            *operations.CHECKS,
-            *topups.CHECKS,
-            *tenders.CHECKS,
-            *tills.CHECKS,
-            *offline.CHECKS,
-            *events.CHECKS,
-            *chain.CHECKS,
-            *evidence.CHECKS,
-            *days.CHECKS,
-        ]
+        checks = [*ALWAYS]
         if limits is None:
             checks.remove(books.LIMITS)
         if journal_file is not None:
