@@ -17,6 +17,7 @@ from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import Ids, to_edge
 from kabao.funding.model.answers import (
+    Closed,
     Created,
     Paid,
     Payer,
@@ -259,7 +260,8 @@ class Collecting:
             case Look.ASK:
                 await self._looked(order, *await _timed(self._asked(held)))
             case Look.CLOSE:
-                await self._looked(order, *await _timed(self._closed(held)))
+                if await self._unwanted(order):
+                    await self._looked(order, *await _timed(self._closed(held)))
 
     async def ask(self, ident: str) -> Collection:
         """Ask the channel now. See `Funding.ask`."""
@@ -306,8 +308,8 @@ class Collecting:
     async def _looked(self, order: str, said: Queried, took_ms: int) -> None:
         async with self._db.transaction() as conn:
             held = await self._locked_order(conn, order)
-            if not held.order.open:
-                return
+            if not held.order.open and not isinstance(said, Paid | Closed):
+                return  # it was overtaken
             held = await self._steps.take(conn, held, said)
             await self._router.tell(conn, held.order.channel, _outcome(said, held), took_ms)
             await self._again(conn, held)
@@ -320,6 +322,16 @@ class Collecting:
         held = await self._steps.store(conn, Held(held.collection, asked))
         if self._steps.patience(held.collection.company).worn_out(held, self._clock.now_us()):
             await self._steps.open_case(conn, held, "funding.unknown", held.order.id, {})
+
+    async def _unwanted(self, order: str) -> bool:
+        """Before a code is cancelled nobody wants it any more: its money is going back, so
+        a payment told meanwhile must not be confirmed. False: it has ended meanwhile.
+        """
+        async with self._db.transaction() as conn:
+            held = await self._locked_order(conn, order)
+            if held.order.open and held.collection.scene is Scene.CODE:
+                await sql.update(conn, replace(held.collection, wanted=False))
+            return held.order.open
 
     async def _later(self, order: str) -> None:
         async with self._db.transaction() as conn:

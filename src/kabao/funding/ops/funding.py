@@ -52,7 +52,7 @@ class Funding:
         """
         self.channels = Channels(db, vault, policy, makers, ids, clock, days)
         self.router = First(self.channels)
-        self._steps = Steps(cases, vault, policy, org, ids, clock, days)
+        self._steps = Steps(self.channels, cases, vault, policy, org, ids, clock, days)
         self._collecting = Collecting(
             db, self.channels, self.router, self._steps, ids, clock, days, notify_base
         )
@@ -100,9 +100,9 @@ class Funding:
     async def cancel(self, collection: str) -> Collection:
         """Want it no more. Raises `not_found`.
 
-        It is not over before the channel has said so: a code that was scanned is cancelled
-        15 s after it was at the earliest, and an order that was paid in the meantime is
-        confirmed. Look at the state of what comes back.
+        It is not over before the channel has said so; look at the state of what comes back.
+        An order that was paid in the meantime is confirmed. A code that was scanned is
+        cancelled 15 s after it was at the earliest, and what it paid goes back with that.
         """
         return await self._collecting.cancel(collection)
 

@@ -12,7 +12,19 @@ from kabao.base.db import Conn, Database
 from kabao.base.errors import INVALID, KEY_REUSED, NOT_FOUND
 from kabao.base.ids import to_edge
 from kabao.cases.model import Fact
-from kabao.funding.model.answers import NotThere, Recalled, RefundAnswer, Refused, Unreachable
+from kabao.funding.model.answers import (
+    Closed,
+    NotThere,
+    Paid,
+    Queried,
+    Recalled,
+    RefundAnswer,
+    Refunded,
+    Refused,
+    Unknown,
+    Unreachable,
+    Waiting,
+)
 from kabao.funding.model.asking import US
 from kabao.funding.model.collections import (
     HELD,
@@ -117,11 +129,16 @@ class Refunding:
         said = await self._said(held, refund, first=first)
         async with self._db.transaction() as conn:
             held, refund = await self._locked(conn, ident)
-            await self.told(conn, held, refund, said)
+            unsent = first and isinstance(said, Unreachable)
+            await self.told(conn, held, refund, said, unsent=unsent)
 
     async def _said(self, held: Held, refund: FundingRefund, *, first: bool) -> RefundAnswer:
         channel, order = held.order.channel, held.order.told(held.collection, "")
         told = refund.told(held.collection.amount_fen)
+        if first and refund.back is Back.LATE:
+            gone = _gone_already(await self._channels.query(channel, order), refund)
+            if gone is not None:
+                return gone
         if not first:
             said = await self._channels.query_refund(channel, order, told)
             if not isinstance(said, NotThere):
@@ -141,8 +158,19 @@ class Refunding:
         assert held is not None and refund is not None
         return held, refund
 
-    async def told(self, conn: Conn, held: Held, refund: FundingRefund, said: RefundAnswer) -> None:
-        """What a channel said about a refund; both are locked."""
+    async def told(
+        self,
+        conn: Conn,
+        held: Held,
+        refund: FundingRefund,
+        said: RefundAnswer,
+        *,
+        unsent: bool = False,
+    ) -> None:
+        """What a channel said about a refund; both are locked.
+
+        `unsent`: it certainly never went out, so that it is sent next time, not asked about.
+        """
         if refund.state is not RefundState.UNKNOWN:
             return
         now_us = self._clock.now_us()
@@ -152,7 +180,7 @@ class Refunding:
             refund,
             state=state,
             refusal=said.code[:FUNDS_CHARS] if isinstance(said, Refused) else None,
-            sent_us=None if _unsent(said, refund) else refund.sent_us,
+            sent_us=None if unsent else refund.sent_us,
             asked=refund.asked + 1,
             ask_us=None,
         )
@@ -197,6 +225,16 @@ class Refunding:
         await self._steps.open_case(conn, held, kind, refund.id, facts)
 
 
-def _unsent(said: RefundAnswer, refund: FundingRefund) -> bool:
-    """Whether it certainly never went out, so that it is sent and not asked about."""
-    return isinstance(said, Unreachable) and refund.asked == 0
+def _gone_already(said: Queried, refund: FundingRefund) -> RefundAnswer | None:
+    """Whether money that came late has gone back: the notice of a payment can be slower than
+    its cancellation. None: it is there, and is to be given back.
+    """
+    match said:
+        case Paid() if not said.given_back:
+            return None
+        case Paid() | Closed() | Refused():
+            return Refunded(refund.amount_fen)
+        case Waiting() | NotThere() | Unknown():
+            return Unreachable("the channel does not know it as paid")
+        case Unreachable():
+            return said

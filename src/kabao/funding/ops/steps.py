@@ -13,7 +13,16 @@ from kabao.base.errors import KabaoError, Kind
 from kabao.base.ids import Ids, to_edge
 from kabao.cases.model import Fact, NewCase
 from kabao.cases.ops import Cases
-from kabao.funding.model.answers import Created, Paid, Queried, Recalled, Refused, Scene, Waiting
+from kabao.funding.model.answers import (
+    Created,
+    Paid,
+    Queried,
+    Recalled,
+    Refused,
+    Scene,
+    Unknown,
+    Waiting,
+)
 from kabao.funding.model.asking import Patience
 from kabao.funding.model.collections import (
     CANCELLED,
@@ -39,6 +48,7 @@ from kabao.funding.model.life import (
     event_of,
     step,
 )
+from kabao.funding.ops.channels import Channels
 from kabao.funding.ports import Purpose
 from kabao.funding.sql import collections as sql
 from kabao.funding.sql import refunds as refunds_sql
@@ -61,6 +71,7 @@ class Steps:
 
     def __init__(
         self,
+        channels: Channels,
         cases: Cases,
         vault: Vault,
         policy: Policy,
@@ -69,6 +80,7 @@ class Steps:
         clock: Clock,
         days: BusinessDays,
     ) -> None:
+        self._channels = channels
         self._cases, self._vault, self._policy, self._org = cases, vault, policy, org
         self._ids, self._clock, self._days = ids, clock, days
         self._purposes: dict[str, Purpose] = {}
@@ -116,9 +128,19 @@ class Steps:
 
     async def take(self, conn: Conn, held: Held, said: Created | Queried) -> Held:
         """What a channel said about an order."""
+        if isinstance(said, Paid) and not said.given_back and self._is_being_reversed(held):
+            said = Unknown("it was paid, and is being cancelled")
         over = self.patience(held.collection.company).over(held, self._clock.now_us())
         event = event_of(said, paid_by=held.order.channel_no, over=over)
         return await self.step(conn, held, event, said)
+
+    def _is_being_reversed(self, held: Held) -> bool:
+        """Whether the channel was asked, or will be, to pay back what a cancelled code paid."""
+        collection, order = held.collection, held.order
+        if collection.wanted or not order.open or collection.scene is not Scene.CODE:
+            return False
+        adapter = self._channels.adapter(order.channel)
+        return adapter is None or collection.scene in adapter.capabilities.reverses_paid
 
     async def step(
         self, conn: Conn, held: Held, event: Event, said: Created | Queried | Recalled | None = None

@@ -1,0 +1,102 @@
+"""Channels and collections through HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kabao.base.db import fetch_all
+from tests.app.world import made
+
+from .platform import Platform, platform
+
+
+@pytest.fixture
+async def at(database_url: str, tmp_path: Path) -> AsyncIterator[Platform]:
+    async with platform(database_url, tmp_path) as opened:
+        yield opened
+
+
+@pytest.mark.row("S-09")
+async def test_a_channel_is_shown_without_its_account(at: Platform) -> None:
+    channel = at.channels["alipay"]
+    assert channel["status"] == "active" and channel["scenes"] == ["qr", "code"]
+    seen = await at.at.auditor.get(f"/v1/channels/{channel['id']}")
+    page = await at.at.auditor.get("/v1/channels")
+    assert seen.json() == channel and page.json()["data"] == [channel]
+    assert "PRIVATE KEY" not in seen.text + page.text + str(channel)
+    async with at.at.kabao.db.read() as conn:
+        (row,) = await fetch_all(conn, dict, "select account from funding.channel")
+    assert b"PRIVATE KEY" not in bytes(row["account"])
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "field"),
+    [
+        ({"kind": "barter"}, "channel_kind_unknown", "kind"),
+        ({"account": {"app_id": "x"}}, "channel_account_unusable", "account"),
+        ({"scenes": ["app"]}, "channel_account_unusable", "scenes"),
+        ({"min": 5, "max": 4}, "invalid", "max"),
+        ({"fee_min": 5, "fee_max": 4}, "invalid", "fee_max"),
+        ({"name": "alipay"}, "channel_name_taken", "name"),
+    ],
+)
+async def test_what_cannot_be_a_channel_is_refused(
+    at: Platform, change: dict[str, object], code: str, field: str
+) -> None:
+    body = at.body("alipay", name="another") | change
+    reply = await at.at.operator.post("/v1/channels", body)
+    assert (reply.json()["code"], reply.json()["field"]) == (code, field)
+
+
+async def test_outside_of_this_machine_a_channel_is_reached_over_tls(at: Platform) -> None:
+    account = at.hosts["alipay"].account() | {"url": "http://openapi.alipay.com"}
+    body = at.body("alipay", name="another", account=account)
+    reply = await at.at.operator.post("/v1/channels", body)
+    assert reply.json()["code"] == "channel_account_unusable"
+
+
+@pytest.mark.row("S-09")
+async def test_a_paused_channel_gets_no_new_orders(at: Platform) -> None:
+    ident = at.channels["alipay"]["id"]
+    begun = (await at.begun()).collection
+    paused = await made(at.at.operator.post(f"/v1/channels/{ident}/pause"))
+    assert paused["status"] == "paused"
+    with pytest.raises(Exception, match="No payment channel can take this now"):
+        await at.begun()
+    assert at.hosts["alipay"].pay(at.trade(begun, "alipay"))
+    await at.told()
+    assert (await at.got(begun))["status"] == "confirmed"
+    await made(at.at.operator.post(f"/v1/channels/{ident}/resume"))
+    await at.begun()
+
+
+async def test_others_see_neither_channels_nor_collections(at: Platform) -> None:
+    begun = (await at.begun()).collection
+    other = at.at.by("other-operator")
+    assert (await other.get("/v1/channels")).json()["data"] == []
+    assert (await other.get(f"/v1/channels/{at.channels['alipay']['id']}")).status_code == 404
+    assert (await other.get("/v1/collections")).json()["data"] == []
+    assert (await other.get(f"/v1/collections/col_{begun.id}")).status_code == 404
+
+
+@pytest.mark.row("T-20")
+async def test_a_recall_is_booked_once_and_becomes_a_case(at: Platform) -> None:
+    begun = (await at.begun(10_000)).collection
+    path = f"/v1/collections/col_{begun.id}/recalls"
+    body = {"reference": "CB-1", "reason": "持卡人否认交易", "amount": 4_000}
+    refused = await at.at.operator.post(path, body)
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_collected")
+    at.hosts["alipay"].pay(at.trade(begun, "alipay"))
+    await at.told()
+    for _ in range(2):
+        whole = await made(at.at.operator.post(path, body))
+        assert [(r["why"], r["amount"]) for r in whole["refunds"]] == [("recalled", 4_000)]
+        assert whole["status"] == "confirmed"
+    assert at.loads.recalls == [(begun.id, 4_000)]
+    whole = await made(at.at.operator.post(path, {"reference": "CB-2", "reason": "again"}))
+    assert whole["status"] == "refunded"
+    assert at.loads.recalls == [(begun.id, 4_000), (begun.id, 6_000)]
+    assert [case["kind"] for case in await at.cases()] == ["funding.recalled"] * 2
