@@ -4,6 +4,7 @@
   alipay     Alipay's gateway, its payers and bills
   wechat     WeChat Pay v3
   unionpay   UnionPay's online gateway
+  acquirer   terminals that are connected to nobody, and their file of the day
   bank       a merchant's account: transfers, statements, payouts in ISO 20022
   gateway    banks' gateways: online banking, e-CNY, cards of the schemes
   parties    who can be played, by name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from kabao_sandbox.acquirer.server import Acquirer
 from kabao_sandbox.alipay.server import Alipay
 from kabao_sandbox.bank.server import Bank
 from kabao_sandbox.gateway import products
@@ -25,5 +26,6 @@ PARTIES: dict[str, Callable[[Now, Chance, keys.New], Party]] = {
     "ecny": partial(Gateway, products.ECNY),
     "cards": partial(Gateway, products.CARDS),
     "bank": Bank,
+    "acquirer": Acquirer,
 }
 """A party of that name, as a clock, chance and keys let it be."""

@@ -12,6 +12,7 @@ from typing import Any
 from cryptography import x509
 
 from kabao.adapters import rsa
+from kabao.adapters.acquirer import channel as acquirer
 from kabao.adapters.alipay import channel as alipay
 from kabao.adapters.bank.channel import Account, BankChannel
 from kabao.adapters.bank.payout import Holder
@@ -201,6 +202,9 @@ class World:
             case "netbank" | "netbank_company" | "ecny" | "cards":
                 behind = Behind(partner(account), Product(account["product"]), account["banks"])
                 return GatewayChannel(Line(http, base), behind, clock, age_s=AGE_S)
+            case "acquirer":
+                terminals = acquirer.Account(partner(account), frozenset(account["terminals"]))
+                return acquirer.AcquirerChannel(Line(http, base), terminals, clock, age_s=AGE_S)
             case "bank":
                 return BankChannel(Line(http, base), ours_at_bank(account), clock, age_s=AGE_S)
         there = unionpay.Merchant(account["mer_id"], account["cert_id"], key, trust(account))

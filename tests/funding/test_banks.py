@@ -71,7 +71,7 @@ async def test_a_transfer_of_another_sum_is_a_case_and_loads_nothing(at: World) 
     await transfer(at, made.waiting, 49_999_99)
     async with asyncio.timeout(10):
         while not await at.cases():  # the bank repeats what is refused, so it is never all told
-            await asyncio.sleep(0.02)  # noqa: ASYNC110 - a row in the database is waited for
+            await at.ticks()
     assert not at.loads.confirmed_for
     await at.passes(60)
     assert (await at.now(made.collection)).state is State.PENDING

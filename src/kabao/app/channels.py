@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kabao.adapters import rsa
+from kabao.adapters.acquirer import channel as acquirer
 from kabao.adapters.alipay import channel as alipay
 from kabao.adapters.bank import channel as bank
 from kabao.adapters.bank.payout import Holder
@@ -65,6 +66,7 @@ def makers(lines: Lines, clock: Clock) -> dict[str, MakeChannel]:
         "alipay": _alipay,
         "wechat": _wechat,
         "unionpay": _unionpay,
+        "acquirer": _acquirer,
         "bank": _bank,
         **{product.value: _gateway for product in gateway.Product},
     }
@@ -141,6 +143,13 @@ def _bank(lines: Lines, clock: Clock, config: ChannelConfig) -> PayChannel:
         tables=bool(account.get("tables", False)),
     )
     return bank.BankChannel(lines.to(account, "url", None), ours, clock, age_s=config.age_s)
+
+
+def _acquirer(lines: Lines, clock: Clock, config: ChannelConfig) -> PayChannel:
+    account = config.account
+    ours = acquirer.Account(_partner(account), frozenset(map(str, account["terminals"])))
+    line = lines.to(account, "url", None)
+    return acquirer.AcquirerChannel(line, ours, clock, age_s=config.age_s)
 
 
 def _partner(account: Account) -> Partner:
