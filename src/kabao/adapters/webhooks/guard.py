@@ -39,9 +39,11 @@ class Guarded(AsyncNetworkBackend):
     The certificate is still checked for the name: httpcore takes it from the URL.
     """
 
-    def __init__(self, resolve: Resolve, *, private: bool) -> None:
+    def __init__(
+        self, resolve: Resolve, *, private: bool, inner: AsyncNetworkBackend | None = None
+    ) -> None:
         """`private` lets everything through: for development and tests."""
-        self._resolve, self._private, self._inner = resolve, private, AnyIOBackend()
+        self._resolve, self._private, self._inner = resolve, private, inner or AnyIOBackend()
 
     async def connect_tcp(
         self,

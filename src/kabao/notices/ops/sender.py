@@ -30,7 +30,7 @@ LANES_AT_ONCE = 8
 ENDPOINTS_AT_ONCE = 50
 TURN = 50
 """Deliveries of a lane before another one's turn."""
-SURELY_S = 15
+SURELY_S = 5
 """A lease lasts as long as a receiver may take, and this; it is renewed with the lane."""
 RESTS_FROM = 3
 """Failures in a row after which all of an endpoint rests, and not the one card alone."""
