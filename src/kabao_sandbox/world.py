@@ -50,6 +50,7 @@ class World:
     """Every party, and a page that leads to their desks."""
 
     def __init__(self, now: Now, seed: int) -> None:
+        self._now = now
         self._parties = [
             Played(name, Host(opened(now, Chance(seed + at), keys.new), Chance(seed + at + 1)))
             for at, (name, opened) in enumerate(PARTIES.items())
@@ -80,6 +81,12 @@ class World:
                 return Response(200, self._page().encode(), "text/html; charset=utf-8")
             case "GET", "/world":
                 return Response(200, _text(self.shown()).encode(), "application/json")
+            case "PUT", "/clock" if isinstance(self._now, moment.Turned):
+                try:
+                    self._now.set(msgspec.json.decode(request.body, type=int))
+                except msgspec.MsgspecError as wrong:
+                    return Response(400, str(wrong).encode())
+                return Response(204)
             case "PUT", "/faults":
                 try:
                     faults = msgspec.json.decode(request.body, type=Faults)
@@ -100,7 +107,8 @@ class World:
         return (
             "<!doctype html><title>The world</title><h1>The world (sandbox)</h1>"
             "<p>Each name leads to a desk: what came in, payers, faults, errors in bills. "
-            "<code>PUT /faults</code> here orders faults everywhere.</p><table>"
+            "<code>PUT /faults</code> here orders faults everywhere, <code>PUT /clock</code> "
+            "lets time stand at so many microseconds since 1970.</p><table>"
             "<tr><th>Party</th><th>Speaks at</th><th>Orders</th><th>Notices taken</th></tr>"
             f"{lines}</table>"
         )
@@ -120,7 +128,7 @@ def world_command(
     The page at the port leads to every desk. Addresses, terms and the merchant's accounts
     with their keys go to the file, or are printed; GET /world has them as well.
     """
-    asyncio.run(serve(World(moment.real, seed), port, out))
+    asyncio.run(serve(World(moment.Turned(), seed), port, out))
 
 
 async def serve(world: World, port: int, out: Path | None) -> None:

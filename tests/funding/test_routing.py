@@ -48,6 +48,7 @@ A, B, C = "a" * 32, "b" * 32, "c" * 32
 def channel(ident: str = A, **more: Any) -> Candidate:
     """A candidate; what is not its own is its channel's."""
     live: dict[str, Any] = {
+        "usable": True,
         "bars_credit": True,
         "bank_direct": False,
         "limit_fen": None,
@@ -114,6 +115,7 @@ def test_fees_are_exact(terms: dict[str, Any], amount_fen: int, mfen: int) -> No
         ({}, {"channel": "alipay"}, None),
         ({"purposes": ("order",)}, {}, PassedOver.OTHER_PURPOSE),
         ({"scenes": (Scene.PAGE,)}, {}, PassedOver.OTHER_SCENE),
+        ({"usable": False}, {}, PassedOver.UNUSABLE),
         ({"bars_credit": False}, {"no_credit": True}, PassedOver.CREDIT_NOT_BARRED),
         ({"state": ChannelState.PAUSED}, {}, PassedOver.PAUSED),
         ({"min_fen": 10_001}, {}, PassedOver.TOO_SMALL),

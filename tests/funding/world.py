@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from kabao.app.channels import Lines, makers
+from kabao.app.channels import DIRECT, Lines, makers
 from kabao.base.clock import BusinessDays, FixedClock
 from kabao.base.db import Conn, Database, fetch_all
 from kabao.base.errors import KabaoError
@@ -27,7 +27,7 @@ from kabao.funding.model.collections import (
 )
 from kabao.funding.ops import Funding
 from kabao.org.ops import Org
-from kabao.policy.ops import Policy
+from kabao.policy.ops import NATIONAL, Policy
 from kabao.vault.ops import FileKeys, Vault
 from kabao_sandbox.parties import PARTIES
 from kabao_sandbox.party import keys
@@ -113,6 +113,8 @@ class World:
             self.clock,
             days,
             makers=makers(self.lines, self.clock),
+            direct=DIRECT,
+            rules_of=lambda _, day: policy.rules(jurisdiction=NATIONAL, on=day),
             notify_base=f"http://127.0.0.1:{self.inbox.port}",
         )
         funding.serve("load", self.loads)

@@ -109,6 +109,10 @@ TABLE = {
         },
     ),
     "GET /v1/channels/{channel}": Route("channels:read"),
+    "GET /v1/channels/{channel}/health": Route("channels:read"),
+    "POST /v1/channels/{channel}/limits": Route(
+        "channels:write", {"daily_max": 1, "reason": "festival"}
+    ),
     "POST /v1/channels/{channel}/pause": Route("channels:write", {}),
     "POST /v1/channels/{channel}/resume": Route("channels:write", {}),
     "GET /v1/collections": Route("collections:read"),

@@ -27,14 +27,15 @@ LATER = re.compile(r"^design \d$|^CX\d+$|^(AT|V)-\d+$")
 
 NOT_YET = {
     "bind.": "plastic to electronic",
-    "breaker.": "channels that fail are left alone for a while",
     "business_day.": "clearing: cut-off",
     "card.bonus.validity_months": "promotions: bonus that runs out",
     "card.dormant_months": "compliance: dormant cards",
     "card.transfer.effect_seconds": "0: a transfer counts at once, which is how it is built",
     "card.validity.reminder_days": "notices: before a card expires",
     "card_return.": "orders: the holder wants the prepayment back",
-    "channel.": "funding: payment channels",
+    "channel.bank_direct.": "the documents' terms; what a channel charges is its own data",
+    "channel.foreign_scheme.": "the documents' terms; what a channel charges is its own data",
+    "channel.third_party.": "the documents' terms; what a channel charges is its own data",
     "clearing.": "clearing",
     "closure.": "compliance: an issuer closes",
     "custody.": "compliance: money in custody",
@@ -75,7 +76,6 @@ NOT_YET = {
     "topup.credit_card_allowed": "funding: channels",
     "topup.cross_border_": "funding: channels",
     "topup.foreign_scheme_allowed": "funding: channels",
-    "topup.large_from_fen": "funding: large top-ups are watched",
     "webhook.tolerance_minutes": "channels that sign their moment of sending: in the adapters",
 }
 """Rules that nothing obeys yet, by name or beginning of names, and what will."""

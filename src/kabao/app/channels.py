@@ -35,6 +35,9 @@ ALIPAY, WECHAT = "https://openapi.alipay.com", "https://api.mch.weixin.qq.com"
 UNIONPAY, UNIONPAY_FILES = "https://gateway.95516.com", "https://filedownload.95516.com"
 UNIONPAY_SIGNER = "中国银联股份有限公司"
 
+DIRECT = frozenset({"bank", gateway.Product.NETBANK, gateway.Product.NETBANK_COMPANY})
+"""Kinds at which a bank takes the money without a third party between (T-09)."""
+
 Account = Mapping[str, Any]
 
 

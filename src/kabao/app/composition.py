@@ -16,7 +16,7 @@ import psycopg
 
 from kabao.access.jobs import register as register_access_jobs
 from kabao.access.ops import REFRESH_S, Access
-from kabao.app.channels import Lines, makers
+from kabao.app.channels import DIRECT, Lines, makers
 from kabao.app.clock import choose_clock
 from kabao.app.executors import register_executors
 from kabao.app.routes import ROUTES
@@ -189,6 +189,8 @@ class Kabao:
             clock,
             days,
             makers=makers(self.lines, clock),
+            direct=DIRECT,
+            rules_of=self.cards.rules,
             notify_base=settings.notify_base,
         )
         self.own_cards = OwnCards(db, self.ledger, self.merchants, ids, clock, days)

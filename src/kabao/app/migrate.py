@@ -42,6 +42,7 @@ TABLES = (
     "kabao.cards.tables_watch",
     "kabao.paycodes.tables",
     "kabao.funding.tables",
+    "kabao.funding.tables_routing",
     "kabao.topups.tables",
     "kabao.payments.tables",
     "kabao.payments.tables_offline",

@@ -7,6 +7,7 @@ import gc
 
 import uvloop
 
+from kabao.app.channel_figures import channel_levels
 from kabao.app.composition import Kabao, composed
 from kabao.app.pages import ROUTES as PAGES
 from kabao.app.pos import build_host, show_figures
@@ -74,6 +75,8 @@ def build_web(kabao: Kabao, host: Host | None = None, *, process: str = "0") -> 
 
     figures = Figures(traffic, process=process, folder=folder)
     figures.registry.register(kabao.funding.refused)
+    for levels in channel_levels(kabao.funding):
+        figures.registry.register(levels)
     if host is not None:
         show_figures(host, figures)
     return Web(

@@ -20,5 +20,8 @@ Invariants (T-20)
     A step and its effects, the purpose's among them, are one transaction that holds the collection.
     Nothing outside is asked inside of one; what a crash leaves behind falls due to be asked about.
 
-Tables: channel, revision, collection, channel_order, refund, receipt, nonce, notice_count.
+    No channel is given more in a day than its limit, and each choice keeps why (S-09, S-14).
+
+Tables: channel, revision, collection, channel_order, refund, receipt, nonce, notice_count;
+    for choosing channels: choice, channel_day, channel_minute, channel_standing, channel_change.
 """

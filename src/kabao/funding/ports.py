@@ -131,6 +131,10 @@ class Router(Protocol):
         """
         ...
 
-    async def tell(self, conn: Conn, channel_id: str, outcome: Outcome, took_ms: int) -> None:
-        """How a channel did. `took_ms` is 0 where nothing was measured."""
+    def tell(self, channel_id: str, outcome: Outcome, took_ms: int) -> None:
+        """How a channel did. `took_ms` is 0 where nothing was measured.
+
+        Counts at once in this process and within a second in the others. What is
+        told in a transaction that is undone is told all the same: it was so.
+        """
         ...

@@ -113,9 +113,11 @@ class Host:
         return self.party.account() | {"url": self.url}
 
     def order(self, faults: Faults) -> None:
-        """Other faults, from now on."""
-        self.faults = faults
-        if faults.down_s:
+        """Other faults, from now on. A party that was down comes back unless it is to be down."""
+        self.faults, before = faults, self._down
+        if before is not None:
+            before.cancel()
+        if before is not None or faults.down_s:
             self._down = asyncio.create_task(self._be_down(faults.down_s))
 
     def pay(self, trade: Trade, payer: str = "") -> bool:
@@ -140,9 +142,11 @@ class Host:
         return recall is not None
 
     async def _be_down(self, seconds: float) -> None:
-        await self._door.stop()
-        await asyncio.sleep(seconds)
-        await self._door.start()
+        if seconds:
+            await self._door.stop()
+            await asyncio.sleep(seconds)
+        if not self._door.is_open:
+            await self._door.start()
 
     async def _answer(self, request: Request) -> Response | None:
         response = self.party.answer(request)

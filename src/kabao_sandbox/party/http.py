@@ -69,6 +69,11 @@ class Server:
         self._open: set[asyncio.StreamWriter] = set()
         self.port = 0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it accepts connections."""
+        return self._server is not None
+
     async def start(self, port: int = 0) -> int:
         """Listen; the port is told."""
         self._server = await asyncio.start_server(

@@ -16,6 +16,21 @@ def real() -> int:
     return time.time_ns() // 1000
 
 
+class Turned:
+    """A clock that shows the machine's time until it is set, and then stands."""
+
+    def __init__(self) -> None:
+        self._us: int | None = None
+
+    def __call__(self) -> int:
+        """Microseconds since 1970."""
+        return real() if self._us is None else self._us
+
+    def set(self, us: int) -> None:
+        """Stand at a moment."""
+        self._us = us
+
+
 def at(us: int) -> datetime:
     """A moment in Shanghai."""
     return datetime.fromtimestamp(us // US, CHINA)

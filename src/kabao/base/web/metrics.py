@@ -116,6 +116,27 @@ class Level(Collector):
         yield GaugeMetricFamily(self._name, self._documentation, value=self._read())
 
 
+class Levels(Collector):
+    """The same by labels. Labels are few and closed, such as the channels there are."""
+
+    def __init__(
+        self,
+        name: str,
+        documentation: str,
+        labels: tuple[str, ...],
+        read: Callable[[], Iterable[tuple[tuple[str, ...], float]]],
+    ) -> None:
+        self._name, self._documentation = name, documentation
+        self._labels, self._read = labels, read
+
+    def collect(self) -> Iterable[Metric]:
+        """The figures as one metric family."""
+        family = GaugeMetricFamily(self._name, self._documentation, labels=self._labels)
+        for labels, value in self._read():
+            family.add_metric(labels, value)
+        yield family
+
+
 class _Family(msgspec.Struct):
     """A metric family as it is left for the siblings."""
 

@@ -16,6 +16,7 @@ from kabao.base.web.fields import LINE, Amount, EdgeId, RequestBody, ShortText
 from kabao.base.web.once import Once
 from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
+from kabao.funding.http.health import ChoiceView, choice_view
 from kabao.funding.model.answers import Scene
 from kabao.funding.model.channels import CHANNEL
 from kabao.funding.model.collections import (
@@ -88,9 +89,10 @@ class RefundView(msgspec.Struct, frozen=True):
 
 
 class WholeCollection(CollectionView, frozen=True):
-    """A collection with every attempt, and what went back."""
+    """A collection with every attempt, why each channel was chosen, and what went back."""
 
     orders: list[OrderView]
+    choices: list[ChoiceView]
     refunds: list[RefundView]
 
 
@@ -218,6 +220,7 @@ async def _whole(conn: Conn, funding: Funding, collection: Collection) -> WholeC
     return WholeCollection(
         **_shown(collection),
         orders=[_order_view(order) for order in await funding.orders(conn, collection.id)],
+        choices=[choice_view(one) for one in await funding.router.records(conn, collection.id)],
         refunds=[_refund_view(refund) for refund in await funding.refunds(conn, collection.id)],
     )
 

@@ -8,7 +8,7 @@ one call at a time is let through as a probe.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -229,14 +229,6 @@ def since_closed(minutes: Minutes, breaker: Breaker, now_us: int, rule: BreakerR
     return sum((tally for minute, tally in minutes.items() if minute > first), Tally())
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """What all processes know of a channel together."""
-
-    breaker: Breaker = Breaker()
-    lowered: bool = False
-    """Whether its daily limit is lowered, because it succeeds too seldom (S-09)."""
-
-
 class LimitRule(msgspec.Struct, frozen=True):
     """When a channel's daily limit is lowered by itself, and when it is whole again (S-09)."""
 
@@ -254,3 +246,79 @@ class LimitRule(msgspec.Struct, frozen=True):
     def limit_fen(self, daily_fen: int, *, lowered: bool) -> int:
         """What may be collected on a day."""
         return daily_fen * self.lowered_bp // 10_000 if lowered else daily_fen
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How a channel stands, for all processes."""
+
+    breaker: Breaker = Breaker()
+    lowered: bool = False
+    """Whether its daily limit is lowered, because it succeeds too seldom."""
+
+
+class HealthRules(msgspec.Struct, frozen=True):
+    """All that channels are judged by."""
+
+    breaker: BreakerRule
+    success: SuccessRule
+    limit: LimitRule
+
+    @property
+    def minutes(self) -> int:
+        """How far back anything is looked at."""
+        return max(self.success.horizon_minutes, self.breaker.window_minutes) + 1
+
+    def after(
+        self, standing: Standing, minutes: Minutes, told: Sequence[Told], now_us: int
+    ) -> Standing:
+        """How a channel stands after what was told; `minutes` count that already."""
+        breaker = standing.breaker
+        for one in told:
+            window = since_closed(minutes, breaker, now_us, self.breaker)
+            breaker = breaker.told(one, window, self.breaker)
+        success = self.success_of(breaker, minutes, now_us)
+        return Standing(breaker, self.limit.lowered(now=standing.lowered, success=success))
+
+    def success_of(self, breaker: Breaker, minutes: Minutes, now_us: int) -> int:
+        """The estimated share of calls that succeed, in millionths.
+
+        A breaker that closed forgives what came before: else a channel that was down for
+        a minute would be shunned for half an hour.
+        """
+        if not breaker.is_open:
+            closed = minute_of(breaker.since_us)
+            minutes = {minute: tally for minute, tally in minutes.items() if minute > closed}
+        return success_ppm(minutes, now_us, self.success)
+
+
+class ChangeKind(StrEnum):
+    """What can change of a channel besides its figures."""
+
+    OPENED = "opened"
+    CLOSED = "closed"
+    LIMIT_SET = "limit_set"  # by a person
+    LIMIT_LOWERED = "limit_lowered"
+    LIMIT_RESTORED = "limit_restored"
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A breaker that turned, or a limit that changed, and why."""
+
+    id: str
+    channel: str
+    kind: ChangeKind
+    at_us: int
+    facts: dict[str, int | None]
+    by_id: str | None = None
+    by_name: str | None = None
+    reason: str | None = None
+
+
+def turned(before: Standing, after: Standing) -> list[ChangeKind]:
+    """What is worth a record."""
+    kinds = []
+    if before.breaker.is_open is not after.breaker.is_open:
+        kinds.append(ChangeKind.OPENED if after.breaker.is_open else ChangeKind.CLOSED)
+    if before.lowered is not after.lowered:
+        kinds.append(ChangeKind.LIMIT_LOWERED if after.lowered else ChangeKind.LIMIT_RESTORED)
+    return kinds

@@ -9,6 +9,7 @@ judged by, so that each choice can be explained afterwards (S-14).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
@@ -34,6 +35,7 @@ class PassedOver(StrEnum):
 
     NOT_NAMED = "not_named"  # the caller named another one
     PAUSED = "paused"
+    UNUSABLE = "unusable"  # its account is of no use here, so nothing can speak with it
     OTHER_PURPOSE = "other_purpose"
     OTHER_SCENE = "other_scene"
     CREDIT_NOT_BARRED = "credit_not_barred"  # credit is to be barred, and it cannot do that
@@ -52,6 +54,7 @@ class PassedOver(StrEnum):
 ROWS = {
     PassedOver.NOT_NAMED: "S-07",
     PassedOver.PAUSED: "S-09",
+    PassedOver.UNUSABLE: "S-09",
     PassedOver.OTHER_PURPOSE: "S-09",
     PassedOver.OTHER_SCENE: "S-07",
     PassedOver.CREDIT_NOT_BARRED: "ruling 16",
@@ -82,6 +85,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A channel, and how it stands at this moment."""
 
     channel: Channel
+    usable: bool
+    """Whether there is an adapter that can speak with it."""
     bars_credit: bool
     """Whether it can be told to bar credit."""
     bank_direct: bool
@@ -136,6 +141,17 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     probe: bool = False
     """It was taken because its breaker needed a probe."""
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """The record of a choice."""
+
+    id: str
+    collection: str
+    channel: str | None
+    amount_fen: int
+    lines: list[Judged]
+    created_at: datetime
 
 
 class Ranked(msgspec.Struct, frozen=True):
@@ -216,6 +232,7 @@ _NEAREST = (
     (PassedOver.TOO_SMALL, CHANNEL_LIMIT),
     (PassedOver.CREDIT_NOT_BARRED, SOURCE_NOT_ALLOWED),
     (PassedOver.PAUSED, CHANNEL_NOT_AVAILABLE),
+    (PassedOver.UNUSABLE, CHANNEL_NOT_AVAILABLE),
 )
 
 
@@ -248,6 +265,7 @@ def _unfit(ask: Ask, one: Candidate, tried: Collection[str]) -> PassedOver | Non
         (ask.channel is not None and not channel.called(ask.channel), PassedOver.NOT_NAMED),
         (ask.scene not in channel.scenes, PassedOver.OTHER_SCENE),
         (not channel.serves(ask.purpose, ask.scene), PassedOver.OTHER_PURPOSE),
+        (not one.usable, PassedOver.UNUSABLE),
         (ask.no_credit and not one.bars_credit, PassedOver.CREDIT_NOT_BARRED),
         (not channel.active, PassedOver.PAUSED),
         (one.id in tried, PassedOver.TRIED),

@@ -4,6 +4,8 @@ channels     channels as rows, a snapshot of them, the adapter of each
 steps        one step of an order with its effects, in one transaction
 collecting   opening, beginning, asking, cancelling
 refunding    money back
+watch        how channels do: their figures, shared among processes, and their breakers
+router       which channel is taken, within the limits of its day
 notices      what channels send by themselves
 """
 

@@ -61,6 +61,10 @@ class Channels:
         """A channel, as of a moment ago."""
         return self._known.get(ident)
 
+    def all(self) -> list[Channel]:
+        """Every channel, as of a moment ago."""
+        return list(self._known.values())
+
     def of(self, company: str) -> list[Channel]:
         """A company's channels, those that come first at first."""
         own = [channel for channel in self._known.values() if channel.company == company]

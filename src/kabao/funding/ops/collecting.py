@@ -190,7 +190,7 @@ class Collecting:
             and held.collection.scene in _SWITCHES
             and isinstance(said, Refused | Unreachable | Unknown)
         )
-        await self._router.tell(conn, held.order.channel, _outcome(said, held), took_ms)
+        self._router.tell(held.order.channel, _outcome(said, held), took_ms)
         another = await self._another(conn, held) if switches else None
         if another is None:
             await self._steps.take(conn, held, said)
@@ -311,7 +311,7 @@ class Collecting:
             if not held.order.open and not isinstance(said, Paid | Closed):
                 return  # it was overtaken
             held = await self._steps.take(conn, held, said)
-            await self._router.tell(conn, held.order.channel, _outcome(said, held), took_ms)
+            self._router.tell(held.order.channel, _outcome(said, held), took_ms)
             await self._again(conn, held)
 
     async def _again(self, conn: Conn, held: Held) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
@@ -15,10 +16,11 @@ from kabao.funding.model.collections import Ask, ChannelOrder, Collection, Fundi
 from kabao.funding.model.life import State
 from kabao.funding.ops.channels import Channels
 from kabao.funding.ops.collecting import Collecting
-from kabao.funding.ops.first import First
 from kabao.funding.ops.notices import Notices
 from kabao.funding.ops.refunding import Refunding
+from kabao.funding.ops.router import Router, RulesOf
 from kabao.funding.ops.steps import Steps
+from kabao.funding.ops.watch import Watch
 from kabao.funding.ports import MakeChannel, Purpose
 from kabao.funding.sql import collections as sql
 from kabao.funding.sql import refunds as refunds_sql
@@ -42,16 +44,21 @@ class Funding:
         days: BusinessDays,
         *,
         makers: Mapping[str, MakeChannel],
+        direct: AbstractSet[str],
+        rules_of: RulesOf,
         notify_base: str,
     ) -> None:
         """Bind the collaborators.
 
         Args:
             makers: how the adapter of each kind of channel is made.
+            direct: the kinds at which banks take money directly (T-09).
+            rules_of: what holds for a programme on a day.
             notify_base: where channels reach us, such as `https://pay.example.com`.
         """
         self.channels = Channels(db, vault, policy, makers, ids, clock, days)
-        self.router = First(self.channels)
+        self.watch = Watch(db, self.channels, cases, policy, ids, clock, days)
+        self.router = Router(db, self.channels, self.watch, rules_of, direct, ids, clock, days)
         self._steps = Steps(self.channels, cases, vault, policy, org, ids, clock, days)
         self._collecting = Collecting(
             db, self.channels, self.router, self._steps, ids, clock, days, notify_base
@@ -71,8 +78,9 @@ class Funding:
         self._steps.serve(name, purpose)
 
     async def refresh(self) -> None:
-        """Follow changes of channels that other processes made."""
+        """Follow what other processes did to channels, and tell them how channels did."""
         await self.channels.refresh()
+        await self.watch.refresh()
 
     # Money in
 
@@ -149,6 +157,14 @@ class Funding:
     async def forget_nonces(self) -> int:
         """Drop nonces that are too old to come again."""
         return await self._notices.forget()
+
+    async def settle_shares(self) -> None:
+        """Give back what unpaid orders took of the daily limits of channels."""
+        await self.router.settle_shares()
+
+    async def forget_minutes(self) -> None:
+        """Drop figures of channels that nobody looks at any more."""
+        await self.watch.forget()
 
     # Reading
 

@@ -133,7 +133,7 @@ class Notices:
                 first = held.order.open
                 held = await self._steps.take(conn, held, about)
                 if first:
-                    await self._router.tell(conn, held.order.channel, Outcome.SUCCESS, 0)
+                    self._router.tell(held.order.channel, Outcome.SUCCESS, 0)
             case Closed():
                 await self._steps.take(conn, held, about)
             case Recalled():

@@ -1,1 +1,4 @@
-"""Statements of `funding`: `channels`, `collections`, `refunds`, `notices`, `receipts`."""
+"""Statements of `funding`.
+
+`channels`, `routing`, `collections`, `refunds`, `notices`, `receipts`.
+"""
