@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from kabao.base.clock import FixedClock
-from kabao.base.db import Database
+from kabao.base.db import Database, fetch_all
+from kabao.base.ids import SequentialIds
 from kabao.funding.model.answers import Scene, Show, Waiting
 from kabao.funding.model.collections import Shown
 from kabao.funding.model.life import RefundState, State
@@ -99,3 +100,87 @@ async def test_a_charge_back_is_told_once_with_what_was_taken(at: World) -> None
     await at.told()
     await at.passes(60)
     assert at.loads.recalls == [(made.collection.id, 30_000_00)]
+
+
+async def desk(at: World, **what: object) -> None:
+    async with httpx.AsyncClient(base_url=at.hosts["bank"].desk_url, trust_env=False) as asks:
+        assert (await asks.post("/transfers", json=what)).status_code == 200
+
+
+async def receipts(at: World) -> list[tuple[int, str | None]]:
+    async with at.db.read() as conn:
+        rows = await fetch_all(
+            conn, dict, "select amount_fen, nobodys from funding.receipt order by received_at, no"
+        )
+    return [(row["amount_fen"], row["nobodys"]) for row in rows]
+
+
+async def test_what_comes_with_a_reference_is_the_orders(at: World) -> None:
+    made = await shown(at)
+    assert made.waiting is not None
+    await desk(at, amount=50_000_00, words=f"充值 {made.waiting.fields['reference']}")
+    assert await at.funding.receive() == 1
+    assert at.loads.confirmed_for == [made.collection.id]
+    assert await receipts(at) == [(50_000_00, None)]
+    assert await at.funding.receive() == 0
+    await at.passes(60)
+    assert at.loads.confirmed_for == [made.collection.id] and not await at.cases()
+
+
+async def test_what_is_not_exactly_an_orders_is_nobodys_and_one_case(at: World) -> None:
+    made = await shown(at)
+    assert made.waiting is not None
+    reference = made.waiting.fields["reference"]
+    await desk(at, amount=49_999_99, words=reference)
+    await desk(at, amount=50_000_00, words="房租")
+    await desk(at, amount=50_000_00, words="000000000000")
+    both = [at.funding, at.made(SequentialIds(99))]
+    await both[1].refresh()
+    for _ in range(2):  # in two processes, again and again
+        await asyncio.gather(*(one.receive() for one in both))
+    assert await receipts(at) == [
+        (49_999_99, "wrong_amount"),
+        (50_000_00, "no_reference"),
+        (50_000_00, "no_order"),
+    ]
+    assert await at.cases() == ["funding.nobodys"] * 3
+    assert not at.loads.confirmed_for
+    assert (await at.now(made.collection)).state is State.PENDING
+
+
+async def test_money_for_an_order_that_was_given_up_goes_back(at: World) -> None:
+    made = await shown(at)
+    assert made.waiting is not None
+    await at.funding.cancel(made.collection.id)
+    assert (await at.now(made.collection)).state is State.EXPIRED
+    await desk(at, amount=50_000_00, words=made.waiting.fields["reference"], name="李四")
+    assert await at.funding.receive() == 1
+    for _ in range(4):
+        await at.passes(120)
+    assert (await at.now(made.collection)).state is State.REFUNDED
+    assert not at.loads.confirmed_for
+
+
+async def test_a_second_transfer_goes_back_by_itself(at: World) -> None:
+    made = await shown(at)
+    assert made.waiting is not None
+    for _ in range(2):
+        await desk(at, amount=50_000_00, words=made.waiting.fields["reference"], name="李四")
+    await at.funding.receive()
+    for _ in range(4):
+        await at.passes(120)
+    assert at.loads.confirmed_for == [made.collection.id]
+    assert await receipts(at) == [(50_000_00, None)] * 2
+    (back,) = await at.refunds(made.collection)
+    assert (back.amount_fen, back.state) == (50_000_00, RefundState.DONE)
+
+
+async def test_a_bank_that_is_away_is_asked_again(at: World) -> None:
+    made = await shown(at)
+    assert made.waiting is not None
+    await desk(at, amount=50_000_00, words=made.waiting.fields["reference"])
+    at.order_faults("bank", lose=100)
+    assert await at.funding.receive() == 0
+    at.order_faults("bank")
+    assert await at.funding.receive() == 1
+    assert at.loads.confirmed_for == [made.collection.id]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kabao.base.db import Conn
 from kabao.funding.model.answers import (
@@ -75,6 +75,7 @@ class PayChannel(Protocol):
         ...
 
 
+@runtime_checkable
 class Receives(Protocol):
     """A channel to which money also comes unasked: a bank account."""
 

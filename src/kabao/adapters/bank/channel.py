@@ -52,7 +52,7 @@ UNDECIDED = frozenset({"BUSY", "ACCOUNT_USED"})
 _SERVER_FAILED = 500
 
 CAPABILITIES = Capabilities(
-    scenes=frozenset({Scene.TRANSFER, Scene.PAGE}),
+    scenes=frozenset({Scene.TRANSFER}),
     no_credit=True,  # nobody transfers from a credit card
     closes=True,
     reverses_paid=frozenset(),

@@ -62,8 +62,6 @@ class Expected(msgspec.Struct, frozen=True):
 
     order_no: str
     amount_fen: int
-    paid_by: str | None
-    """The number of the receipt it was paid by."""
 
 
 class Nobodys(StrEnum):
@@ -73,11 +71,10 @@ class Nobodys(StrEnum):
     NO_ORDER = "no_order"
     SEVERAL_ORDERS = "several_orders"
     WRONG_AMOUNT = "wrong_amount"
-    PAID_ALREADY = "paid_already"
 
 
 def owner(receipt: Receipt, expected: Mapping[str, list[Expected]]) -> Expected | Nobodys:
-    """The order that a sum is for.
+    """The order that a sum is for; whether it may still be paid, its state decides.
 
     Args:
         receipt: what came.
@@ -89,8 +86,6 @@ def owner(receipt: Receipt, expected: Mapping[str, list[Expected]]) -> Expected 
     if len(found) != 1:
         return Nobodys.SEVERAL_ORDERS if found else Nobodys.NO_ORDER
     (order,) = found
-    if order.paid_by not in {None, receipt.no}:
-        return Nobodys.PAID_ALREADY
     return order if order.amount_fen == receipt.amount_fen else Nobodys.WRONG_AMOUNT
 
 

@@ -70,6 +70,10 @@ class Channels:
         own = [channel for channel in self._known.values() if channel.company == company]
         return sorted(own, key=lambda channel: (channel.priority, channel.id))
 
+    def every(self) -> list[Channel]:
+        """All channels of all companies."""
+        return list(self._known.values())
+
     def adapter(self, ident: str) -> PayChannel | None:
         """What speaks with a channel; None if it is unknown here or has no usable account."""
         return self._adapters.get(ident)

@@ -17,6 +17,7 @@ from kabao.funding.model.life import State
 from kabao.funding.ops.channels import Channels
 from kabao.funding.ops.collecting import Collecting
 from kabao.funding.ops.notices import Notices
+from kabao.funding.ops.receiving import Receiving
 from kabao.funding.ops.refunding import Refunding
 from kabao.funding.ops.router import Router, RulesOf
 from kabao.funding.ops.steps import Steps
@@ -64,6 +65,7 @@ class Funding:
             db, self.channels, self.router, self._steps, ids, clock, days, notify_base
         )
         self._refunding = Refunding(db, self.channels, self._steps, clock)
+        self._receiving = Receiving(db, self.channels, self._steps, cases, vault, ids, clock, days)
         self._notices = Notices(
             db, self.channels, self.router, self._steps, self._refunding, cases, clock, days
         )
@@ -153,6 +155,10 @@ class Funding:
     async def send_refunds(self) -> int:
         """Send and ask about every refund that is due."""
         return await self._refunding.due()
+
+    async def receive(self) -> int:
+        """See what came to our bank accounts: for an order, or nobody's and a case."""
+        return await self._receiving.look()
 
     async def forget_nonces(self) -> int:
         """Drop nonces that are too old to come again."""
