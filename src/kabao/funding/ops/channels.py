@@ -78,6 +78,12 @@ class Channels:
         """What speaks with a channel; None if it is unknown here or has no usable account."""
         return self._adapters.get(ident)
 
+    async def reached(self, ident: str) -> PayChannel | None:
+        """The same, after a look for news if it is unknown: a sibling may just have added it."""
+        if ident not in self._known:
+            await self.catch_up()
+        return self.adapter(ident)
+
     async def refresh(self) -> None:
         """Follow what other processes changed: one cheap read when nothing was."""
         async with self._db.read() as conn:
@@ -165,22 +171,22 @@ class Channels:
 
     async def query(self, ident: str, order: Order) -> Queried:
         """Ask what became of an order."""
-        adapter = self.adapter(ident)
+        adapter = await self.reached(ident)
         return _NOBODY if adapter is None else await adapter.query(order)
 
     async def close(self, ident: str, order: Order) -> Queried:
         """End an order; where the channel cannot, ask what became of it."""
-        adapter = self.adapter(ident)
+        adapter = await self.reached(ident)
         return _NOBODY if adapter is None else await adapter.close(order)
 
     async def refund(self, ident: str, order: Order, refund: Refund) -> RefundAnswer:
         """Give back."""
-        adapter = self.adapter(ident)
+        adapter = await self.reached(ident)
         return _NOBODY if adapter is None else await adapter.refund(order, refund)
 
     async def query_refund(self, ident: str, order: Order, refund: Refund) -> RefundAnswer:
         """Ask what became of a refund."""
-        adapter = self.adapter(ident)
+        adapter = await self.reached(ident)
         return _NOBODY if adapter is None else await adapter.query_refund(order, refund)
 
 

@@ -170,7 +170,7 @@ class Collecting:
         return held.collection.scene not in (Scene.CODE, Scene.TERMINAL)
 
     async def _create(self, held: Held, payer: Payer) -> tuple[Created, int]:
-        adapter = self._channels.adapter(held.order.channel)
+        adapter = await self._channels.reached(held.order.channel)
         if adapter is None:
             return Unreachable("there is no adapter for this channel"), 0
         order = held.order.told(held.collection, self.notify_url(held.order.channel))

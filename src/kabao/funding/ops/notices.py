@@ -67,10 +67,8 @@ class Notices:
 
     async def notify(self, ident: str, incoming: Incoming) -> Reply:
         """Take a notification. See `Funding.notify`."""
-        channel, adapter = self._channels.get(ident), self._channels.adapter(ident)
-        if channel is None:
-            await self._channels.catch_up()
-            channel, adapter = self._channels.get(ident), self._channels.adapter(ident)
+        adapter = await self._channels.reached(ident)
+        channel = self._channels.get(ident)
         if channel is None or adapter is None:
             raise NOT_FOUND.error("There is no such channel.")
         said = adapter.read(incoming)

@@ -318,6 +318,8 @@ class Steps:
 
     async def _impossible(self, conn: Conn, held: Held, before: State, event: Event) -> Held:
         """What the table calls a case; some of them end a collection as well."""
+        if event is Event.REFUND_REFUSED:
+            return held  # its own case tells more
         came_and_went = event is Event.RECALLED and before in OPEN
         if not (came_and_went and not held.collection.wanted):
             facts = {"event": event.value, "state": before.value}
