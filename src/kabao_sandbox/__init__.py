@@ -1,6 +1,7 @@
 """What stands outside the platform and uses it as the world does.
 
   tills      card terminals that speak ISO 8583, each with a cashier's day and bad lines
+  kiosk      a machine that takes banknotes, with jams and power cuts
   alipay     Alipay's gateway, its payers and bills
   wechat     WeChat Pay v3
   unionpay   UnionPay's online gateway

@@ -397,6 +397,24 @@ TABLE = {
         "shifts:write", {"type": "drop", "amount": 1, "reason": "safe"}
     ),
     "POST /v1/shifts/{shift}/counts": Route("shifts:write", {"pieces": []}),
+    "POST /v1/kiosk-sessions": Route(
+        "kiosks:write",
+        {"terminal": "{terminal}", "source": {"type": "barcode", "data": "988" + "0" * 22}},
+    ),
+    "POST /v1/kiosk-events": Route(
+        "kiosks:write",
+        {
+            "terminal": "{terminal}",
+            "events": [{"sequence": 1, "type": "jam", "occurred_at": "2026-11-22T10:00:00+08:00"}],
+        },
+    ),
+    "GET /v1/kiosk-sessions": Route("kiosks:read"),
+    "GET /v1/kiosk-sessions/{session}": Route("kiosks:read"),
+    "POST /v1/kiosk-sessions/{session}/finish": Route("kiosks:write", {"amount": 1}),
+    "POST /v1/kiosk-sessions/{session}/credit": Route("kiosks:credit", WHY),
+    "GET /v1/kiosks/{terminal}": Route("kiosks:read"),
+    "GET /v1/kiosk-boxes": Route("kiosks:read"),
+    "POST /v1/kiosk-boxes/{box}/count": Route("kiosks:credit", {"pieces": []}),
     "GET /v1/terminals": Route("merchants:read"),
     "POST /v1/terminals": Route("merchants:write", {"store": "{store}", "model": "X1"}),
     "GET /v1/terminals/{terminal}": Route("merchants:read"),
@@ -485,7 +503,7 @@ NOBODY = {
     name: f"{prefix}_{'0' * 32}"
     for name, prefix in {
         "approval": "apr", "batch": "bat", "card": "card", "cashier": "csh", "code": "cod",
-        "case": "case", "channel": "chn", "collection": "col",
+        "case": "case", "channel": "chn", "collection": "col", "box": "kbx", "session": "kss",
         "company": "com", "delivery": "whd", "endpoint": "whe",
         "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":
         "fee", "hand_over": "hov", "key": "key", "receipt": "top", "link": "bln",
@@ -556,11 +574,20 @@ async def _things(actors: Actors) -> dict[str, str]:
     code = await actors.merchant.made("/v1/pay-codes/static", {"store": world.north.id})
     device = await actors.merchant.made("/v1/pay-codes/devices", {"card": card.id, "name": "x"})
     topup = await actors.load(card, 100)
+    machine = {"store": world.north.id, "model": "K1", "kind": "kiosk"}
+    kiosk = (await operator.made("/v1/terminals", machine))["id"]
+    visit = await actors.merchant.made(
+        "/v1/kiosk-sessions", {"terminal": kiosk, "source": other.by_barcode}
+    )
+    note = {"sequence": 1, "type": "stacked", "value": 100, "session": visit["id"]}
+    note["occurred_at"] = datetime.now(UTC).isoformat()  # noqa: TID251 -- a machine's clock
+    await actors.merchant.made("/v1/kiosk-events", {"terminal": kiosk, "events": [note]})
     plan = {"company": world.founded.group, "name": "plan"}
     endpoint = await operator.made("/v1/webhook-endpoints", {"url": "https://receiver.invalid/"})
     delivery = await operator.made(f"/v1/webhook-endpoints/{endpoint['id']}/test", {})
     return {
         "approval": asked["id"],
+        "box": (await actors.merchant.got(f"/v1/kiosks/{kiosk}"))["box"],
         "card": card.id,
         "cashier": world.north.cashier,
         "company": world.founded.group,
@@ -579,6 +606,7 @@ async def _things(actors: Actors) -> dict[str, str]:
         "pos_batch": f"{world.north.terminal}.000001",
         "programme": world.bearer,
         "receipt": topup["id"],
+        "session": visit["id"],
         "shift": shifts[0]["id"],
         "store": world.north.id,
         "store_code": code["code"],

@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Any, cast
 
 import psycopg
 
-from kabao.access.jobs import register as register_access_jobs
 from kabao.access.ops import REFRESH_S, Access
 from kabao.app.channels import DIRECT, Lines, makers
 from kabao.app.clock import choose_clock
@@ -22,6 +20,7 @@ from kabao.app.executors import register_executors
 from kabao.app.routes import ROUTES
 from kabao.app.settings import Settings
 from kabao.app.telling import Telling
+from kabao.app.timed import add_jobs
 from kabao.app.watching import Diary
 from kabao.base import logs
 from kabao.base.clock import BusinessDays, Clock
@@ -33,9 +32,6 @@ from kabao.base.tasks import pause
 from kabao.base.web.hot import HotRoute
 from kabao.base.web.once import Once
 from kabao.cards.http_life import Counter
-from kabao.cards.jobs import register as register_card_jobs
-from kabao.cards.jobs import register_watch
-from kabao.cards.jobs_issue import register as register_issue_jobs
 from kabao.cards.ops import Cards
 from kabao.cards.ops.life import Life
 from kabao.cards.ops.own_cards import OwnCards
@@ -44,12 +40,11 @@ from kabao.cases.ops import Cases
 from kabao.customers.ops import Customers
 from kabao.evidence.http import Desk as ReceiptDesk
 from kabao.evidence.http_counter import Counter as ReturnCounter
-from kabao.evidence.jobs import register as register_evidence_jobs
 from kabao.evidence.ops import Books, Evidence
 from kabao.evidence.ports import Diary as EvidenceDiary
 from kabao.evidence.ports import Returning
-from kabao.funding.jobs import register as register_funding_jobs
 from kabao.funding.ops import Funding
+from kabao.kiosks.ops import Kiosks
 from kabao.ledger.lots import Order
 from kabao.ledger.ops import Ledger
 from kabao.ledger.ports import Carriers, LotOrders, Places
@@ -68,10 +63,8 @@ from kabao.policy import names
 from kabao.policy.ops import Policy
 from kabao.policy.ports import Approvals, Companies, Programmes
 from kabao.policy.ports import Diary as PolicyDiary
-from kabao.proofs.jobs import register as register_proof_jobs
 from kabao.proofs.ops import PageTokens, Proofs, SmsTable
 from kabao.tenders.http import OrderKeys, SalesDesk
-from kabao.tenders.jobs import register as register_tender_jobs
 from kabao.tenders.ops import Tenders
 from kabao.topups.ops import TopUps
 from kabao.vault.model import Suite
@@ -79,9 +72,6 @@ from kabao.vault.ops import FileKeys, Vault
 
 VAULT_RELOAD_S = 30
 """How often the key file is looked at again."""
-
-HOLDS_EVERY = timedelta(seconds=2)
-PURGE_EVERY = timedelta(minutes=5)
 
 
 PROVIDED = (
@@ -97,6 +87,7 @@ PROVIDED = (
     "evidence",
     "funding",
     "ids",
+    "kiosks",
     "ledger",
     "merchants",
     "offline_sales",
@@ -216,6 +207,19 @@ class Kabao:
             clock,
             days,
             ids,
+        )
+        self.kiosks = Kiosks(
+            db,
+            self.topups,
+            self.payments,
+            self.cards,
+            self.cases,
+            self.merchants,
+            self.org,
+            self.policy,
+            ids,
+            clock,
+            days,
         )
         self.returns = Returns(self.ledger, self.cards, self.life, self.payments, ids)
         books = Books(self.ledger, self.payments, self.topups, self.org)
@@ -354,18 +358,7 @@ class Kabao:
 
     def add_jobs(self, jobs: Jobs) -> None:
         """What a worker does besides: due holds and cards, old secrets."""
-        jobs.tick("payments.expire_holds", HOLDS_EVERY, self.payments.expire_holds)
-        jobs.tick("paycodes.forget", PURGE_EVERY, self.paycodes.forget)
-        jobs.tick("web.purge_secrets", PURGE_EVERY, self.once.purge)
-        register_access_jobs(jobs, self.db, self.access)
-        register_proof_jobs(jobs, self.db, self.proofs)
-        register_card_jobs(jobs, self.db, self.life)
-        register_watch(jobs, self.own_cards)
-        register_issue_jobs(jobs, self.db, self.cards)
-        register_funding_jobs(jobs, self.funding)
-        register_tender_jobs(jobs, self.tenders)
-        register_evidence_jobs(jobs, self.evidence)
-        self.telling.add_jobs(jobs)
+        add_jobs(self, jobs)
 
 
 @contextlib.asynccontextmanager

@@ -47,6 +47,7 @@ TABLES = (
     "kabao.payments.tables",
     "kabao.payments.tables_offline",
     "kabao.tenders.tables",
+    "kabao.kiosks.tables",
     "kabao.evidence.tables",
     "kabao.notices.tables",
     "kabao.edges.iso8583.tables",

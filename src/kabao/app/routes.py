@@ -15,6 +15,7 @@ from kabao.evidence.http import ROUTES as EVIDENCE_ROUTES
 from kabao.evidence.http_returns import ROUTES as RETURN_ROUTES
 from kabao.evidence.http_slips import ROUTES as SLIP_ROUTES
 from kabao.funding.http import ROUTES as FUNDING_ROUTES
+from kabao.kiosks.http import ROUTES as KIOSK_ROUTES
 from kabao.ledger.http import ROUTES as LEDGER_ROUTES
 from kabao.merchants.http import ROUTES as MERCHANT_ROUTES
 from kabao.notices.http import ROUTES as NOTICE_ROUTES
@@ -35,6 +36,7 @@ ROUTES: list[Any] = [
     *CUSTOMER_ROUTES,
     *EVIDENCE_ROUTES,
     *FUNDING_ROUTES,
+    *KIOSK_ROUTES,
     *LEDGER_ROUTES,
     *MERCHANT_ROUTES,
     *NOTICE_ROUTES,

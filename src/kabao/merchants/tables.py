@@ -26,6 +26,8 @@ terminal = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False, index=True),
+    sa.Column("kind", sa.Text, nullable=False, server_default="till"),
+    sa.CheckConstraint("kind in ('till', 'kiosk')", name="kind"),
     sa.CheckConstraint("length(model) between 1 and 60", name="model_length"),
     sa.CheckConstraint(
         "(certification_scheme is null) = (certification_no is null)"

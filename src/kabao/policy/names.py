@@ -133,6 +133,7 @@ TILL_COUNT_BLIND = _flag("till.count.blind")
 TILL_COUNT_MAX_COUNT = _int("till.count.max_count")
 TILL_DIFFERENCE_CASE_FROM_FEN = _int("till.difference.case_from_fen")
 TILL_CASH_ROUNDING_FEN = _int("till.cash.rounding_fen")
+KIOSK_SESSION_MINUTES = _int("kiosk.session_minutes")
 
 # pos – the host that tills speak ISO 8583 with
 POS_GUESS_MAX_COUNT = _int("pos.guess.max_count")

@@ -70,6 +70,9 @@ VERBS: dict[str, str] = {
     "terminal-keys:write": "enter one of the two components of a terminal's master key",
     "overrides:write": "have a supervisor allow something at a till",
     "shifts:write": "open and close shifts",
+    "kiosks:read": "see kiosks, their visits and boxes",
+    "kiosks:write": "be a kiosk: report what happens, and load what was inserted",
+    "kiosks:credit": "load what a kiosk took and did not load; count its boxes",
     # after the sale
     "settlements:read": "see settlements",
     "settlements:write": "run and release settlements",
@@ -184,6 +187,7 @@ ROLES: dict[Role, frozenset[str]] = {
         "payments:refund",
         "topups:write",
         "topups:void",
+        "kiosks:credit",
         "adjustments:write",
         "suspense-releases:write",
     },
@@ -195,6 +199,8 @@ ROLES: dict[Role, frozenset[str]] = {
     | {
         "payments:refund",
         "topups:void",
+        "kiosks:read",
+        "kiosks:write",
         "pay-codes:write",
         "page-tokens:write",
         "redemptions:read",

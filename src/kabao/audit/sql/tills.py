@@ -74,4 +74,63 @@ DRAWERS = Check(
     """,
 )
 
-CHECKS = (ORDERS, DRAWERS)
+KIOSKS = Check(
+    "I-3",
+    "What a kiosk's customers inserted is on their cards or waits for them, note by note.",
+    """
+    select count(*) as visits, coalesce(sum(stacked_fen), 0)::bigint as stacked_fen,
+      coalesce(sum(stacked_fen - credited_fen), 0)::bigint as waiting_fen
+    from kiosks.session
+    """,
+    """
+    select session, topup, detail from (
+      select s.id as session, null::uuid as topup, case
+        when s.stacked_fen <> coalesce(e.fen, 0)
+          then 'says ' || s.stacked_fen || ' fen, its notes are ' || coalesce(e.fen, 0)
+        when s.credited_fen <> coalesce(c.fen, 0)
+          then 'says ' || s.credited_fen || ' fen credited, its credits are ' || coalesce(c.fen, 0)
+        end as detail
+      from kiosks.session s
+      left join (select v.session, sum(v.value_fen) as fen from kiosks.event v
+        join kiosks.session s on s.id = v.session and s.terminal = v.terminal
+        where v.type = 'stacked' group by v.session) e on e.session = s.id
+      left join (select session, sum(amount_fen) as fen from kiosks.credit group by session) c
+        on c.session = s.id
+      union all
+      select coalesce(c.session, s.id), coalesce(c.topup, t.id), case
+        when t.id is null then 'a credit without its top-up'
+        when c.topup is null then 'a top-up that no credit explains'
+        when t.amount_fen <> c.amount_fen then 'loaded ' || t.amount_fen || ' fen, the credit is '
+          || c.amount_fen end
+      from kiosks.credit c
+      full join (select * from topups.topup where reference like 'kss~_%%' escape '~') t
+        on t.id = c.topup
+      left join kiosks.session s on t.reference = 'kss_' || replace(s.id::text, '-', '')
+      where c.topup is not null or s.id is not null) found
+    where detail is not null
+    """,
+)
+
+BOXES = Check(
+    "I-3",
+    "Every kiosk's events are whole, and a counted box was compared with all of its notes.",
+    """
+    select count(*) as events, count(*) filter (where type = 'stacked') as notes,
+      (select count(*) from kiosks.box where counted_at is not null) as counted
+    from kiosks.event
+    """,
+    """
+    select k.terminal, null::uuid as box, 'knows ' || count(v.sequence) || ' events, and waits for '
+      || k.next_sequence as detail
+    from kiosks.kiosk k left join kiosks.event v on v.terminal = k.terminal
+    group by k.terminal having count(v.sequence) <> k.next_sequence - 1
+    union all
+    select b.terminal, b.id, 'expected ' || b.expected_fen || ' fen, its notes are '
+      || coalesce(sum(v.value_fen), 0)
+    from kiosks.box b left join kiosks.event v on v.box = b.id
+    where b.counted_at is not null
+    group by b.id having b.expected_fen <> coalesce(sum(v.value_fen), 0)
+    """,
+)
+
+CHECKS = (ORDERS, DRAWERS, KIOSKS, BOXES)

@@ -27,7 +27,7 @@ from kabao.merchants.http.scope import (
     stores_to_list,
     visible_terminal,
 )
-from kabao.merchants.model import Certification, NewTerminal, Terminal, TerminalState
+from kabao.merchants.model import Certification, NewTerminal, Terminal, TerminalKind, TerminalState
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 
@@ -60,6 +60,7 @@ class CreateTerminal(RequestBody, frozen=True):
     model: Annotated[str, Meta(min_length=1, max_length=60, pattern=LINE)]
     terminal_no: TerminalNo | None = None
     certification: CertificationBody | None = None
+    kind: TerminalKind = TerminalKind.TILL
 
 
 class Certify(RequestBody, frozen=True):
@@ -77,6 +78,7 @@ class TerminalView(msgspec.Struct, frozen=True):
     terminal_no: str
     model: str
     certification: Certification | None
+    kind: TerminalKind
     state: TerminalState
     created_at: str
 
@@ -89,6 +91,7 @@ def terminal_view(terminal: Terminal) -> TerminalView:
         terminal_no=terminal.terminal_no,
         model=terminal.model,
         certification=terminal.certification,
+        kind=terminal.kind,
         state=terminal.state,
         created_at=rfc3339(to_us(terminal.created_at)),
     )
@@ -111,6 +114,7 @@ async def create_terminal(
             model=data.model,
             terminal_no=data.terminal_no,
             certification=_certification(data.certification),
+            kind=data.kind,
         )
         return terminal_view(await merchants.add_terminal(conn, new))
 

@@ -41,6 +41,14 @@ class TerminalState(StrEnum):
     RETIRED = "retired"
 
 
+class TerminalKind(StrEnum):
+    """What a terminal is."""
+
+    TILL = "till"
+    KIOSK = "kiosk"
+    """A machine that takes banknotes with nobody beside it (T-03)."""
+
+
 _TERMINAL_MOVES = {
     TerminalState.ACTIVE: {TerminalState.BLOCKED, TerminalState.RETIRED},
     TerminalState.BLOCKED: {TerminalState.ACTIVE, TerminalState.RETIRED},
@@ -74,6 +82,7 @@ class Terminal(msgspec.Struct, frozen=True):
     state: TerminalState
     created_at: datetime
     revision: int
+    kind: TerminalKind = TerminalKind.TILL
 
     @property
     def is_active(self) -> bool:
@@ -88,6 +97,7 @@ class NewTerminal(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     terminal_no: str | None = None
     certification: Certification | None = None
+    kind: TerminalKind = TerminalKind.TILL
 
 
 class CashierRole(StrEnum):

@@ -261,6 +261,7 @@ class Merchants:
             state=TerminalState.ACTIVE,
             created_at=now(self._clock),
             revision=revision,
+            kind=new.kind,
         )
         await sql.insert_terminal(conn, terminal)
         return terminal

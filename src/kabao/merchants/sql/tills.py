@@ -72,9 +72,9 @@ async def insert_terminal(conn: Conn, terminal: Terminal) -> None:
     """A new terminal."""
     await conn.execute(
         "insert into merchants.terminal (id, store, terminal_no, model, certification_scheme,"
-        " certification_no, certification_expires_on, state, created_at, revision)"
+        " certification_no, certification_expires_on, state, created_at, revision, kind)"
         " values (%(id)s, %(store)s, %(terminal_no)s, %(model)s, %(scheme)s, %(number)s,"
-        " %(expires_on)s, %(state)s, %(created_at)s, %(revision)s)",
+        " %(expires_on)s, %(state)s, %(created_at)s, %(revision)s, %(kind)s)",
         _named(terminal),
     )
 

@@ -75,3 +75,22 @@ def check_day(rules: Rules, day: Day, amount_fen: int) -> None:
     for name, reached in caps:
         if reached > rules.int(name):
             raise OVER_DAY.error(rule=rules.row(name), field="amount")
+
+
+def most_cash(rules: Rules, day: Day, room_fen: int, *, by_unit: bool) -> int:
+    """The largest top-up that can be paid for in cash now; 0: none. `room_fen`: what the card
+    may hold beyond what it does.
+    """
+    threshold = (
+        names.PURCHASE_TRANSFER_UNIT_FROM_FEN
+        if by_unit
+        else names.PURCHASE_TRANSFER_PERSON_FROM_FEN
+    )
+    most_fen = min(
+        room_fen,
+        rules.int(names.TOPUP_SINGLE_MAX_FEN),
+        rules.int(names.TOPUP_CASH_MAX_FEN),
+        rules.int(threshold) - 1,
+        rules.int(names.TOPUP_DAY_CARD_MAX_FEN) - day.card_fen,
+    )
+    return most_fen if most_fen >= rules.int(names.TOPUP_SINGLE_MIN_FEN) else 0

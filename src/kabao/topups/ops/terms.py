@@ -9,16 +9,18 @@ import msgspec
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn
 from kabao.base.errors import KabaoError
+from kabao.cards.limits import balance_limit
 from kabao.cards.model import CardClass, Programme, Resolved
 from kabao.cards.ops import Cards
 from kabao.customers.model import Customer, Party, check_buyer
 from kabao.customers.ops import Customers
 from kabao.org.ops import Org
+from kabao.policy import names
 from kabao.policy.choices import Switch
 from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
 from kabao.topups import sql
-from kabao.topups.model.limits import check_amount, check_day, check_transfer
+from kabao.topups.model.limits import check_amount, check_day, check_transfer, most_cash
 from kabao.topups.model.topup import CASH, TOPUP_STOPPED
 
 NOBODY = "0" * 32
@@ -87,6 +89,21 @@ class TermsOf:
         except KabaoError as no:
             refused = no
         return Offer(programme, rules, by_unit, refused)
+
+    async def most_cash(self, conn: Conn, card: Resolved, store: str, balance_fen: int) -> int:
+        """How much cash a card takes in one top-up now, so that no machine takes more; 0: none.
+
+        Raises what forbids any top-up of it, whatever the amount.
+        """
+        rules = self._cards.rules(card.programme, self.today)
+        least_fen = rules.int(names.TOPUP_SINGLE_MIN_FEN)
+        offer = await self.offer(conn, card, Wish(least_fen, store, CASH, None, face_to_face=True))
+        assert offer is not None, "a card there is"
+        if offer.refused is not None:
+            raise offer.refused
+        limit_fen, _ = balance_limit(rules, offer.programme.card_class)
+        day = await sql.of_day(conn, card.root, None, self.today)
+        return most_cash(rules, day, limit_fen - balance_fen, by_unit=offer.by_unit)
 
     async def _buyer(self, conn: Conn, payer: str | None, card: Resolved | None) -> Customer | None:
         """Who pays: whoever is named, else the card's holder."""

@@ -1,0 +1,40 @@
+"""What a worker does besides: whatever falls due in any slice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from kabao.access.jobs import register as register_access_jobs
+from kabao.base.jobs import Jobs
+from kabao.cards.jobs import register as register_card_jobs
+from kabao.cards.jobs import register_watch
+from kabao.cards.jobs_issue import register as register_issue_jobs
+from kabao.evidence.jobs import register as register_evidence_jobs
+from kabao.funding.jobs import register as register_funding_jobs
+from kabao.kiosks.jobs import register as register_kiosk_jobs
+from kabao.proofs.jobs import register as register_proof_jobs
+from kabao.tenders.jobs import register as register_tender_jobs
+
+if TYPE_CHECKING:
+    from kabao.app.composition import Kabao
+
+HOLDS_EVERY = timedelta(seconds=2)
+PURGE_EVERY = timedelta(minutes=5)
+
+
+def add_jobs(kabao: Kabao, jobs: Jobs) -> None:
+    """Give the worker what falls due: holds, cards, visits, old secrets."""
+    jobs.tick("payments.expire_holds", HOLDS_EVERY, kabao.payments.expire_holds)
+    jobs.tick("paycodes.forget", PURGE_EVERY, kabao.paycodes.forget)
+    jobs.tick("web.purge_secrets", PURGE_EVERY, kabao.once.purge)
+    register_access_jobs(jobs, kabao.db, kabao.access)
+    register_proof_jobs(jobs, kabao.db, kabao.proofs)
+    register_card_jobs(jobs, kabao.db, kabao.life)
+    register_watch(jobs, kabao.own_cards)
+    register_issue_jobs(jobs, kabao.db, kabao.cards)
+    register_funding_jobs(jobs, kabao.funding)
+    register_tender_jobs(jobs, kabao.tenders)
+    register_kiosk_jobs(jobs, kabao.kiosks)
+    register_evidence_jobs(jobs, kabao.evidence)
+    kabao.telling.add_jobs(jobs)

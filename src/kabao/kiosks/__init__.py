@@ -1,0 +1,19 @@
+"""Machines that take banknotes and load cards, with nobody beside them (T-03).
+
+Words
+  kiosk      a terminal of that kind; it numbers what happens to it, without gaps
+  event      one thing that happened: a note accepted, stacked or given back, a jam, the cassette
+  stacked    a note is in the cassette: from then on the money is ours, and the customer's claim
+  session    one customer's visit: a card, and the notes stacked for it
+  rest       what was stacked in a session and is on no card yet
+  credit     a top-up of a session's rest, by the machine or afterwards by a person
+  box        the notes of one cassette, from one removal to the next; counted once, by people
+
+Tables: kiosk, session, event, credit, box.
+
+Invariants
+  a kiosk's event is known once, and none is skipped: what was not reported is asked for
+  a session has on cards what its credits say, never more than was stacked
+  a rest that nobody finishes in time is a case
+  a box is counted once; what differs from its events is a case
+"""

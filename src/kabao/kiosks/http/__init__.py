@@ -1,0 +1,5 @@
+"""The routes of kiosks: machines report and load; people look, credit and count."""
+
+from kabao.kiosks.http import machines, people
+
+ROUTES = [*machines.ROUTES, *people.ROUTES]
