@@ -8,13 +8,16 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA384, SHA512
 from cryptography.x509.oid import NameOID
 
 from kabao.adapters import rsa
 
 VERSION, ENCODING, BY_CERTIFICATE = "5.1.0", "UTF-8", "01"
 CERTIFICATE = "signPubKeyCert"
+_DIGESTS = (SHA1, SHA256, SHA384, SHA512)
 _NAME_PARTS = 3
 _KNOWN_MAX = 16
 
@@ -105,8 +108,16 @@ class Trust:
 
 
 def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Whether one certificate is by another. SHA-1 is taken here, since UnionPay's authority
+    signs with it; messages themselves are signed over SHA-256.
+    """
+    key, digest = issuer.public_key(), certificate.signature_hash_algorithm
+    if certificate.issuer != issuer.subject or not isinstance(digest, _DIGESTS):
+        return False
+    if not isinstance(key, RSAPublicKey):
+        return False
     try:
-        certificate.verify_directly_issued_by(issuer)
+        key.verify(certificate.signature, certificate.tbs_certificate_bytes, PKCS1v15(), digest)
         constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints)
     except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return False
