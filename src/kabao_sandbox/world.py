@@ -42,6 +42,7 @@ class Played:
             "desk": self.host.desk_url,
             "fee_ppm": party.fee_ppm,
             "cycle": party.cycle,
+            "scenes": party.scenes,
             "account": self.host.account(),
         }
 

@@ -41,6 +41,7 @@ class Acquirer:
 
     name, kind = "Acquirer", "acquirer"
     fee_ppm, cycle = 6_000, "T+1"
+    scenes: tuple[str, ...] = ("terminal",)
     recalls = False
     host: Host
 

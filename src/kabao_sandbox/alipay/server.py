@@ -30,6 +30,7 @@ class Alipay:
 
     name, kind = "Alipay", "alipay"
     fee_ppm, cycle = 6_000, "T+0"  # T-10
+    scenes: tuple[str, ...] = ("qr", "page", "code")
     recalls = False
     host: Host
 

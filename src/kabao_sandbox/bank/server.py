@@ -49,6 +49,7 @@ class Bank:
 
     name, kind = "Bank", "bank"
     fee_ppm, cycle = 3_000, "T+1"  # T-09
+    scenes: tuple[str, ...] = ("transfer",)
     recalls = True
     host: Host
 

@@ -11,7 +11,7 @@ class Product:
 
     code: str
     name: str
-    scenes: frozenset[str]
+    scenes: tuple[str, ...]
     fee_ppm: int
     cycle: str
     code_prefix: str = ""
@@ -25,7 +25,7 @@ class Product:
     recalls: bool = False
 
 
-PAGE = frozenset({"page"})
+PAGE = ("page",)
 
 NETBANK = Product(
     "netbank", "Online banking", PAGE, 4_000, "T+1",
@@ -37,7 +37,7 @@ NETBANK_COMPANY = Product(
     banks={"ICBC": 500_000_000, "CCB": 500_000_000},
     by_form=True, at_once=False,
 )  # fmt: skip
-ECNY = Product("ecny", "e-CNY", frozenset({"qr", "code", "app"}), 0, "T+0", code_prefix="01")
+ECNY = Product("ecny", "e-CNY", ("qr", "code", "app"), 0, "T+0", code_prefix="01")
 CARDS = Product(
     "cards", "Visa and MasterCard", PAGE, 20_000, "D+3", at_once=False, recalls=True
 )  # T-11

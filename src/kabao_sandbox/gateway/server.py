@@ -41,7 +41,7 @@ class Gateway:
     ) -> None:
         self.product, self.name, self.kind = product, product.name, product.code
         self.fee_ppm, self.cycle = product.fee_ppm, product.cycle
-        self.recalls = product.recalls
+        self.scenes, self.recalls = product.scenes, product.recalls
         self._now, self._chance = now, chance
         self.book = Book(now, chance, product.code_prefix, CODE_DIGITS)
         self._envelope = Envelope(self.name, MERCHANT, SERIAL, now, new_key)

@@ -37,6 +37,8 @@ class Party(Protocol):
     name: str
     kind: str
     """Which protocol it speaks."""
+    scenes: tuple[str, ...]
+    """How its payers can be met: page, qr, code, app, transfer, terminal."""
     fee_ppm: int
     """What it takes of each payment, in millionths."""
     cycle: str

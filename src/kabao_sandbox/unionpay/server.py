@@ -32,6 +32,7 @@ class Unionpay:
 
     name, kind = "UnionPay", "unionpay"
     fee_ppm, cycle = 6_000, "T+0"  # T-10
+    scenes: tuple[str, ...] = ("qr", "page", "code")
     recalls = False
     host: Host
 

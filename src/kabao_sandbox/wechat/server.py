@@ -50,6 +50,7 @@ class Wechat:
 
     name, kind = "WeChat Pay", "wechat"
     fee_ppm, cycle = 6_000, "T+0"  # T-10
+    scenes: tuple[str, ...] = ("qr", "code", "app")
     recalls = False
     host: Host
 
