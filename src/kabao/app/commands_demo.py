@@ -16,6 +16,7 @@ from kabao.app.demo_door import FILE
 from kabao.app.report import DayReport, print_report
 from kabao.app.settings import LogLevel, Settings
 from kabao.app.simulate import Outcome, print_outcome, simulate
+from kabao.app.simulate_channels import print_channels, simulate_channels
 from kabao.app.supervise import wait_for_signal
 from kabao.base import logs
 
@@ -68,6 +69,13 @@ def simulate_command(
         float | None,
         typer.Option(min=1, help="Times faster than real time; by itself as people allow."),
     ] = None,
+    channels: Annotated[
+        bool,
+        typer.Option(
+            "--channels",
+            help="Instead: top-ups through channels that fail, with the router and not.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Let a chain of stores trade for days on a fast clock, and have it audited.
@@ -76,6 +84,9 @@ def simulate_command(
     folder, which it empties first. Ends with status 0 only if the audit holds
     and the books agree with every answer.
     """
+    if channels:
+        _simulate_channels(seed, as_json=as_json)
+        return
     outcome: Outcome = simulate(
         _quiet_settings(),
         seed=seed,
@@ -94,13 +105,31 @@ def simulate_command(
         raise typer.Exit(FAILED)
 
 
+def _simulate_channels(seed: int, *, as_json: bool) -> None:
+    def told(what: str) -> None:
+        typer.echo(what, err=True)
+
+    outcome = simulate_channels(_quiet_settings(), told, seed=seed)
+    if as_json:
+        typer.echo(msgspec.json.encode(outcome).decode())
+    else:
+        print_channels(_console(), outcome)
+    if not outcome.holds:
+        raise typer.Exit(FAILED)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("demo", epilog=example("kabao demo", "KABAO_DATA=/tmp/try kabao demo --once"))(
         demo_command
     )
     app.command(
-        "simulate", epilog=example("kabao simulate --days 7", "kabao simulate --seed 42 --faults")
+        "simulate",
+        epilog=example(
+            "kabao simulate --days 7",
+            "kabao simulate --seed 42 --faults",
+            "kabao simulate --channels",
+        ),
     )(simulate_command)
 
 

@@ -115,17 +115,7 @@ def simulate(
         servers: server processes.
         quiet: no progress.
     """
-    place = settings.data / FOLDER
-    own = msgspec.structs.replace(
-        settings,
-        data=place,
-        http_host="127.0.0.1",
-        http_port=_free_port(),
-        pos_port=_free_port(),
-        tls_cert=None,
-        tls_key=None,
-        tls_client_ca=None,
-    )
+    own = own_place(settings)
     scenario = Scenario(
         seed=seed,
         stores=stores,
@@ -135,7 +125,22 @@ def simulate(
     )
     stage = Stage(own, servers=servers)
     with stage.database(replace=True):
-        return uvloop.run(_play(stage, scenario, days, rate, place / JOURNAL, quiet=quiet))
+        return uvloop.run(_play(stage, scenario, days, rate, own.data / JOURNAL, quiet=quiet))
+
+
+def own_place(settings: Settings) -> Settings:
+    """Settings for a platform of the simulation's own: a folder, ports, no TLS."""
+    return msgspec.structs.replace(
+        settings,
+        data=settings.data / FOLDER,
+        http_host="127.0.0.1",
+        http_port=_free_port(),
+        pos_port=_free_port(),
+        public_url=None,
+        tls_cert=None,
+        tls_key=None,
+        tls_client_ca=None,
+    )
 
 
 async def _play(

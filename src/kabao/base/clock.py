@@ -33,7 +33,7 @@ class RealClock:
 
 
 class FixedClock:
-    """Stands still until it is told to move: for tests."""
+    """Stands still until it is told to move: for tests, and simulations that step."""
 
     def __init__(self, at: datetime) -> None:
         self._us = to_us(at)
