@@ -21,7 +21,7 @@ from kabao_sandbox.party.http import Request, Response, Server
 from kabao_sandbox.party.notifier import Message
 from tests.app.world import World, made, world
 
-from .world import PROGRAMME, Loads, key_pool
+from .world import Loads, key_pool
 
 
 class Platform:
@@ -36,6 +36,7 @@ class Platform:
     async def open(self, at: World, names: Sequence[str]) -> None:
         self.at, self.funding = at, at.kabao.funding
         self.funding.serve("load", self.loads)
+        self.programme = from_edge("prg", await at.programme())
         for n, name in enumerate(names):
             clock = self.at.clock
             host = Host(PARTIES[name](clock.now_us, Chance(n), key_pool()), Chance(n + 100))
@@ -74,7 +75,7 @@ class Platform:
             "purpose": "load",
             "subject": f"top_{self.at.kabao.ids.new()}",
             "company": from_edge("com", self.at.company),
-            "programme": PROGRAMME,
+            "programme": self.programme,
             "scene": Scene.QR,
             "amount_fen": fen,
             "channel": channel,

@@ -10,7 +10,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from kabao.app.channels import Lines, makers
+from kabao.app.channels import DIRECT, Lines, makers
 from kabao.base.clock import BusinessDays, Clock, SimulatedClock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KabaoError
@@ -20,7 +20,7 @@ from kabao.funding.model.answers import Incoming, Paid, Payer
 from kabao.funding.model.collections import Collection, FundingRefund
 from kabao.funding.ops import Funding
 from kabao.org.ops import Org
-from kabao.policy.ops import Policy
+from kabao.policy.ops import NATIONAL, Policy
 from kabao.vault.ops import FileKeys, Vault
 from kabao_sandbox.party.http import Request, Response, Server
 
@@ -62,6 +62,8 @@ def opened(db: Database, clock: Clock, folder: Path, lines: Lines, notify_base: 
         clock,
         days,
         makers=makers(lines, clock),
+        direct=DIRECT,
+        rules_of=lambda _, day: policy.rules(jurisdiction=NATIONAL, on=day),
         notify_base=notify_base,
     )
     funding.serve("load", Notebook())

@@ -32,7 +32,8 @@ SUCCESS = SuccessRule(prior_bp=9500, prior_count=20, half_life_minutes=10)
 
 
 def told(outcome: Outcome, at_s: float = 0, took_ms: int = 100) -> Told:
-    return Told(outcome, T0 + int(at_s * S), took_ms)
+    at_us = T0 + int(at_s * S)
+    return Told(outcome, at_us - took_ms * 1_000, at_us, took_ms)
 
 
 GOOD, BAD, NO = Outcome.SUCCESS, Outcome.UNKNOWN, Outcome.REFUSED_BY_PAYER

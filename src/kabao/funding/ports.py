@@ -132,9 +132,13 @@ class Router(Protocol):
         """
         ...
 
-    def tell(self, channel_id: str, outcome: Outcome, took_ms: int) -> None:
+    def tell(
+        self, channel_id: str, outcome: Outcome, took_ms: int, *, sent_us: int | None = None
+    ) -> None:
         """How a channel did. `took_ms` is 0 where nothing was measured.
 
+        `sent_us`: when the call began, by our clock; None: so short a time ago that
+        nothing can have turned since.
         Counts at once in this process and within a second in the others. What is
         told in a transaction that is undone is told all the same: it was so.
         """

@@ -190,7 +190,8 @@ class Collecting:
             and held.collection.scene in _SWITCHES
             and isinstance(said, Refused | Unreachable | Unknown)
         )
-        self._router.tell(held.order.channel, _outcome(said, held), took_ms)
+        outcome, sent_us = _outcome(said, held), held.order.begun_us
+        self._router.tell(held.order.channel, outcome, took_ms, sent_us=sent_us)
         another = await self._another(conn, held) if switches else None
         if another is None:
             await self._steps.take(conn, held, said)

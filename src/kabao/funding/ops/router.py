@@ -89,9 +89,11 @@ class Router:
             raise code.error(rule=row, field="channel")
         return Choice(taken.id, chosen.id)
 
-    def tell(self, channel_id: str, outcome: Outcome, took_ms: int) -> None:
+    def tell(
+        self, channel_id: str, outcome: Outcome, took_ms: int, *, sent_us: int | None = None
+    ) -> None:
         """How a channel did; see `ports.Router`."""
-        self._watch.tell(channel_id, outcome, took_ms)
+        self._watch.tell(channel_id, outcome, took_ms, sent_us)
 
     async def set_limit(
         self, conn: Conn, channel: str, daily_fen: int | None, by: Principal, reason: str

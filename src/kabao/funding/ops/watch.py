@@ -108,11 +108,12 @@ class Watch:
             ),
         )
 
-    def tell(self, channel: str, outcome: Outcome, took_ms: int) -> None:
-        """How a channel did. Counts here at once."""
+    def tell(self, channel: str, outcome: Outcome, took_ms: int, sent_us: int | None) -> None:
+        """How a channel did. Counts here at once. `sent_us` None: just now."""
         told = self._untold.setdefault(channel, [])
         if len(told) < UNTOLD_MAX:
-            told.append(Told(outcome, self._clock.now_us(), took_ms))
+            now_us = self._clock.now_us()
+            told.append(Told(outcome, now_us if sent_us is None else sent_us, now_us, took_ms))
 
     def of(self, channel: str) -> Health:
         """How a channel does, with what was told here a moment ago."""
