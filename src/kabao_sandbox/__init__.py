@@ -8,6 +8,7 @@
   acquirer   terminals that are connected to nobody, and their file of the day
   bank       a merchant's account: transfers, statements, payouts in ISO 20022
   gateway    banks' gateways: online banking, e-CNY, cards of the schemes
+  sms        a gateway for texts, and the phones it reaches
   parties    who can be played, by name
   world      all of them in one process, behind one desk
   party      what those have in common: faults on demand, a desk, notifications

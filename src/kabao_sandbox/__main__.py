@@ -6,6 +6,7 @@ import typer
 
 from kabao_sandbox.parties import PARTIES
 from kabao_sandbox.party.command import command
+from kabao_sandbox.sms.command import sms_command
 from kabao_sandbox.tills.command import tills_command
 from kabao_sandbox.world import world_command
 
@@ -24,6 +25,9 @@ def main() -> None:
 app.command("tills", epilog=EXAMPLE)(tills_command)
 app.command("world", epilog="Example: python -m kabao_sandbox world --port 9100 --out world.json")(
     world_command
+)
+app.command("sms", epilog="Example: python -m kabao_sandbox sms --port 9190 --desk 9191")(
+    sms_command
 )
 for name, party in PARTIES.items():
     app.command(name, epilog=f"Example: python -m kabao_sandbox {name} --port 9101 --desk 9102")(

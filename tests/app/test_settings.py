@@ -43,6 +43,9 @@ def test_every_setting_can_be_set(tmp_path: Path) -> None:
         "KABAO_TLS_CLIENT_CA": str(tmp_path / "pem"),
         "KABAO_LANES": "3",
         "KABAO_SIMULATED": "true",
+        "KABAO_SMS_URL": "https://sms.example.com",
+        "KABAO_SMS_KEY": "hush",
+        "KABAO_WEBHOOKS_PRIVATE": "true",
         "KABAO_LOG_LEVEL": "debug",
     }
     assert set(given) == {variable(field.name) for field in msgspec.structs.fields(Settings)}

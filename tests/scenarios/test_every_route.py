@@ -121,6 +121,13 @@ TABLE = {
         "collections:write", {"reference": "x"} | WHY
     ),
     "GET /v1/events": Route("events:read", query={"card": "{card}"}),
+    "GET /v1/notices": Route("notice-templates:read", query={"card": "{card}"}),
+    "GET /v1/notice-templates": Route("notice-templates:read"),
+    "POST /v1/notice-templates": Route(
+        "notice-templates:write",
+        {"programme": "{programme}", "event_type": "topup.voided", "text_zh": "【卡包】已撤销"},
+    ),
+    "POST /v1/notice-templates/{template}/retire": Route("notice-templates:write", {}),
     "GET /v1/webhook-deliveries": Route("webhook-endpoints:read", query={"endpoint": "{endpoint}"}),
     "GET /v1/webhook-deliveries/{delivery}": Route("webhook-endpoints:read"),
     "POST /v1/webhook-deliveries/{delivery}/replay": Route("webhook-endpoints:write", {}),
@@ -504,7 +511,7 @@ NOBODY = {
     for name, prefix in {
         "approval": "apr", "batch": "bat", "card": "card", "cashier": "csh", "code": "cod",
         "case": "case", "channel": "chn", "collection": "col", "box": "kbx", "session": "kss",
-        "company": "com", "delivery": "whd", "endpoint": "whe",
+        "template": "ntp", "company": "com", "delivery": "whd", "endpoint": "whe",
         "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":
         "fee", "hand_over": "hov", "key": "key", "receipt": "top", "link": "bln",
         "location": "loc", "operator": "opr", "other_card": "card", "payment": "pay",
@@ -585,6 +592,8 @@ async def _things(actors: Actors) -> dict[str, str]:
     plan = {"company": world.founded.group, "name": "plan"}
     endpoint = await operator.made("/v1/webhook-endpoints", {"url": "https://receiver.invalid/"})
     delivery = await operator.made(f"/v1/webhook-endpoints/{endpoint['id']}/test", {})
+    told = {"programme": world.bearer, "event_type": "card.merged", "text_zh": "【卡包】已合卡"}
+    template = await operator.made("/v1/notice-templates", told)
     return {
         "approval": asked["id"],
         "box": (await actors.merchant.got(f"/v1/kiosks/{kiosk}"))["box"],
@@ -610,6 +619,7 @@ async def _things(actors: Actors) -> dict[str, str]:
         "shift": shifts[0]["id"],
         "store": world.north.id,
         "store_code": code["code"],
+        "template": template["id"],
         "terminal": world.north.terminal,
         "topup": topup["id"],
     }

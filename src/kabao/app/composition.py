@@ -125,8 +125,8 @@ class Kabao:
         self.org = Org(db, ids, clock, days)
         self.ledger = Ledger(db, clock, days, lanes=settings.lanes)
         self.access = Access(db, self.vault, self.policy, self.org, ids, clock, days)
-        sms = SmsTable(self.vault, ids, clock)
-        self.proofs = Proofs(db, self.vault, self.policy, ids, clock, days, sms)
+        self.sms = SmsTable(self.vault, ids, clock)
+        self.proofs = Proofs(db, self.vault, self.policy, ids, clock, days, self.sms)
         self.page_tokens = PageTokens(self.vault, self.policy, ids, clock, days)
         self.cases = Cases(self.policy, ids, clock, days)
         self.merchants = Merchants(
@@ -274,6 +274,7 @@ class Kabao:
             "sales_desk": desk,
             "order_keys": OrderKeys(self.db, self.once, desk, self.payments),
             "reading": self.telling.reading,
+            "templates": self.telling.templates,
             "receipts": ReceiptDesk(self.db, self.evidence, self.org),
             "return_counter": ReturnCounter(
                 self.db, self.policy, self.proofs, self.merchants, self.clock, self.days

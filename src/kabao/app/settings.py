@@ -77,6 +77,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database, one is being decided or answered.
     """
     log_level: LogLevel = LogLevel.INFO
+    sms_url: str | None = None
+    """Where the SMS gateway is; the real one unless it is said, once there is a key."""
+    sms_key: str | None = None
+    """The SMS gateway's key; without one no texts are sent."""
     webhooks_private: bool = False
     """Whether webhooks may go to private addresses and over plain http: for development only."""
     simulated: bool = False
@@ -228,7 +232,7 @@ _EXPECTED = {
     "log_level": ", ".join(LogLevel),
     "webhooks_private": "true or false",
 }
-_SECRET = frozenset({"database_url"})
+_SECRET = frozenset({"database_url", "sms_key"})
 """Settings whose value is never repeated in a message."""
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from secrets import SystemRandom
 from typing import TYPE_CHECKING
 
+from kabao.adapters.sms.yunpian import YUNPIAN, Yunpian
 from kabao.adapters.webhooks.courier import HttpCourier
+from kabao.app.channels import Lines
+from kabao.app.settings import Settings
 from kabao.base.jobs import Jobs
 from kabao.notices.jobs import register
-from kabao.notices.ops import Endpoints, Reading, Relay, Sender, Whose
+from kabao.notices.ops import Endpoints, Reading, Relay, Sender, Templates, Texter, Whose
 
 if TYPE_CHECKING:
     from kabao.app.composition import Kabao
@@ -19,6 +22,7 @@ class Telling:
 
     def __init__(self, kabao: Kabao) -> None:
         """Build it on what `Kabao` has built so far."""
+        self._lines = Lines()
         private = kabao.settings.webhooks_private
         db, ids, clock, vault = kabao.db, kabao.ids, kabao.clock, kabao.vault
         self.endpoints = Endpoints(vault, kabao.policy, ids, clock, kabao.days, private=private)
@@ -26,16 +30,37 @@ class Telling:
         self.relay = Relay(db, whose, ids, clock)
         self.reading = Reading(whose, kabao.cards, self.endpoints, clock)
         self._courier = HttpCourier(private=private)
+        self.templates = Templates(kabao.cards, ids, clock)
+        self.texter = Texter(
+            db,
+            self._phones(kabao.settings),
+            kabao.proofs,
+            kabao.sms,
+            kabao.cards,
+            kabao.customers,
+            kabao.org,
+            kabao.policy,
+            clock,
+            kabao.days,
+        )
         chance = SystemRandom().random
         self.sender = Sender(
             db, self._courier, self.endpoints, kabao.cases, vault, ids, clock, chance
         )
 
+    def _phones(self, settings: Settings) -> Yunpian | None:
+        """The SMS gateway, if there is a key for one."""
+        if settings.sms_key is None:
+            return None
+        account = {} if settings.sms_url is None else {"url": settings.sms_url}
+        return Yunpian(self._lines.to(account, "url", YUNPIAN), settings.sms_key)
+
     def add_jobs(self, jobs: Jobs) -> None:
-        """What a worker does: relay, send, tidy up."""
-        register(jobs, self.relay, self.sender)
+        """What a worker does: relay, send, text, tidy up."""
+        register(jobs, self.relay, self.sender, self.texter)
 
     async def stop(self) -> None:
         """Stop sending, and close what is open."""
         await self.sender.stop()
         await self._courier.close()
+        await self._lines.close()

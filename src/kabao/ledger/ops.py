@@ -331,6 +331,10 @@ class Ledger:
         """The company that owes what is on each root."""
         return await sql_reading.issuers(conn, roots)
 
+    async def programmes(self, conn: Conn, roots: Collection[str]) -> dict[str, str]:
+        """The programme each root is of."""
+        return await sql_reading.programmes(conn, roots)
+
     async def closed_days(
         self, conn: Conn, *, before: date | None = None, limit: int = 50
     ) -> list[ClosedDay]:

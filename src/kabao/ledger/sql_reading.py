@@ -178,6 +178,15 @@ async def issuers(conn: Conn, roots: Iterable[str]) -> dict[str, str]:
     return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
+async def programmes(conn: Conn, roots: Iterable[str]) -> dict[str, str]:
+    """The programme each root is of."""
+    cursor = await conn.execute(
+        "select id, programme from ledger.root where id = any(%s)",
+        [uuid_array(sorted(set(roots)))],
+    )
+    return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
 async def closed_days(conn: Conn, before: date | None, limit: int) -> list[ClosedDay]:
     """Closed days, newest first."""
     return await fetch_all(

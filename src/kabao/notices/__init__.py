@@ -10,16 +10,21 @@ Words
   rest        an endpoint that keeps failing is asked again after growing pauses
   dead        a delivery that was given up; it can be looked at and replayed
 
+  template  which event of a programme's cards is told to their holders, in whose words
+  text      one of those on its way to a phone; whose and what it says is only made
+            when it is sent, and kept nowhere
+
 An event is read from the outbox by the relay, which writes deliveries, and sent
 by the sender; workers share the sending by leases on lanes. `sequence` counts a
 card's events without a gap, so a receiver sees what it has missed, and
 `GET /v1/events` has everything again from any point.
 
-Tables: endpoint, lane, delivery.
+Tables: endpoint, lane, delivery, template, text.
 
 Invariants
   an event that an endpoint wants is delivered at least once, or waits, or is dead
   of a lane an event is sent only when all before it were delivered or are dead
   every send carries the event's id, the same one each time
+  a text that may have gone out is never sent again; none goes without consent
   secrets leave in one answer only; nothing is sent to an address that is not public
 """

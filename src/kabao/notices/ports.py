@@ -1,8 +1,9 @@
-"""The port to whoever carries a delivery."""
+"""The ports to whoever carries a delivery, and a text to a phone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Protocol
 
 from kabao.notices.model.deliveries import Reply
@@ -20,4 +21,21 @@ class Courier(Protocol):
         self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float
     ) -> Reply:
         """One POST, over within `timeout_s` seconds in all."""
+        ...
+
+
+class SmsOutcome(StrEnum):
+    """What a gateway made of a text."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"  # it will never take this one
+    UNREACHABLE = "unreachable"  # it certainly did not get it
+    UNKNOWN = "unknown"  # it may have gone out
+
+
+class Phones(Protocol):
+    """A gateway that sends texts to phones. Never raises for what the other side does."""
+
+    async def send(self, phone: str, text: str, reference: str) -> SmsOutcome:
+        """One text. `phone` and `text` are personal; `reference` is ours, or empty."""
         ...

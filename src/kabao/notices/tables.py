@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSON
 
 from kabao.base.schema import Instant, Uuid, metadata
 
@@ -92,3 +92,60 @@ sa.Index(
     postgresql_where=delivery.c.state == sa.literal_column("'waiting'"),
 )
 sa.Index("ix_delivery_created_at", delivery.c.created_at)
+
+template = sa.Table(
+    "template",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("programme", Uuid, nullable=False),
+    sa.Column("company", Uuid, nullable=False),
+    sa.Column("event_type", sa.Text, nullable=False),
+    sa.Column("text_zh", sa.Text, nullable=False),
+    sa.Column("text_en", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("retired_at", Instant),
+    sa.CheckConstraint("language in ('zh', 'en', 'both')", name="language"),
+    sa.CheckConstraint("purpose in ('service', 'marketing')", name="purpose"),
+    schema=_SCHEMA,
+)
+
+sa.Index(
+    "uq_template_living",
+    template.c.programme,
+    template.c.event_type,
+    unique=True,
+    postgresql_where=template.c.retired_at.is_(None),
+)
+
+text = sa.Table(
+    "text",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("template", Uuid, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("card", Uuid, nullable=False, index=True),
+    sa.Column("data", JSON, nullable=False),
+    sa.Column("occurred_at", Instant, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_at", Instant, nullable=False),
+    sa.Column("created_at", Instant, nullable=False, index=True),
+    sa.Column("ended_at", Instant),
+    sa.UniqueConstraint("template", "event"),
+    sa.CheckConstraint(
+        "state in ('waiting', 'sent', 'dropped', 'refused', 'unknown')"
+        " and (state = 'waiting') = (ended_at is null)",
+        name="state",
+    ),
+    sa.CheckConstraint("attempts >= 0", name="attempts"),
+    schema=_SCHEMA,
+)
+
+sa.Index(
+    "ix_text_waiting",
+    text.c.next_at,
+    postgresql_where=text.c.state == sa.literal_column("'waiting'"),
+)

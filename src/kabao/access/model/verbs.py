@@ -86,6 +86,8 @@ VERBS: dict[str, str] = {
     "events:read": "read events",
     "webhook-endpoints:read": "see webhook endpoints",
     "webhook-endpoints:write": "add and change webhook endpoints",
+    "notice-templates:read": "see what holders are told by SMS, and whether they were",
+    "notice-templates:write": "add and retire templates of texts to holders",
     # rules and people
     "policy:read": "see which rules hold, and why",
     "policy:write": "ask for a change of limits",
@@ -170,6 +172,7 @@ ROLES: dict[Role, frozenset[str]] = {
         "disputes",
         "cases",
         "webhook-endpoints",
+        "notice-templates",
         "policy",
         "switches",
     )

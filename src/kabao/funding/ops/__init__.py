@@ -8,7 +8,6 @@ watch        how channels do: their figures, shared among processes, and their b
 router       which channel is taken, within the limits of its day
 notices      what channels send by themselves
 receiving    what comes to our bank accounts
-slips        of terminals that are not connected: each pays once
 """
 
 from kabao.funding.ops.channels import Channels

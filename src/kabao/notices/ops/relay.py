@@ -1,4 +1,4 @@
-"""From the outbox to the lanes: which endpoint is told which event."""
+"""From the outbox to the lanes and to texts: who is told which event."""
 
 from __future__ import annotations
 
@@ -14,9 +14,20 @@ from kabao.base.outbox import Written
 from kabao.cards.ops import Cards
 from kabao.ledger.ops import Ledger
 from kabao.notices.model.endpoints import Endpoint
-from kabao.notices.model.events import About, about, envelope, event_id, is_told, lane_of, wanted
+from kabao.notices.model.events import (
+    About,
+    about,
+    envelope,
+    event_id,
+    is_told,
+    lane_of,
+    named,
+    wanted,
+)
+from kabao.notices.model.texts import Template, Text, TextState
 from kabao.notices.sql import endpoints as sql
 from kabao.notices.sql import queue
+from kabao.notices.sql import texts as sql_texts
 from kabao.org.ops import Org
 
 READER = "notices"
@@ -37,6 +48,11 @@ class Whose:
         roots = {event.root for event in events if event.root is not None}
         issuers = await self._ledger.issuers(conn, roots) if roots else {}
         return [about(event, self._org.store, issuers, self._issuer_of) for event in events]
+
+    async def programmes(self, conn: Conn, events: Sequence[Written]) -> dict[str, str]:
+        """The programme of each card value in a page, by root."""
+        roots = {event.root for event in events if event.root is not None}
+        return await self._ledger.programmes(conn, roots) if roots else {}
 
     def _issuer_of(self, programme: str) -> str | None:
         found = self._cards.programme(programme)
@@ -69,7 +85,7 @@ class Relay:
                 return None
             # In this order: an endpoint made before an event was recorded is seen below.
             newest = await outbox.newest(conn)
-            if not await sql.all_of(conn):
+            if not await sql.all_of(conn) and not await sql_texts.living(conn):
                 if newest is not None:
                     await outbox.move(conn, READER, newest)
                 return None
@@ -79,8 +95,11 @@ class Relay:
             queued = await self._queued(conn, page, await sql.all_of(conn))
             if queued:
                 await queue.enqueue(conn, queued, now(self._clock))
+            texts = await self._texts(conn, page, await sql_texts.living(conn))
+            if texts:
+                await sql_texts.insert_texts(conn, texts)
             await outbox.advance(conn, READER, page[-1])
-            return len(queued)
+            return len(queued) + len(texts)
 
     async def _queued(
         self, conn: Conn, page: Sequence[Written], endpoints: Sequence[Endpoint]
@@ -95,6 +114,40 @@ class Relay:
                     body = body or _encode(envelope(event)).decode()
                     queued.append(self._row(endpoint, event, body))
         return queued
+
+    async def _texts(
+        self, conn: Conn, page: Sequence[Written], templates: Sequence[Template]
+    ) -> list[Text]:
+        """The texts to holders that a page brings about, addressed to no one yet."""
+        if not templates:
+            return []
+        kinds = {template.event_type for template in templates}
+        told = [e for e in page if e.type in kinds and e.root and named(e, "card")]
+        programmes = await self._whose.programmes(conn, told)
+        by_both = {(t.event_type, t.programme): t for t in templates}
+        texts = []
+        for event in told:
+            template = by_both.get((event.type, programmes.get(event.root or "", "")))
+            if template is not None and event.recorded_at >= template.created_at:
+                texts.append(self._text(template, event))
+        return texts
+
+    def _text(self, template: Template, event: Written) -> Text:
+        at = now(self._clock)
+        return Text(
+            id=self._ids.new(),
+            template=template.id,
+            event=event_id(event),
+            card=named(event, "card") or "",
+            data=envelope(event).data,
+            occurred_at=event.recorded_at,
+            state=TextState.WAITING,
+            reason=None,
+            attempts=0,
+            next_at=at,
+            created_at=at,
+            ended_at=None,
+        )
 
     def _row(self, endpoint: Endpoint, event: Written, body: str) -> queue.Queued:
         made = self._ids.new()

@@ -1,4 +1,4 @@
-"""Cards that were sold for a slip are not in the drawer."""
+"""Events are told to holders."""
 
 from __future__ import annotations
 
