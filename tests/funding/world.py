@@ -97,6 +97,7 @@ class World:
         self.inbox = Server(self._notified)
         self.heard: list[tuple[str, Incoming]] = []
         self.deaf = False
+        self.name = ""
 
     def made(self, ids: SequentialIds | None = None) -> Funding:
         """Another process's funding on the same database."""
@@ -126,10 +127,14 @@ class World:
         await self.inbox.start()
         self.funding = self.made()
         for at, name in enumerate(names):
-            host = Host(PARTIES[name](self.clock.now_us, Chance(at), key_pool()), Chance(at + 100))
-            await host.start()
-            self.hosts[name] = host
+            await self.host(name, at)
             await self.add(name, name, priority=at)
+
+    async def host(self, name: str, seed: int = 0) -> None:
+        """A party that is there from now on."""
+        party = PARTIES[name](self.clock.now_us, Chance(seed), key_pool())
+        self.hosts[name] = Host(party, Chance(seed + 100))
+        await self.hosts[name].start()
 
     async def add(self, name: str, party: str, **terms: Any) -> Channel:
         """A channel of the company at a party."""

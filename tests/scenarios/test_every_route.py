@@ -113,6 +113,7 @@ TABLE = {
     "POST /v1/channels/{channel}/limits": Route(
         "channels:write", {"daily_max": 1, "reason": "festival"}
     ),
+    "GET /v1/channels/{channel}/bills": Route("channels:read"),
     "POST /v1/channels/{channel}/pause": Route("channels:write", {}),
     "POST /v1/channels/{channel}/resume": Route("channels:write", {}),
     "GET /v1/collections": Route("collections:read"),

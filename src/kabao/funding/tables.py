@@ -120,6 +120,18 @@ channel_order = sa.Table(
 )
 
 sa.Index(
+    "ix_channel_order_channel_no",
+    channel_order.c.channel,
+    channel_order.c.channel_no,
+    postgresql_where=sa.text("channel_no is not null"),
+)
+sa.Index(
+    "ix_channel_order_paid_at",
+    channel_order.c.channel,
+    channel_order.c.paid_at,
+    postgresql_where=sa.text("paid_at is not null"),
+)
+sa.Index(
     "ix_channel_order_reference",
     channel_order.c.channel,
     channel_order.c.reference,
@@ -196,3 +208,20 @@ receipt = sa.Table(
     sa.CheckConstraint("(channel_order is null) = (nobodys is not null)", name="whose"),
     schema=_SCHEMA,
 )
+
+bill = sa.Table(
+    "bill",
+    metadata,
+    sa.Column("channel", Uuid, sa.ForeignKey(channel.c.id), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("ask_at", Instant),
+    sa.Column("asked", sa.Integer, nullable=False),
+    sa.Column("lines", sa.Integer, nullable=False),
+    sa.Column("differences", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.CheckConstraint("state in ('waiting', 'matched')", name="state"),
+    schema=_SCHEMA,
+)
+
+sa.Index("ix_bill_ask_at", bill.c.ask_at, postgresql_where=sa.text("ask_at is not null"))

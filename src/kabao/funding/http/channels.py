@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +18,7 @@ from kabao.base.web.once import Once
 from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
 from kabao.funding.model.answers import Scene
+from kabao.funding.model.bills import BillState, Matched
 from kabao.funding.model.channels import CHANNEL, Channel, ChannelState, Cycle, Terms
 from kabao.funding.ops import Funding
 
@@ -183,6 +185,38 @@ async def visible(conn: Conn, principal: Principal, funding: Funding, text: str)
     return found
 
 
+class BillView(msgspec.Struct, frozen=True):
+    """A channel's bill of a day. Every difference is a case; `reason`: why it is not there yet."""
+
+    day: date
+    status: BillState
+    lines: int
+    differences: int
+    reason: str | None
+
+
+def _bill_view(bill: Matched) -> BillView:
+    return BillView(bill.day, bill.state, bill.lines, bill.differences, bill.reason)
+
+
+@get("/v1/channels/{channel:str}/bills", guards=[requires(READ)])
+async def list_bills(
+    principal: Principal,
+    db: Database,
+    funding: Funding,
+    channel: str,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor | None = None,
+) -> Page[BillView]:
+    """List a channel's bills and how they compared with our books, newest first."""
+    found = position(cursor, tuple[date])
+    async with db.read() as conn:
+        seen = await visible(conn, principal, funding, channel)
+        before = None if found is None else found[0]
+        rows = await funding.bills(conn, seen.id, before=before, limit=limit + 1)
+    return page(rows, limit, _bill_view, lambda bill: (bill.day,))
+
+
 @post("/v1/channels/{channel:str}/pause", guards=[requires(WRITE)], status_code=200)
 async def pause(
     request: Request[Any, Any, Any],
@@ -227,4 +261,4 @@ async def _set(
     return response
 
 
-ROUTES = [add_channel, list_channels, get_channel, pause, resume]
+ROUTES = [add_channel, list_channels, get_channel, list_bills, pause, resume]

@@ -6,8 +6,16 @@ from enum import StrEnum
 
 import msgspec
 
-from kabao.funding.model.answers import Scene
-from kabao.funding.model.collections import OPEN, Held
+from kabao.funding.model.answers import (
+    Created,
+    Paid,
+    Queried,
+    Refused,
+    Scene,
+    Unknown,
+    Unreachable,
+)
+from kabao.funding.model.collections import OPEN, Held, Outcome
 from kabao.funding.model.life import Asking, CounterRule, CounterStep, State
 
 US = 1_000_000
@@ -96,3 +104,20 @@ _LOOK = {
     CounterStep.ASK: Look.ASK,
     CounterStep.CANCEL: Look.CLOSE,
 }
+
+
+def outcome_of(said: Created | Queried, scene: Scene) -> Outcome:
+    """How an answer speaks for a channel. A payer who is refused at a till is no fault of its."""
+    match said:
+        case Paid():
+            return Outcome.SUCCESS
+        case Refused() if scene is Scene.CODE:
+            return Outcome.REFUSED_BY_PAYER
+        case Refused():
+            return Outcome.FAILED
+        case Unreachable():
+            return Outcome.UNREACHABLE
+        case Unknown():
+            return Outcome.UNKNOWN
+        case _:
+            return Outcome.TAKEN

@@ -7,6 +7,7 @@ refunding    money back
 watch        how channels do: their figures, shared among processes, and their breakers
 router       which channel is taken, within the limits of its day
 notices      what channels send by themselves
+matching     bills of channels, compared with our books
 receiving    what comes to our bank accounts
 """
 

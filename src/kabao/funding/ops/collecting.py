@@ -28,9 +28,9 @@ from kabao.funding.model.answers import (
     Unreachable,
     Waiting,
 )
-from kabao.funding.model.asking import US, Look
+from kabao.funding.model.asking import US, Look, outcome_of
 from kabao.funding.model.channels import CHANNEL
-from kabao.funding.model.collections import Ask, ChannelOrder, Collection, Held, Outcome, Shown
+from kabao.funding.model.collections import Ask, ChannelOrder, Collection, Held, Shown
 from kabao.funding.model.life import Event, State
 from kabao.funding.model.receipts import reference_of
 from kabao.funding.ops.channels import Channels
@@ -190,7 +190,7 @@ class Collecting:
             and held.collection.scene in _SWITCHES
             and isinstance(said, Refused | Unreachable | Unknown)
         )
-        outcome, sent_us = _outcome(said, held), held.order.begun_us
+        outcome, sent_us = outcome_of(said, held.collection.scene), held.order.begun_us
         self._router.tell(held.order.channel, outcome, took_ms, sent_us=sent_us)
         another = await self._another(conn, held) if switches else None
         if another is None:
@@ -273,6 +273,15 @@ class Collecting:
             await self._looked(held.order.id, *await _timed(self._asked(held)))
         return await self._as_it_is(ident)
 
+    async def ask_about(self, order: str) -> bool:
+        """Ask about one order, however it ended. Whether its money is with us by now."""
+        async with self._db.read() as conn:
+            held = await sql.held(conn, order)
+        assert held is not None, "orders are never deleted"
+        said, took_ms = await _timed(self._asked(held))
+        await self._looked(order, said, took_ms)
+        return isinstance(said, Paid) and not said.given_back
+
     async def cancel(self, ident: str) -> Collection:
         """End a collection. See `Funding.cancel`."""
         async with self._db.transaction() as conn:
@@ -312,7 +321,7 @@ class Collecting:
             if not held.order.open and not isinstance(said, Paid | Closed):
                 return  # it was overtaken
             held = await self._steps.take(conn, held, said)
-            self._router.tell(held.order.channel, _outcome(said, held), took_ms)
+            self._router.tell(held.order.channel, outcome_of(said, held.collection.scene), took_ms)
             await self._again(conn, held)
 
     async def _again(self, conn: Conn, held: Held) -> None:
@@ -370,22 +379,6 @@ def _there(collection: Collection | None) -> Collection:
     if collection is None:
         raise NOT_FOUND.error("There is no such collection.")
     return collection
-
-
-def _outcome(said: Created | Queried, held: Held) -> Outcome:
-    match said:
-        case Paid():
-            return Outcome.SUCCESS
-        case Refused() if held.collection.scene is Scene.CODE:
-            return Outcome.REFUSED_BY_PAYER
-        case Refused():
-            return Outcome.FAILED
-        case Unreachable():
-            return Outcome.UNREACHABLE
-        case Unknown():
-            return Outcome.UNKNOWN
-        case _:
-            return Outcome.TAKEN
 
 
 async def _timed(asked: Awaitable[T]) -> tuple[T, int]:

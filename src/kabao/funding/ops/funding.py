@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from datetime import date
 
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
@@ -12,10 +13,12 @@ from kabao.base.ids import Ids
 from kabao.base.web.metrics import Counts
 from kabao.cases.ops import Cases
 from kabao.funding.model.answers import Incoming, Payer, Reply
+from kabao.funding.model.bills import Matched
 from kabao.funding.model.collections import Ask, ChannelOrder, Collection, FundingRefund, Shown
 from kabao.funding.model.life import State
 from kabao.funding.ops.channels import Channels
 from kabao.funding.ops.collecting import Collecting
+from kabao.funding.ops.matching import Matching
 from kabao.funding.ops.notices import Notices
 from kabao.funding.ops.receiving import Receiving
 from kabao.funding.ops.refunding import Refunding
@@ -23,6 +26,7 @@ from kabao.funding.ops.router import Router, RulesOf
 from kabao.funding.ops.steps import Steps
 from kabao.funding.ops.watch import Watch
 from kabao.funding.ports import MakeChannel, Purpose
+from kabao.funding.sql import bills as bills_sql
 from kabao.funding.sql import collections as sql
 from kabao.funding.sql import refunds as refunds_sql
 from kabao.org.ops import Org
@@ -66,6 +70,16 @@ class Funding:
         )
         self._refunding = Refunding(db, self.channels, self._steps, clock)
         self._receiving = Receiving(db, self.channels, self._steps, cases, vault, ids, clock, days)
+        self._matching = Matching(
+            db,
+            self.channels,
+            self._steps,
+            self._collecting,
+            self._refunding,
+            cases,
+            clock,
+            days,
+        )
         self._notices = Notices(
             db, self.channels, self.router, self._steps, self._refunding, cases, clock, days
         )
@@ -160,6 +174,10 @@ class Funding:
         """See what came to our bank accounts: for an order, or nobody's and a case."""
         return await self._receiving.look()
 
+    async def match_bills(self) -> int:
+        """Fetch channels' bills that are due and compare every line with our books."""
+        return await self._matching.due()
+
     async def forget_nonces(self) -> int:
         """Drop nonces that are too old to come again."""
         return await self._notices.forget()
@@ -188,6 +206,12 @@ class Funding:
     async def refunds(self, conn: Conn, ident: str) -> list[FundingRefund]:
         """What went back of a collection, or goes, oldest first."""
         return await refunds_sql.of_collection(conn, ident)
+
+    async def bills(
+        self, conn: Conn, channel: str, *, before: date | None = None, limit: int = 50
+    ) -> list[Matched]:
+        """A channel's bills, newest first."""
+        return await bills_sql.of_channel(conn, channel, before, limit)
 
     async def search(
         self,

@@ -1,4 +1,4 @@
 """Statements of `funding`.
 
-`channels`, `routing`, `collections`, `refunds`, `notices`, `receipts`.
+`channels`, `routing`, `collections`, `refunds`, `notices`, `receipts`, `bills`.
 """

@@ -170,6 +170,17 @@ async def waiting_for(conn: Conn, channel: str, references: Sequence[str]) -> li
     return found
 
 
+async def order_of_number(conn: Conn, channel: str, channel_no: str) -> str | None:
+    """The order that was paid by a payment of the channel's."""
+    found: str | None = await fetch_value(
+        conn,
+        "select id from funding.channel_order where channel = %s and channel_no = %s"
+        " order by id desc limit 1",
+        [channel, channel_no],
+    )
+    return found
+
+
 async def claim_due(conn: Conn, now_us: int, again_us: int, limit: int) -> list[str]:
     """Take orders that are due to be looked at; whoever fails leaves them due at `again_us`."""
     rows = await conn.execute(

@@ -1,0 +1,85 @@
+"""Statements about channels' bills."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import msgspec
+
+from kabao.base.clock import from_us
+from kabao.base.db import Conn, fetch_all
+from kabao.funding.model.bills import Matched
+
+
+async def expect(conn: Conn, channels: Sequence[str], day: date, from_us_: int) -> None:
+    """Have the bills of a day fetched from a moment on, unless they are known."""
+    await conn.execute(
+        """
+        insert into funding.bill (channel, day, state, ask_at, asked, lines, differences)
+        select channel, %s, 'waiting', %s, 0, 0, 0 from unnest(%s::uuid[]) as channel
+        on conflict do nothing
+        """,
+        [day, from_us(from_us_), list(channels)],
+    )
+
+
+async def claim_due(conn: Conn, now_us: int, again_us: int, limit: int) -> list[Matched]:
+    """Take bills that are due; whoever fails leaves them due at `again_us`."""
+    rows = await fetch_all(
+        conn,
+        dict,
+        """
+        update funding.bill b set ask_at = %s
+        from (select channel, day from funding.bill where ask_at <= %s
+          order by ask_at limit %s for update skip locked) due
+        where b.channel = due.channel and b.day = due.day
+        returning b.channel, b.day, b.state, b.asked, b.lines, b.differences, b.reason
+        """,
+        [from_us(again_us), from_us(now_us), limit],
+    )
+    return [msgspec.convert(row, Matched) for row in rows]
+
+
+async def update(conn: Conn, bill: Matched, ask_us: int | None) -> None:
+    """Bring a bill up to date; None: it is done."""
+    fields = msgspec.structs.asdict(bill)
+    fields["ask_at"] = None if ask_us is None else from_us(ask_us)
+    await conn.execute(
+        """
+        update funding.bill set state = %(state)s, ask_at = %(ask_at)s, asked = %(asked)s,
+          lines = %(lines)s, differences = %(differences)s, reason = %(reason)s
+        where channel = %(channel)s and day = %(day)s
+        """,
+        fields,
+    )
+
+
+async def of_channel(conn: Conn, channel: str, before: date | None, limit: int) -> list[Matched]:
+    """A channel's bills, newest first."""
+    rows = await fetch_all(
+        conn,
+        dict,
+        """
+        select channel, day, state, asked, lines, differences, reason from funding.bill
+        where channel = %s and (%s::date is null or day < %s::date) order by day desc limit %s
+        """,
+        [channel, before, before, limit],
+    )
+    return [msgspec.convert(row, Matched) for row in rows]
+
+
+async def paid_unmatched(
+    conn: Conn, channel: str, from_us_: int, until_us: int, after: str | None, limit: int
+) -> list[str]:
+    """Confirmed orders that were paid in a span of time and stand in no bill, by id."""
+    rows = await conn.execute(
+        """
+        select id from funding.channel_order
+        where channel = %s and paid_at >= %s and paid_at < %s and state = 'confirmed'
+          and (%s::uuid is null or id > %s::uuid)
+        order by id limit %s
+        """,
+        [channel, from_us(from_us_), from_us(until_us), after, after, limit],
+    )
+    return [row[0] for row in await rows.fetchall()]
