@@ -140,6 +140,7 @@ async def test_a_limit_is_lowered_by_itself_and_whole_again(
     site: Site, other: Site, clock: FixedClock
 ) -> None:
     only = await site.add("only", daily_fen=10_000)
+    await other.refresh()
     tell(site, only, Outcome.SUCCESS, 100)
     for _ in range(4):  # never five in a row: the breaker stays closed
         tell(site, only, Outcome.UNKNOWN, 3)
@@ -150,6 +151,9 @@ async def test_a_limit_is_lowered_by_itself_and_whole_again(
         tell(site, only, Outcome.UNKNOWN, 3)
         tell(site, only, Outcome.SUCCESS)
     await site.refresh()
+    with pytest.raises(KabaoError) as unaware:  # the other does not know it yet
+        await other.choose(5_001)
+    assert unaware.value.code is CHANNEL_LIMIT
     await other.refresh()
     for one in (site, other):
         assert one.watch.of(only).standing.lowered

@@ -41,8 +41,8 @@ class Router:
 
     A choice takes the amount off the channel's day in the caller's transaction, under
     the lock of that day: no limit is ever passed. Of orders that end unpaid it comes
-    back by a tick. So that no two transactions wait for each other, whoever locks roots
-    does so before a channel is chosen.
+    back by a tick. So that no two transactions wait for each other, everybody locks in this
+    order: collections, a channel's day, roots.
     """
 
     def __init__(
