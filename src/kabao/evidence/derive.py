@@ -99,10 +99,30 @@ def of_topup(topup: TopUp) -> Subject:
     )
 
 
+Place = tuple[str, str]
+"""When an operation was recorded, and which it is: where its receipt stands in a list."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """So many receipts of a subject, after the one at a place; None: from the first."""
+
+    after: Place | None
+    limit: int
+
+    def of(self, operations: Mapping[str, Sequence[Transfer]]) -> dict[str, Sequence[Transfer]]:
+        """The operations whose receipts are wanted, in their order."""
+        places = sorted((rfc3339(own[-1].recorded_us), op) for op, own in operations.items())
+        wanted = [op for place, op in places if self.after is None or (place, op) > self.after]
+        return {op: operations[op] for op in wanted[: self.limit]}
+
+
 def receipts(
-    subject: Subject, transfers: Iterable[Transfer], merchant_no: Callable[[str], str]
+    subject: Subject,
+    transfers: Iterable[Transfer],
+    merchant_no: Callable[[str], str],
+    part: Part | None = None,
 ) -> list[Dealt]:
-    """The receipts of a subject's operations, in their order.
+    """The receipts of a subject's operations, in their order; of a `part` of them.
 
     `transfers` are those of its root whose operation or related one it is, by
     `seq`. They must have been read before the subject's row was: an operation
@@ -120,7 +140,7 @@ def receipts(
             subject,
             _receipt(subject, own, kinds[op] or _of_release(subject, undone), merchant_no),
         )
-        for op, own in operations.items()
+        for op, own in (operations if part is None else part.of(operations)).items()
     ]
 
 

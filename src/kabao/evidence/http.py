@@ -24,7 +24,7 @@ from kabao.base.web.pages import (
     position,
 )
 from kabao.base.web.principal import Principal, requires
-from kabao.evidence.derive import Dealt
+from kabao.evidence.derive import Dealt, Part, Place
 from kabao.evidence.model import NO_RECEIPT, RECEIPT_FORMAT, Proof, Receipt, SignedHead
 from kabao.evidence.ops import Evidence
 from kabao.org.ops import Org
@@ -118,6 +118,7 @@ async def list_of(
                 conn,
                 from_edge("pay", payment, field="payment") if payment else None,
                 from_edge("top", topup, field="topup") if topup else None,
+                Part(after, limit + 1),
             )
         except KabaoError as unknown:
             if unknown.code is not NOT_FOUND:
@@ -125,12 +126,11 @@ async def list_of(
             raise NO_RECEIPT.error(field="receipt") from None  # as of one elsewhere
         for dealt in found[:1]:
             receipts.check(principal, dealt)
-        rest = [dealt for dealt in found if after is None or _place(dealt) > after][: limit + 1]
-        views = {dealt.op: await receipts.view(conn, principal, dealt) for dealt in rest[:limit]}
-    return page(rest, limit, lambda dealt: views[dealt.op], _place)
+        views = {dealt.op: await receipts.view(conn, principal, dealt) for dealt in found[:limit]}
+    return page(found, limit, lambda dealt: views[dealt.op], _place)
 
 
-def _place(dealt: Dealt) -> tuple[str, str]:
+def _place(dealt: Dealt) -> Place:
     """Where a receipt stands in the list of its subject."""
     return dealt.receipt.recorded_at, dealt.op
 

@@ -80,6 +80,13 @@ class RequestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """
 
 
+class AskForRefund(RequestBody, frozen=True):
+    """How much to give back, nothing given: all that is left; and why."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=255, pattern=LINE)]
+    amount: Amount | None = None
+
+
 class Nothing(RequestBody, frozen=True):
     """The body of a request that carries none: empty, or `{}`."""
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import date
 
 from kabao.base.db import Conn
-from kabao.evidence.derive import Dealt, Subject, of_payment, of_topup, receipts
+from kabao.evidence.derive import Dealt, Part, Subject, of_payment, of_topup, receipts
 from kabao.ledger.model import Transfer
 from kabao.ledger.ops import Ledger
 from kabao.org.ops import Org
@@ -21,19 +21,19 @@ class Books:
         self._ledger, self._payments, self._topups = ledger, payments, topups
         self._org = org
 
-    async def of_payment(self, conn: Conn, ident: str) -> list[Dealt]:
-        """All receipts of a payment, oldest first. Raises `not_found`."""
+    async def of_payment(self, conn: Conn, ident: str, part: Part | None = None) -> list[Dealt]:
+        """The receipts of a payment, oldest first. Raises `not_found`."""
         payment = await self._payments.get(conn, ident)
         if payment.root is None:
             return []
         day = date.fromordinal(payment.day)
-        return await self.of_subjects(conn, {payment.root}, {ident}, set(), day)
+        return await self.of_subjects(conn, {payment.root}, {ident}, set(), day, part)
 
-    async def of_topup(self, conn: Conn, ident: str) -> list[Dealt]:
-        """All receipts of a top-up, oldest first. Raises `not_found`."""
+    async def of_topup(self, conn: Conn, ident: str, part: Part | None = None) -> list[Dealt]:
+        """The receipts of a top-up, oldest first. Raises `not_found`."""
         topup = await self._topups.get(conn, ident)
         day = date.fromordinal(topup.day)
-        return await self.of_subjects(conn, {topup.root}, set(), {ident}, day)
+        return await self.of_subjects(conn, {topup.root}, set(), {ident}, day, part)
 
     async def of_subjects(
         self,
@@ -42,8 +42,9 @@ class Books:
         payments: Collection[str],
         topups: Collection[str],
         since: date,
+        part: Part | None = None,
     ) -> list[Dealt]:
-        """Receipts of what payments and top-ups did from a business day on.
+        """Receipts of what payments and top-ups did from a business day on; of each a `part`.
 
         Transfers first, rows after: so a row that says how a payment ended is
         never older than the transfers that ended it (`derive.receipts`).
@@ -66,7 +67,7 @@ class Books:
             one
             for subject in subjects
             if subject is not None
-            for one in receipts(subject, by_subject.get(subject.id, ()), self._merchant_no)
+            for one in receipts(subject, by_subject.get(subject.id, ()), self._merchant_no, part)
         ]
         return sorted(dealt, key=lambda one: (one.receipt.recorded_at, one.op))
 

@@ -15,7 +15,7 @@ from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import from_edge
 from kabao.base.outbox import Written
 from kabao.evidence import merkle, sql
-from kabao.evidence.derive import Dealt
+from kabao.evidence.derive import Dealt, Part
 from kabao.evidence.model import (
     BOOKS_DIFFER,
     CODE_DIGITS,
@@ -173,12 +173,14 @@ class Evidence:
                     raise
         return []
 
-    async def of_subject(self, conn: Conn, payment: str | None, topup: str | None) -> list[Dealt]:
-        """All receipts of a payment or of a top-up, oldest first. Raises `not_found`."""
+    async def of_subject(
+        self, conn: Conn, payment: str | None, topup: str | None, part: Part
+    ) -> list[Dealt]:
+        """Receipts of a payment or of a top-up, oldest first. Raises `not_found`."""
         if payment is not None:
-            return await self._books.of_payment(conn, payment)
+            return await self._books.of_payment(conn, payment, part)
         assert topup is not None, "one of them is asked for"
-        return await self._books.of_topup(conn, topup)
+        return await self._books.of_topup(conn, topup, part)
 
     async def proven(self, conn: Conn, dealt: Dealt) -> Proven:
         """The receipt with its digest and, once it is signed, its proof.

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
-from msgspec import Meta
 
 from kabao.access.model import ApprovalView, view
 from kabao.access.ops import Access
 from kabao.base.clock import Clock, now
 from kabao.base.db import Conn
 from kabao.base.ids import to_edge
-from kabao.base.web.fields import LINE, Amount, EdgeId, RequestBody
+from kabao.base.web.fields import AskForRefund, EdgeId
 from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal, requires
 from kabao.payments.approvals import REFUND_ACTION, GoodsRefund
 from kabao.payments.http.desk import Desk
 from kabao.payments.model import AMOUNT_EXCEEDS
-
-
-class AskForRefund(RequestBody, frozen=True):
-    """How much to give back, nothing given: all that is left; and why."""
-
-    reason: Annotated[str, Meta(min_length=1, max_length=255, pattern=LINE)]
-    amount: Amount | None = None
 
 
 @post(

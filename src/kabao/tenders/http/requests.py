@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, Response, post
-from msgspec import Meta
 
 from kabao.access.model import ApprovalView, view
 from kabao.access.ops import Access
 from kabao.base.clock import Clock, now
 from kabao.base.db import Conn
 from kabao.base.ids import to_edge
-from kabao.base.web.fields import LINE, Amount, EdgeId, RequestBody
+from kabao.base.web.fields import AskForRefund, EdgeId
 from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal, requires
 from kabao.tenders.approvals import REFUND_ACTION, OrderRefund
 from kabao.tenders.http.desk import SalesDesk
 from kabao.tenders.model import EXCEEDS
-
-
-class AskForRefund(RequestBody, frozen=True):
-    """How much to give back, nothing given: all that is left; and why."""
-
-    reason: Annotated[str, Meta(min_length=1, max_length=255, pattern=LINE)]
-    amount: Amount | None = None
 
 
 @post(
