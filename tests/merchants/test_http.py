@@ -98,6 +98,7 @@ async def test_a_terminal_from_set_up_to_retirement(world: World) -> None:
         "model": "A920",
         "terminal_no": "POS00001",
         "certification": certification,
+        "kind": "till",
     }
     made = await world.group.post("/v1/terminals", said)
     assert made.status_code == 201

@@ -191,13 +191,19 @@ drawer_entry = sa.Table(
     sa.Column("supervisor", Uuid, sa.ForeignKey("merchants.cashier.id")),
     sa.Column("created_at", Instant, nullable=False),
     sa.CheckConstraint(
-        "kind in ('float', 'paid_in', 'paid_out', 'drop', 'over', 'short')", name="kind"
+        "kind in ('float', 'paid_in', 'paid_out', 'drop', 'slip', 'slip_undone', 'over', 'short')",
+        name="kind",
     ),
     sa.CheckConstraint("amount_fen > 0", name="positive"),
-    sa.CheckConstraint(
-        "(kind in ('paid_in', 'paid_out', 'drop')) = (reason is not null)", name="reason"
-    ),
+    sa.CheckConstraint("(kind in ('float', 'over', 'short')) = (reason is null)", name="reason"),
     schema=_SCHEMA,
+)
+sa.Index(
+    "uq_drawer_entry_slip",
+    drawer_entry.c.kind,
+    drawer_entry.c.reason,
+    unique=True,
+    postgresql_where=sa.text("kind in ('slip', 'slip_undone')"),
 )
 
 drawer_count = sa.Table(

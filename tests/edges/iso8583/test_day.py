@@ -283,6 +283,32 @@ async def test_a_row_of_cards_is_sold_with_what_was_paid_or_not_at_all(pos: Pos)
     assert await pos.actors.balance(cards[0]) == (1_000, 1_000)
 
 
+@pytest.mark.row("T-02", "C-05")
+async def test_a_shift_counts_loads_in_cash_and_cards_sold_by_slip_not(pos: Pos) -> None:
+    """Whose cashier has signed in at the till."""
+    till, cards, card = await pos.till(), await _stock(pos, 3), await pos.card()
+    merchant, north = pos.actors.merchant, pos.world.north
+    (shift,) = (await merchant.got("/v1/shifts", cashier=north.cashier, open=True))["data"]
+
+    async def cash() -> dict[str, int]:
+        totals = await merchant.got(f"/v1/shifts/{shift['id']}/totals")
+        return {one["verb"]: one["amount"] for one in totals["lines"] if one["tender"] == "cash"}
+
+    before = (await cash()).get("load", 0)
+    assert (await till.load(card, 700)).code == "00"
+    assert (await _sell(till, cards[0], 2, 2_000, tender="CA")).code == "00"
+    assert await cash() == {"load": before + 2_700}
+    assert (await _sell(till, cards[2], 1, 900, tender="BC", trace="000700")).code == "00"
+    assert await cash() == {"load": before + 3_600, "slip": -900}
+    for _ in range(2):
+        assert (await till.reverse("000700", 900, processing="720000")).code == "00"
+    assert await cash() == {
+        "load": before + 3_600, "load_void": -900, "slip": -900, "slip_undone": 900
+    }  # fmt: skip
+    z = await merchant.made(f"/v1/shifts/{shift['id']}/close", {"cash": before + 2_700})
+    assert z["z_report"]["cash_difference"] == 0
+
+
 @pytest.mark.row("T-02", "P-19")
 async def test_a_doubled_undo_counts_a_wrong_pin_once(pos: Pos) -> None:
     """Three wrong ones lock it: here are two, one of them sent four times."""
@@ -329,7 +355,7 @@ async def _sell(till: Till, card: Card, count: int, amount: int, last: str = "",
     code = how.get("code", "720000")
     fields = till.common("72", how.get("trace")) | {2: card.number, 22: "0120"}
     fields |= {3: code, 4: f"{amount:012d}", 25: "00", 49: "156"}
-    fields[62] = f"CA{count:03d}{last}".encode()
+    fields[62] = f"{how.get('tender', 'CA')}{count:03d}{last}".encode()
     if "original" in how:
         fields[61] = f"{till.batch}{how['original']}"
     return await till.exchange(till.signed("0200", fields | how.get("more", {})))

@@ -45,8 +45,8 @@ DRAWERS = Check(
       from merchants.z_report z, json_array_elements(z.lines) l
       where l->>'tender' = 'cash' group by z.shift, l->>'verb'),
     entry as (
-      select shift, kind, sum(case when kind in ('paid_out', 'drop', 'short') then -amount_fen
-        else amount_fen end) as fen
+      select shift, kind, sum(case when kind in ('paid_out', 'drop', 'slip', 'short')
+        then -amount_fen else amount_fen end) as fen
       from merchants.drawer_entry group by shift, kind)
     select z.shift, case
         when z.cash_expected_fen <> l.fen then 'its lines are ' || l.fen || ' fen, it expects '
@@ -69,7 +69,8 @@ DRAWERS = Check(
       or exists (select from entry e full join line l
         on l.shift = e.shift and l.verb = e.kind
         where coalesce(e.shift, l.shift) = z.shift
-          and coalesce(e.kind, l.verb) in ('float', 'paid_in', 'paid_out', 'drop')
+          and coalesce(e.kind, l.verb) in
+            ('float', 'paid_in', 'paid_out', 'drop', 'slip', 'slip_undone')
           and e.fen is distinct from l.fen)
     """,
 )

@@ -36,6 +36,10 @@ from kabao.vault.ops import Vault
 _PRIVATE = re.compile("(CA|BC|MO|NO)([0-9]{3})([0-9]{12,19})?")
 
 
+_SLIPS = frozenset({"BC", "MO"})
+"""Tenders that leave a slip and nothing in the drawer."""
+
+
 class Row(msgspec.Struct, frozen=True):
     """What a till sells in one message."""
 
@@ -77,6 +81,9 @@ class Sold:
                 conn, [self._load(call, row, n, said) for n in range(len(ids))]
             )
         total = row.each_fen * len(ids)
+        shift = call.at(self._merchants).shift
+        if row.tender in _SLIPS and shift is not None:
+            await self._merchants.shifts.drawers.slip(conn, shift, total, key_of(*call.place))
         # How many is kept with the answer: whoever undoes the sale need not say it again.
         reply = Reply(Outcome.OK, amount_fen=total, private=f"{len(ids):03}")
         return Done(reply, total, ids[0])
@@ -147,6 +154,7 @@ class Sold:
             )
         for card in cards:
             await self._life.unsell(conn, card.id, call.by)
+        await self._merchants.shifts.drawers.undo_slip(conn, key_of(*place))
         return entry.amount_fen
 
     async def _row(self, conn: Conn, call: Call) -> Row:

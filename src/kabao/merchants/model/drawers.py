@@ -29,6 +29,9 @@ class EntryKind(StrEnum):
     PAID_OUT = "paid_out"
     DROP = "drop"
     """Into the safe, out of a robber's reach."""
+    SLIP = "slip"
+    """A card was sold for a bank card or a phone's payment: booked as a load, and not in here."""
+    SLIP_UNDONE = "slip_undone"
     OVER = "over"
     """More was counted than there should have been; booked when the shift ends."""
     SHORT = "short"
@@ -36,7 +39,10 @@ class EntryKind(StrEnum):
     @property
     def sign(self) -> int:
         """1: into the drawer."""
-        return -1 if self in {EntryKind.PAID_OUT, EntryKind.DROP, EntryKind.SHORT} else 1
+        return -1 if self in _OUT else 1
+
+
+_OUT = {EntryKind.PAID_OUT, EntryKind.DROP, EntryKind.SLIP, EntryKind.SHORT}
 
 
 class DrawerEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +53,7 @@ class DrawerEntry(msgspec.Struct, frozen=True, kw_only=True):
     kind: EntryKind
     amount_fen: int
     reason: str | None
+    """Of a slip: the sale."""
     supervisor: str | None
     """Who has allowed it with a PIN, if somebody had to."""
     created_at: datetime

@@ -64,6 +64,19 @@ class Drawers:
             raise INVALID.error(f"A shift has at most {MAX_ENTRIES} entries.")
         return await self._book(conn, shift_id, kind, amount_fen, reason, supervisor)
 
+    async def slip(self, conn: Conn, shift_id: str, amount_fen: int, sale: str) -> None:
+        """What a sale of cards booked as loads came by card or phone: it is not in the drawer."""
+        shift = await tills.lock_shift(conn, shift_id)
+        if shift is not None and shift.is_open:
+            await self._book(conn, shift_id, EntryKind.SLIP, amount_fen, sale)
+
+    async def undo_slip(self, conn: Conn, sale: str) -> None:
+        """Such a sale was undone: so is its slip, in a shift that has not been counted."""
+        slip = await sql.slip_of(conn, sale)
+        shift = await tills.lock_shift(conn, slip.shift) if slip is not None else None
+        if slip is not None and shift is not None and shift.is_open:
+            await self._book(conn, shift.id, EntryKind.SLIP_UNDONE, slip.amount_fen, sale)
+
     async def _book(
         self,
         conn: Conn,
@@ -115,7 +128,7 @@ class Drawers:
             if said_fen not in {None, counts[-1].amount_fen}:
                 raise INVALID.error("The drawer was counted.", field="cash")
             return counts[-1].amount_fen
-        if said_fen is None and not forced and await sql.entries(conn, shift):
+        if said_fen is None and not forced and await self._is_kept(conn, shift):
             raise COUNT_NEEDED.error(rule=self._rules().row(names.TILL_COUNT_MAX_COUNT))
         return said_fen
 
@@ -126,7 +139,7 @@ class Drawers:
         """
         difference_fen = report.cash_difference_fen
         if difference_fen is None:
-            if await sql.entries(conn, shift.id):
+            if await self._is_kept(conn, shift.id):
                 await self._look_at(conn, shift, report, "till.not_counted")
             return
         if difference_fen == 0:
@@ -135,6 +148,11 @@ class Drawers:
         await self._book(conn, shift.id, kind, abs(difference_fen))
         if abs(difference_fen) >= self._rules().int(names.TILL_DIFFERENCE_CASE_FROM_FEN):
             await self._look_at(conn, shift, report, "till.difference")
+
+    async def _is_kept(self, conn: Conn, shift: str) -> bool:
+        """Whether somebody has said what is in a shift's drawer."""
+        slips = {EntryKind.SLIP, EntryKind.SLIP_UNDONE}
+        return any(entry.kind not in slips for entry in await sql.entries(conn, shift))
 
     async def _look_at(self, conn: Conn, shift: Shift, report: ZReport, kind: str) -> None:
         store = await self._org.get_store(conn, shift.store)

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import convert
 from msgspec.structs import asdict
 
-from kabao.base.db import Conn, fetch_all
+from kabao.base.db import Conn, fetch_all, fetch_one
 from kabao.merchants.model import DrawerCount, DrawerEntry
 
 
@@ -26,6 +26,17 @@ async def entries(conn: Conn, shift: str) -> list[DrawerEntry]:
         conn, dict, "select * from merchants.drawer_entry where shift = %s order by id", [shift]
     )
     return convert(rows, list[DrawerEntry])
+
+
+async def slip_of(conn: Conn, sale: str) -> DrawerEntry | None:
+    """The slip of a sale."""
+    row = await fetch_one(
+        conn,
+        dict,
+        "select * from merchants.drawer_entry where kind = 'slip' and reason = %s",
+        [sale],
+    )
+    return convert(row, DrawerEntry | None)
 
 
 async def insert_count(conn: Conn, count: DrawerCount) -> None:
