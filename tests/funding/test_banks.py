@@ -12,7 +12,7 @@ import pytest
 from kabao.base.clock import FixedClock
 from kabao.base.db import Database, fetch_all
 from kabao.base.ids import SequentialIds
-from kabao.funding.model.answers import Scene, Show, Waiting
+from kabao.funding.model.answers import Payer, Scene, Show, Slip, Waiting
 from kabao.funding.model.collections import Shown
 from kabao.funding.model.life import RefundState, State
 from kabao_sandbox.parties import PARTIES
@@ -29,6 +29,7 @@ async def at(db: Database, clock: FixedClock, tmp_path: Path) -> AsyncIterator[W
             ("bank", Scene.TRANSFER),
             ("netbank", Scene.PAGE),
             ("cards", Scene.PAGE),
+            ("acquirer", Scene.TERMINAL),
         ):
             host = Host(PARTIES[name](clock.now_us, Chance(1), key_pool()), Chance(2))
             await host.start()
@@ -184,3 +185,17 @@ async def test_a_bank_that_is_away_is_asked_again(at: World) -> None:
     at.order_faults("bank")
     assert await at.funding.receive() == 1
     assert at.loads.confirmed_for == [made.collection.id]
+
+
+async def test_a_slip_loads_one_card(at: World) -> None:
+    async with httpx.AsyncClient(base_url=at.hosts["acquirer"].desk_url, trust_env=False) as asks:
+        slip = Slip(**(await asks.post("/sales", json={"amount": 10_000})).json())
+    made = await at.opened(10_000, Scene.TERMINAL), await at.opened(10_000, Scene.TERMINAL)
+    both = await asyncio.gather(*(at.funding.begin(one.id, Payer(slip=slip)) for one in made))
+    states = sorted(one.collection.state for one in both)
+    assert states == [State.CONFIRMED, State.FAILED]
+    (lost,) = [one.collection for one in both if one.collection.state is State.FAILED]
+    assert [order.refusal for order in await at.orders(lost)] == ["slip_used"]
+    assert len(at.loads.confirmed_for) == 1 and len(at.loads.given_up_for) == 1
+    again = await at.funding.begin(made[0].id, Payer(slip=slip))
+    assert again.collection.state is both[0].collection.state

@@ -9,6 +9,7 @@ router       which channel is taken, within the limits of its day
 notices      what channels send by themselves
 matching     bills of channels, compared with our books
 receiving    what comes to our bank accounts
+slips        of terminals that are not connected: each pays once
 """
 
 from kabao.funding.ops.channels import Channels

@@ -33,6 +33,7 @@ from kabao.funding.model.channels import CHANNEL
 from kabao.funding.model.collections import Ask, ChannelOrder, Collection, Held, Shown
 from kabao.funding.model.life import Event, State
 from kabao.funding.model.receipts import reference_of
+from kabao.funding.ops import slips
 from kabao.funding.ops.channels import Channels
 from kabao.funding.ops.steps import Steps
 from kabao.funding.ports import Router
@@ -183,6 +184,7 @@ class Collecting:
     async def _began(self, conn: Conn, order: str, said: Created, took_ms: int) -> bool:
         """Apply what came of sending. Whether another order is to be sent now."""
         held = await self._locked_order(conn, order)
+        said = await slips.once(conn, held, said, self._ids.new(), self._clock.now_us())
         switches = (
             held.is_current
             and held.order.open
