@@ -13,7 +13,10 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from kabao.adapters import rsa
 from kabao.adapters.unionpay import notices
@@ -21,6 +24,8 @@ from kabao.adapters.unionpay.channel import paid
 from kabao.adapters.unionpay.signing import Trust, content, fields_of
 from kabao.base.clock import to_us
 from kabao.funding.model.answers import Incoming, Notice, Paid, Rejected, Why
+
+from .world import pool
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "vectors/unionpay.json").read_text())
 SIGNERS = frozenset({"中国银联股份有限公司"})
@@ -59,6 +64,35 @@ def test_what_the_gateway_answers_is_believed(number: int) -> None:
     assert not trust().holds(said, AT)  # the chain has a gap
     assert not trust("merchant").holds(said, AT)
     assert not trust("middle").holds(said, AT.replace(year=2026))  # its certificate is over
+
+
+def issued(name: str, key: RSAPrivateKey, by: x509.Name, by_key: RSAPrivateKey) -> str:
+    """A certificate of UnionPay's name that somebody made."""
+    named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(named)
+        .issuer_name(by)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(AT.replace(year=2023))
+        .not_valid_after(AT.replace(year=2025))
+        .sign(by_key, SHA256())
+    )
+    return made.public_bytes(Encoding.PEM).decode()
+
+
+def test_a_certificate_that_only_names_its_issuer_is_not_believed() -> None:
+    """One that says it is by UnionPay's authority, and one by somebody who is no authority."""
+    new = pool()
+    stranger, other = new(), new()
+    name = "041@1@中国银联股份有限公司@1"
+    for by in (certificate("middle").subject, certificate("root").subject):
+        pem = issued(name, stranger, by, other)
+        said = {"respCode": "00", "signPubKeyCert": pem}
+        said["signature"] = rsa.sign(stranger, content(said))
+        assert rsa.holds(stranger.public_key(), content(said), said["signature"])
+        assert not trust("middle").holds(said, AT)
 
 
 def test_the_answer_to_a_query_is_read() -> None:

@@ -145,6 +145,9 @@ async def test_what_is_not_exactly_an_orders_is_nobodys_and_one_case(at: World) 
         (50_000_00, "no_order"),
     ]
     assert await at.cases() == ["funding.nobodys"] * 3
+    async with at.db.read() as conn:
+        told = await fetch_all(conn, dict, "select occurrences from cases.case")
+    assert [row["occurrences"] for row in told] == [1, 1, 1]
     assert not at.loads.confirmed_for
     assert (await at.now(made.collection)).state is State.PENDING
 
