@@ -33,10 +33,20 @@ class Receiver:
         self.answer: Callable[[Got], tuple[int, float]] = lambda _: (204, 0.0)
         self.port = 0
         self.extra = b""
+        self._came = asyncio.Event()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hooks"
+
+    async def until(self, fits: Callable[[Got], bool]) -> Got:
+        """Wait for such a request."""
+        while True:
+            self._came.clear()
+            for got in self.got:
+                if fits(got):
+                    return got
+            await self._came.wait()
 
     def ids(self) -> list[str]:
         return [got.event["id"] for got in self.got]
@@ -59,6 +69,7 @@ class Receiver:
                 body = await reader.readexactly(int(headers["content-length"]))
                 got = Got(first.split(" ")[1], headers, body)
                 self.got.append(got)
+                self._came.set()
                 status, seconds = self.answer(got)
                 if seconds:
                     await asyncio.sleep(seconds)

@@ -66,6 +66,7 @@ class Site:
             "KABAO_DATA": str(self.data),
             "KABAO_HTTP_PORT": str(self.port),
             "KABAO_POS_PORT": str(self.pos_port),
+            "KABAO_WEBHOOKS_PRIVATE": "true",
         }
 
     def _start(self) -> None:

@@ -10,7 +10,7 @@ from kabao.base import outbox
 from kabao.base.clock import Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.ids import Ids
-from kabao.base.outbox import Written
+from kabao.base.outbox import Position, Written
 from kabao.cards.ops import Cards
 from kabao.ledger.ops import Ledger
 from kabao.notices.model.endpoints import Endpoint
@@ -67,6 +67,7 @@ class Relay:
 
     def __init__(self, db: Database, whose: Whose, ids: Ids, clock: Clock) -> None:
         self._db, self._whose, self._ids, self._clock = db, whose, ids, clock
+        self._at: Position | None = None
 
     async def round(self) -> int:
         """Relay what is new; for a tick. Returns how many deliveries were written."""
@@ -86,8 +87,9 @@ class Relay:
             # In this order: an endpoint made before an event was recorded is seen below.
             newest = await outbox.newest(conn)
             if not await sql.all_of(conn) and not await sql_texts.living(conn):
-                if newest is not None:
+                if newest is not None and newest != self._at:
                     await outbox.move(conn, READER, newest)
+                    self._at = newest
                 return None
             page = await outbox.read(conn, READER, PAGE)
             if not page:

@@ -1,0 +1,31 @@
+"""A running platform tells a merchant's receiver, by itself and soon."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.notices.receiver import receiving
+
+from .world import Actors
+
+pytestmark = pytest.mark.row("T-19")
+
+SOON_S = 20
+
+
+async def test_a_payment_is_told_to_whoever_asked(actors: Actors) -> None:
+    async with receiving() as receiver:
+        body = {"url": receiver.url, "event_types": ["payment.captured"]}
+        hook = await actors.merchant.made("/v1/webhook-endpoints", body)
+        card = await actors.card(1_000)
+        paid = await actors.paid(card, 321)
+        async with asyncio.timeout(SOON_S):
+            await receiver.until(lambda got: got.event["data"].get("payment") == paid["id"])
+        assert all(got.verified_by(hook["secret"]) for got in receiver.got)
+        mine = [got for got in receiver.got if got.event["data"]["card"] == card.id]
+        assert [got.event["data"]["amount"] for got in mine] == [321]
+        listed = await actors.merchant.got("/v1/events", type="payment.captured", limit=200)
+        assert mine[0].event in listed["data"]
+        await actors.merchant.made(f"/v1/webhook-endpoints/{hook['id']}/pause", {})
