@@ -6,6 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kabao.funding.model.answers import (
+    Closed,
+    Created,
+    Paid,
+    Queried,
+    Refused,
+    Scene,
+    Unknown,
+    Unreachable,
+    Waiting,
+)
+from kabao.funding.model.asking import outcome_of
 from kabao.funding.model.collections import Outcome
 from kabao.funding.model.health import (
     PPM,
@@ -37,6 +49,25 @@ def told(outcome: Outcome, at_s: float = 0, took_ms: int = 100) -> Told:
 
 
 GOOD, BAD, NO = Outcome.SUCCESS, Outcome.UNKNOWN, Outcome.REFUSED_BY_PAYER
+
+
+@pytest.mark.parametrize(
+    ("said", "scene", "later", "outcome"),
+    [
+        (Paid("1", 1, 1), Scene.QR, True, Outcome.SUCCESS),
+        (Waiting(), Scene.QR, False, Outcome.TAKEN),
+        (Closed(), Scene.QR, True, Outcome.TAKEN),
+        (Refused("no"), Scene.QR, False, Outcome.FAILED),
+        (Refused("no"), Scene.QR, True, NO),
+        (Refused("no"), Scene.CODE, False, NO),
+        (Unreachable("away"), Scene.QR, False, Outcome.UNREACHABLE),
+        (Unknown("late"), Scene.CODE, True, BAD),
+    ],
+)
+def test_how_an_answer_speaks_for_a_channel(
+    said: Created | Queried, scene: Scene, outcome: Outcome, *, later: bool
+) -> None:
+    assert outcome_of(said, scene, later=later) is outcome
 
 
 def test_a_tally_counts_and_adds() -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kabao.base.errors import KabaoError
+from kabao.funding.model.answers import Scene
+from kabao_sandbox.parties import PARTIES
+from kabao_sandbox.party.chance import Chance
+from kabao_sandbox.party.host import Host
 
 from .platform import Platform, platform
+from .world import key_pool
 
 
 @pytest.fixture
@@ -50,6 +56,27 @@ async def test_every_choice_is_explained(at: Platform) -> None:
         assert by_name["dear"]["fee_mfen"] == (fen * 9 if fen == 20_000 else 179_991)
         assert by_name["first"]["rule"] == ("S-09" if taken == "alipay" else None)
         assert {line["rule"] for line in choice["candidates"]} <= {None, "S-09", "S-14", "T-12"}
+
+
+@pytest.mark.row("T-09", "T-10", "T-13")
+async def test_large_sums_go_to_the_bank(at: Platform) -> None:
+    """0.3 to 0.6 % and the next day there, real time and 0.6 % here; and 2,000 yuan between."""
+    clock = at.at.clock.now_us
+    at.hosts["netbank"] = Host(PARTIES["netbank"](clock, Chance(5), key_pool()), Chance(6))
+    await at.hosts["netbank"].start()
+    page: dict[str, Any] = {"scenes": ["page"]}
+    third = at.body("alipay", name="page", fee_ppm=6_000, cycle="T+0", **page)
+    bank = at.body("netbank", fee_ppm=5_000, cycle="T+1", priority=200, **page)
+    for body in (third, bank):
+        added = await at.at.operator.post("/v1/channels", body)
+        assert added.status_code == 201, added.text
+    for fen, taken in ((199_999, "page"), (200_000, "netbank")):
+        shown = await at.begun(fen, scene=Scene.PAGE)
+        assert shown.waiting is not None
+        (choice,) = (await at.got(shown.collection))["choices"]
+        assert choice["candidates"][0]["name"] == taken
+        other = "priority" if taken == "page" else "not_bank_direct"
+        assert chosen(choice)["netbank" if taken == "page" else "page"] == other
 
 
 @pytest.mark.row("S-16")

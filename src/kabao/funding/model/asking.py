@@ -106,12 +106,16 @@ _LOOK = {
 }
 
 
-def outcome_of(said: Created | Queried, scene: Scene) -> Outcome:
-    """How an answer speaks for a channel. A payer who is refused at a till is no fault of its."""
+def outcome_of(said: Created | Queried, scene: Scene, *, later: bool) -> Outcome:
+    """How an answer speaks for a channel. A payer who is refused is no fault of its.
+
+    `later`: it was asked what became of an order. A refusal is the payer's then, as it is
+    where their code was scanned; at the beginning of other orders there is no payer yet.
+    """
     match said:
         case Paid():
             return Outcome.SUCCESS
-        case Refused() if scene is Scene.CODE:
+        case Refused() if later or scene is Scene.CODE:
             return Outcome.REFUSED_BY_PAYER
         case Refused():
             return Outcome.FAILED

@@ -192,8 +192,8 @@ class Collecting:
             and held.collection.scene in _SWITCHES
             and isinstance(said, Refused | Unreachable | Unknown)
         )
-        outcome, sent_us = outcome_of(said, held.collection.scene), held.order.begun_us
-        self._router.tell(held.order.channel, outcome, took_ms, sent_us=sent_us)
+        outcome = outcome_of(said, held.collection.scene, later=False)
+        self._router.tell(held.order.channel, outcome, took_ms, sent_us=held.order.begun_us)
         another = await self._another(conn, held) if switches else None
         if another is None:
             await self._steps.take(conn, held, said)
@@ -323,7 +323,8 @@ class Collecting:
             if not held.order.open and not isinstance(said, Paid | Closed):
                 return  # it was overtaken
             held = await self._steps.take(conn, held, said)
-            self._router.tell(held.order.channel, outcome_of(said, held.collection.scene), took_ms)
+            outcome = outcome_of(said, held.collection.scene, later=True)
+            self._router.tell(held.order.channel, outcome, took_ms)
             await self._again(conn, held)
 
     async def _again(self, conn: Conn, held: Held) -> None:
