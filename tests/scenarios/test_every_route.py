@@ -263,6 +263,11 @@ TABLE = {
         },
     ),
     "GET /v1/topups/{topup}": Route("topups:read"),
+    "POST /v1/topups/{topup}/cancel": Route("topups:write", {}),
+    "POST /v1/topups/{topup}/refunds": Route("topups:refund", WHY),
+    "GET /v1/topups/{topup}/refunds": Route("topups:read"),
+    "GET /v1/topups/{topup}/recalls": Route("topups:read"),
+    "POST /v1/recalls/{recall}/settlements": Route("topups:settle", {"won": True} | WHY),
     "POST /v1/topups/{topup}/void": Route("topups:void", {}),
     # cards
     "GET /v1/cards": Route("cards:read"),
@@ -517,7 +522,7 @@ NOBODY = {
         "fee", "hand_over": "hov", "key": "key", "receipt": "top", "link": "bln",
         "location": "loc", "operator": "opr", "other_card": "card", "payment": "pay",
         "payment_order": "pmo", "pos_batch": "ter", "programme": "prg", "shift": "shf",
-        "store": "sto", "terminal": "ter", "topup": "top", "bonus_rule": "bon",
+        "store": "sto", "terminal": "ter", "topup": "top", "bonus_rule": "bon", "recall": "trc",
     }.items()
 }  # fmt: skip
 

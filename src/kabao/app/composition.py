@@ -66,6 +66,7 @@ from kabao.policy.ports import Diary as PolicyDiary
 from kabao.proofs.ops import PageTokens, Proofs, SmsTable
 from kabao.tenders.http import OrderKeys, SalesDesk
 from kabao.tenders.ops import Tenders
+from kabao.topups.http.desk import TopUpDesk
 from kabao.topups.ops import TopUps
 from kabao.vault.model import Suite
 from kabao.vault.ops import FileKeys, Vault
@@ -204,6 +205,7 @@ class Kabao:
             self.merchants,
             self.org,
             self.policy,
+            self.funding,
             clock,
             days,
             ids,
@@ -279,8 +281,15 @@ class Kabao:
             "return_counter": ReturnCounter(
                 self.db, self.policy, self.proofs, self.merchants, self.clock, self.days
             ),
+            "topup_desk": self._topup_desk(),
             "wallet": Wallet(self.db, self.cards, self.payments),
         }
+
+    def _topup_desk(self) -> TopUpDesk:
+        people = self.org, self.merchants, self.customers
+        return TopUpDesk(
+            self.db, self.topups, self.funding, self.ledger, *people, self.vault, self.once
+        )
 
     def _fits(
         self,

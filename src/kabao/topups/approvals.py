@@ -8,6 +8,7 @@ from kabao.access.model import Approval, Executor
 from kabao.base.db import Conn
 from kabao.base.ids import from_edge, to_edge
 from kabao.topups.model.bonus import BONUS_RULE, Terms
+from kabao.topups.model.going import RECALL, RecallState
 from kabao.topups.ops import TopUps
 
 BONUS_ACTION = "bonus_rule"
@@ -27,6 +28,23 @@ class BonusRuleMade(msgspec.Struct, frozen=True):
     bonus_rule: str
 
 
+RECALL_ACTION = "recall_settlement"
+
+
+class RecallSettlement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a recall ended, which waits for the second person."""
+
+    recall: str
+    won: bool
+
+
+class RecallSettled(msgspec.Struct, frozen=True):
+    """What became of it."""
+
+    recall: str
+    status: RecallState
+
+
 def topup_executors(topups: TopUps) -> list[tuple[str, Executor, type[msgspec.Struct]]]:
     """Kind, executor and payload of every request of this slice."""
 
@@ -35,4 +53,10 @@ def topup_executors(topups: TopUps) -> list[tuple[str, Executor, type[msgspec.St
         rule = await topups.bonuses.add(conn, programme, asked.terms, approval.id)
         return BonusRuleMade(to_edge(BONUS_RULE, rule.id))
 
-    return [(BONUS_ACTION, make, NewBonusRule)]
+    async def settle(conn: Conn, asked: RecallSettlement, approval: Approval) -> RecallSettled:
+        ident = from_edge(RECALL, asked.recall)
+        assert approval.checker is not None, "it was agreed to"
+        settled = await topups.refunds.settle_in(conn, ident, approval.id, won=asked.won)
+        return RecallSettled(asked.recall, settled.state)
+
+    return [(BONUS_ACTION, make, NewBonusRule), (RECALL_ACTION, settle, RecallSettlement)]

@@ -3,154 +3,168 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 from litestar import Request, get, post
-from msgspec import Meta
 from msgspec.structs import replace
 
-from kabao.base.clock import rfc3339
-from kabao.base.db import Database
-from kabao.base.errors import INVALID, NOT_FOUND
-from kabao.base.ids import from_edge, to_edge
-from kabao.base.web.binding import KEYED
-from kabao.base.web.fields import (
-    KEY_HEADER,
-    Amount,
-    Currency,
-    EdgeId,
-    RequestBody,
-    ShortText,
-    idempotency_key,
-)
+from kabao.base.clock import Clock
+from kabao.base.db import Conn
+from kabao.base.errors import INVALID, KEY_REUSED
+from kabao.base.ids import from_edge
+from kabao.base.web.binding import KEYED, PATIENT
+from kabao.base.web.fields import KEY_HEADER, EdgeId, ShortText, idempotency_key
 from kabao.base.web.pages import Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
 from kabao.cards.claims import unsecret
-from kabao.cards.model import CardRef, Source
-from kabao.customers.ops import Customers
-from kabao.ledger.ops import Ledger
-from kabao.merchants.model import NO_TILL, Till
-from kabao.merchants.ops import Merchants
+from kabao.cards.model import CardRef
+from kabao.merchants.model import NO_TILL
 from kabao.org.model import Store
-from kabao.org.ops import Org
+from kabao.topups.http.bodies import ANY, TopUpBody, VoidBody
+from kabao.topups.http.desk import TopUpDesk, issuers_of
+from kabao.topups.http.views import TopUpView, topup_view
 from kabao.topups.model import TopUp
+from kabao.topups.model.topup import CASH
 from kabao.topups.model.undoing import NOT_CASH
-from kabao.topups.ops import NewTopUp, TopUps
-from kabao.vault.ops import Vault
+from kabao.topups.ops import NewTopUp
+from kabao.topups.ops.online import NewOnline
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
-
-class TopUpBody(RequestBody, frozen=True):
-    """A top-up to make: the card by its id, or by what the customer shows."""
-
-    amount: Amount
-    currency: Currency
-    channel: Annotated[Literal["cash"], Meta(description="Cash at a counter.")]
-    store: EdgeId
-    card: EdgeId | None = None
-    source: Source | None = None
-    terminal: EdgeId | None = None
-    cashier: EdgeId | None = None
-    reference: ShortText | None = None
-    payer: EdgeId | None = None
+US = 1_000_000
 
 
-class VoidBody(RequestBody, frozen=True):
-    """The till that gives the cash back, nothing said: the one that took it; and the
-    override by which a supervisor allows it.
-    """
-
-    terminal: EdgeId | None = None
-    cashier: EdgeId | None = None
-    override: EdgeId | None = None
-
-
-class TopUpCard(msgspec.Struct, frozen=True):
-    """The card that was loaded."""
-
-    id: str
-    last4: str
-
-
-class TopUpView(msgspec.Struct, frozen=True):
-    """A top-up as the outside sees it."""
-
-    id: str
-    status: str
-    amount: int
-    bonus: int
-    """Given on top."""
-    currency: str
-    channel: str
-    card: TopUpCard
-    balance_after: int | None
-    """Null for a key that neither covers the card nor was shown its secret."""
-    store: str | None
-    """Null for what was bought in an own online channel."""
-    terminal: str | None
-    cashier: str | None
-    reference: str | None
-    created_at: str
-
-
-def topup_view(t: TopUp, *, told: bool) -> TopUpView:
-    """A top-up for the outside; `told` whether the caller may know the balance."""
-    return TopUpView(
-        to_edge("top", t.id),
-        t.status,
-        t.amount_fen,
-        t.bonus_fen,
-        t.currency,
-        t.channel,
-        TopUpCard(to_edge("card", t.card), t.last4),
-        t.balance_after_fen if told else None,
-        to_edge("sto", t.store) if t.store else None,
-        to_edge("ter", t.terminal) if t.terminal else None,
-        to_edge("csh", t.cashier) if t.cashier else None,
-        t.reference,
-        rfc3339(t.created_us),
-    )
-
-
-@post("/v1/topups", guards=[requires("topups:write")], status_code=201, opt=KEYED, tags=["topups"])
+@post(
+    "/v1/topups",
+    guards=[requires("topups:write")],
+    status_code=201,
+    opt=KEYED | PATIENT,
+    tags=["topups"],
+)
 async def create(
     request: Request[Any, Any, Any],
     principal: Principal,
     data: TopUpBody,
-    topups: TopUps,
-    org: Org,
-    merchants: Merchants,
-    customers: Customers,
-    ledger: Ledger,
-    db: Database,
-    vault: Vault,
+    topup_desk: TopUpDesk,
+    clock: Clock,
 ) -> TopUpView:
-    """Load a card with cash at a counter."""
+    """Load a card: with cash at a counter, at once; or through a payment channel.
+
+    A channel's top-up is answered as soon as the channel has it: `pending`, with what the
+    payer is to be shown in `next_action`. What became of it tells `GET /v1/topups/{topup}`,
+    and the events `topup.confirmed`, `topup.failed` and `topup.expired`.
+    """
     if (data.card is None) == (data.source is None):
         raise INVALID.error("Name the card by its id or by its source.", field="source")
+    if data.channel == CASH:
+        return await _with_cash(request, principal, data, topup_desk)
+    return await _through_channel(request, principal, data, topup_desk, clock)
+
+
+async def _with_cash(
+    request: Request[Any, Any, Any], principal: Principal, data: TopUpBody, desk: TopUpDesk
+) -> TopUpView:
+    if data.store is None:
+        raise INVALID.error("Cash is counted in a store.", field="store")
     key = f"topup/{idempotency_key(request.headers.get(KEY_HEADER))}"
+    if await desk.once.answered(request, principal):
+        raise KEY_REUSED.error()
     said = replace(data, source=unsecret(data.source)) if data.source else data
-    store = await _store(org, principal, data.store)
+    store = await desk.store(principal, data.store)
     # A till that was blocked since still gets the first answer again.
-    done_before = await topups.was_done(principal.company, key)
-    till = NO_TILL if done_before else await _till(merchants, store.id, data)
+    done_before = await desk.topups.was_done(principal.company, key)
+    till = NO_TILL if done_before else await desk.till(store.id, data.terminal, data.cashier)
     new = NewTopUp(
         principal.company,
         key,
-        vault.mac("idempotency", _canonical(said)),
+        desk.vault.mac("idempotency", _canonical(said)),
         data.source or CardRef(data.card or ""),
         data.amount,
         data.currency,
         store,
         till,
         data.reference,
-        await _payer(principal, data.payer, customers, db) if data.payer else None,
+        await desk.payer(principal, data.payer),
     )
-    done = await topups.load(new)
-    shown = not isinstance(new.source, CardRef)
-    return topup_view(done, told=shown or await _covers(principal, done, ledger, db))
+    done = await desk.topups.load(new)
+    return await desk.view(principal, done, told=not isinstance(new.source, CardRef))
+
+
+async def _through_channel(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    data: TopUpBody,
+    desk: TopUpDesk,
+    clock: Clock,
+) -> TopUpView:
+    """Written down once for its key; the channel is asked after the commit, again where the
+    first answer got lost: the same order asked twice is one order.
+    """
+    answered = await desk.once.answered(request, principal)
+    new = await _new_online(principal, data, desk, clock, again=answered)
+    key = idempotency_key(request.headers.get(KEY_HEADER))
+    if await desk.topups.was_done(principal.company, f"topup/{key}"):
+        raise KEY_REUSED.error()
+    said = replace(data, source=unsecret(data.source)) if data.source else data
+    if not answered:
+        mac = desk.vault.mac("idempotency", _canonical(said))
+        await desk.topups.online.prove(new, f"topup-prove/{key}", mac)
+
+    async def work(conn: Conn) -> TopUpView:
+        return topup_view(await desk.topups.online.open_in(conn, new), told=False)
+
+    kept = await desk.once(request, principal, said, work)
+    body: Any = kept.content  # `Once` answers with bytes
+    opened = msgspec.json.decode(body, type=_Opened)
+    topup = await desk.find(principal, opened.id)
+    await desk.topups.online.begin(topup, data.payer_at())
+    topup = await desk.find(principal, opened.id)
+    return await desk.view(principal, topup, told=not isinstance(new.source, CardRef))
+
+
+class _Opened(msgspec.Struct, frozen=True):
+    id: str
+
+
+async def _new_online(
+    principal: Principal, data: TopUpBody, desk: TopUpDesk, clock: Clock, *, again: bool
+) -> NewOnline:
+    """`again`: it was answered before; a till that was blocked since hears it again."""
+    if data.scene is None:
+        raise INVALID.error("Say how the payer meets the order.", field="scene")
+    store = await _sold_in(principal, data, desk)
+    till = NO_TILL
+    if store is not None and not again:
+        till = await desk.till(store.id, data.terminal, data.cashier)
+    lives_us = data.expires_in * US if data.expires_in else None
+    return NewOnline(
+        company=principal.company,
+        source=data.source or CardRef(data.card or ""),
+        amount_fen=data.amount,
+        currency=data.currency,
+        channel=None if data.channel == ANY else data.channel,
+        scene=data.scene,
+        store=store,
+        issuers=principal.companies,
+        till=till,
+        reference=data.reference,
+        payer=await desk.payer(principal, data.payer),
+        return_url=data.return_url,
+        expires_us=clock.now_us() + lives_us if lives_us else None,
+    )
+
+
+async def _sold_in(principal: Principal, data: TopUpBody, desk: TopUpDesk) -> Store | None:
+    """The store; None for an own online channel, which needs a key of the whole company."""
+    if data.store is not None:
+        return await desk.store(principal, data.store)
+    for field, said in (("terminal", data.terminal), ("cashier", data.cashier)):
+        if said is not None:
+            raise INVALID.error("A till stands in a store.", field=field)
+    if principal.stores is not None:
+        raise INVALID.error("A key for certain stores names one.", field="store")
+    return None
 
 
 @post(
@@ -165,25 +179,20 @@ async def void(
     principal: Principal,
     topup: EdgeId,
     data: VoidBody,
-    topups: TopUps,
-    org: Org,
-    merchants: Merchants,
-    ledger: Ledger,
-    db: Database,
-    vault: Vault,
+    topup_desk: TopUpDesk,
 ) -> TopUpView:
-    """Undo a top-up made by mistake, in the same shift, while none of it is spent.
+    """Undo a cash top-up made by mistake, in the same shift, while none of it is spent.
 
     A supervisor allows it by an override (`POST /v1/overrides`, verb `topup_void`)
     to the cashier named here, or else to the one who took the cash.
     """
-    found = await _find(principal, topup, topups, org, db)
+    found, topups = await topup_desk.find(principal, topup), topup_desk.topups
     key = f"topup-void/{idempotency_key(request.headers.get(KEY_HEADER))}"
-    mac = vault.mac("idempotency", _canonical([found.id, data]))
+    mac = topup_desk.vault.mac("idempotency", _canonical([found.id, data]))
     till = supervisor = None
     if not await topups.was_done(principal.company, key):
         if data.terminal or data.cashier:
-            till = await _till(merchants, _where(found), data)
+            till = await topup_desk.till(_where(found), data.terminal, data.cashier)
         supervisor = await topups.allowed(
             found,
             till.cashier.id if till and till.cashier else None,
@@ -191,101 +200,7 @@ async def void(
             key=f"{principal.company}/{key}",
         )
     done = await topups.void(principal.company, key, mac, found, supervisor, till)
-    return topup_view(done, told=await _covers(principal, done, ledger, db))
-
-
-@get("/v1/topups/{topup:str}", guards=[requires("topups:read")], tags=["topups"])
-async def show(
-    principal: Principal, topup: EdgeId, topups: TopUps, org: Org, ledger: Ledger, db: Database
-) -> TopUpView:
-    """A top-up as it is now."""
-    found = await _find(principal, topup, topups, org, db)
-    return topup_view(found, told=await _covers(principal, found, ledger, db))
-
-
-@get("/v1/topups", guards=[requires("topups:read")], tags=["topups"])
-async def search(
-    principal: Principal,
-    topups: TopUps,
-    org: Org,
-    ledger: Ledger,
-    db: Database,
-    card: EdgeId | None = None,
-    reference: ShortText | None = None,
-    day: date | None = None,
-    limit: Limit = 50,
-    cursor: Cursor | None = None,
-) -> Page[TopUpView]:
-    """Top-ups by card or by the caller's reference, newest first.
-
-    Without either, those of one business day: `day`, or today.
-    """
-    before = position(cursor, tuple[IdPosition])
-    async with db.read() as conn:
-        found = await topups.search(
-            conn,
-            stores=org.stores_within(principal.companies, principal.stores),
-            issuers=_issuers(principal),
-            card=from_edge("card", card, field="card") if card else None,
-            reference=reference,
-            day=day,
-            before=before[0] if before else None,
-            limit=limit + 1,
-        )
-    told = {t.card: await _covers(principal, t, ledger, db) for t in found[:limit]}
-    return page(found, limit, lambda t: topup_view(t, told=told[t.card]), lambda t: (t.id,))
-
-
-async def _till(merchants: Merchants, store: str, body: TopUpBody | VoidBody) -> Till:
-    """The till a body names. Raises what `Merchants.till` raises."""
-    return await merchants.find_till(
-        store,
-        from_edge("ter", body.terminal, field="terminal") if body.terminal else None,
-        from_edge("csh", body.cashier, field="cashier") if body.cashier else None,
-    )
-
-
-async def _store(org: Org, principal: Principal, ident: str) -> Store:
-    """A store inside the key's scope. Raises `not_found`."""
-    store = await org.find_store(from_edge("sto", ident, field="store"))
-    if (
-        store is None
-        or not principal.may_see_store(store.id)
-        or not principal.may_see_company(store.company)
-    ):
-        raise NOT_FOUND.error("There is no such store for this key.", field="store")
-    return store
-
-
-async def _payer(principal: Principal, text: str, customers: Customers, db: Database) -> str:
-    """A customer inside the key's scope. Raises `not_found`."""
-    ident = from_edge("cus", text, field="payer")
-    async with db.read() as conn:
-        if not principal.may_see_company(await customers.company_of(conn, ident)):
-            raise NOT_FOUND.error("There is no such customer.")
-    return ident
-
-
-async def _find(principal: Principal, ident: str, topups: TopUps, org: Org, db: Database) -> TopUp:
-    """A top-up inside the key's scope. Raises `not_found`."""
-    async with db.read() as conn:
-        found = await topups.get(conn, from_edge("top", ident))
-    within = org.stores_within(principal.companies, principal.stores)
-    issuers = _issuers(principal)
-    if found.store is None:
-        seen = issuers is None or found.issuer in issuers
-    else:
-        seen = within is None or found.store in within
-    if not seen:
-        raise NOT_FOUND.error("There is no such top-up.")
-    return found
-
-
-def _issuers(principal: Principal) -> list[str] | None:
-    """Whose cards' top-ups of no store a key sees; None: everybody's."""
-    if principal.stores is not None:
-        return []
-    return None if principal.companies is None else list(principal.companies)
+    return await topup_desk.view(principal, done)
 
 
 def _where(topup: TopUp) -> str:
@@ -295,13 +210,74 @@ def _where(topup: TopUp) -> str:
     return topup.store
 
 
-async def _covers(principal: Principal, topup: TopUp, ledger: Ledger, db: Database) -> bool:
-    """Whether the key's scope covers the card, so that its balance may be told."""
-    if principal.stores is not None or principal.companies is None:
-        return principal.stores is None
-    async with db.read() as conn:
-        root = await ledger.root(conn, topup.root)
-    return root is not None and principal.covers(root.issuer)
+@post(
+    "/v1/topups/{topup:str}/cancel",
+    guards=[requires("topups:write")],
+    status_code=200,
+    opt=KEYED | PATIENT,
+    tags=["topups"],
+)
+async def cancel(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    topup: EdgeId,
+    topup_desk: TopUpDesk,
+) -> TopUpView:
+    """Want a channel's top-up no more. Asked again, it is still one wish.
+
+    It is over when the channel has said so: what was paid in the meantime is confirmed, and
+    a code that was scanned is cancelled 15 seconds after at the earliest. The answer is how
+    it stands.
+    """
+    idempotency_key(request.headers.get(KEY_HEADER))
+    found = await topup_desk.find(principal, topup)
+    if not found.is_cash:
+        await topup_desk.topups.online.cancel(found)
+        found = await topup_desk.find(principal, topup)
+    return await topup_desk.view(principal, found)
 
 
-ROUTES = [create, void, show, search]
+@get("/v1/topups/{topup:str}", guards=[requires("topups:read")], tags=["topups"])
+async def show(principal: Principal, topup: EdgeId, topup_desk: TopUpDesk) -> TopUpView:
+    """A top-up as it is now."""
+    return await topup_desk.view(principal, await topup_desk.find(principal, topup))
+
+
+@get("/v1/topups", guards=[requires("topups:read")], tags=["topups"])
+async def search(
+    principal: Principal,
+    topup_desk: TopUpDesk,
+    card: EdgeId | None = None,
+    reference: ShortText | None = None,
+    day: date | None = None,
+    limit: Limit = 50,
+    cursor: Cursor | None = None,
+) -> Page[TopUpView]:
+    """Top-ups by card or by the caller's reference, newest first.
+
+    Without either, those of one business day: `day`, or today. What the payer is to be
+    shown is left out.
+    """
+    before = position(cursor, tuple[IdPosition])
+    async with topup_desk.db.read() as conn:
+        found = await topup_desk.topups.search(
+            conn,
+            stores=topup_desk.stores(principal),
+            issuers=issuers_of(principal),
+            card=from_edge("card", card, field="card") if card else None,
+            reference=reference,
+            day=day,
+            before=before[0] if before else None,
+            limit=limit + 1,
+        )
+        collections = await topup_desk.topups.online.collections(conn, found[:limit])
+    told = {t.card: await topup_desk.covers(principal, t) for t in found[:limit]}
+    return page(
+        found,
+        limit,
+        lambda t: topup_view(t, told=told[t.card], collection=collections.get(t.collection or "")),
+        lambda t: (t.id,),
+    )
+
+
+ROUTES = [create, void, cancel, show, search]

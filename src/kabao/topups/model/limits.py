@@ -14,7 +14,7 @@ NEEDS_TRANSFER = code(
 )
 OVER_DAY = code("topup_day_limit", Kind.REFUSED, "That is more than may be loaded in a day.")
 
-BANKS = "bank"
+BANKS = ("bank", "netbank")
 """How the kinds of channels begin that are transfers from a bank account."""
 
 

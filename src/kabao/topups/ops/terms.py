@@ -105,6 +105,11 @@ class TermsOf:
         day = await sql.of_day(conn, card.root, None, self.today)
         return most_cash(rules, day, limit_fen - balance_fen, by_unit=offer.by_unit)
 
+    async def is_unit(self, conn: Conn, payer: str | None) -> bool:
+        """Whether a company pays and not a person."""
+        buyer = await self._customers.find(conn, payer or NOBODY)
+        return buyer is not None and buyer.party is Party.UNIT
+
     async def _buyer(self, conn: Conn, payer: str | None, card: Resolved | None) -> Customer | None:
         """Who pays: whoever is named, else the card's holder."""
         ident = payer or await self._cards.holder(conn, NOBODY if card is None else card.card)

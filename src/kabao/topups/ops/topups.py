@@ -16,6 +16,7 @@ from kabao.base.ids import Ids, ids_of_day, to_edge
 from kabao.cards.model import Proof, Resolved, Source
 from kabao.cards.ops import Cards
 from kabao.customers.ops import Customers
+from kabao.funding.ops import Funding
 from kabao.ledger.model import Dimensions, OperationState
 from kabao.ledger.ops import Ledger
 from kabao.merchants.model import OverrideAsk, OverrideVerb, Till
@@ -29,6 +30,8 @@ from kabao.topups import sql
 from kabao.topups.model import REFUSALS, Known, Load, Loading, Refused, Status, TopUp, Void
 from kabao.topups.model.topup import CASH
 from kabao.topups.ops.bonuses import Bonuses
+from kabao.topups.ops.online import PURPOSE, Online
+from kabao.topups.ops.refunds import Refunds
 from kabao.topups.ops.terms import NOBODY, TermsOf, Wish
 from kabao.topups.sql import bonus as bonus_sql
 
@@ -60,6 +63,7 @@ class TopUps:
         merchants: Merchants,
         org: Org,
         policy: Policy,
+        funding: Funding,
         clock: Clock,
         days: BusinessDays,
         ids: Ids,
@@ -69,6 +73,11 @@ class TopUps:
         self._clock, self._days, self._ids = clock, days, ids
         self.terms = TermsOf(cards, customers, org, policy, clock, days)
         self.bonuses = Bonuses(ids, clock)
+        self.refunds = Refunds(ledger, cards, funding, self.terms, ids)
+        self.online = Online(
+            db, ledger, cards, org, funding, self.terms, self.bonuses, self.refunds, ids
+        )
+        funding.serve(PURPOSE, self.online)
         self._known_loader = self._load_known  # one object: the ledger groups reads by loader
 
     async def load(self, new: NewTopUp) -> TopUp:

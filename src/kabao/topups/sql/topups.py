@@ -45,11 +45,12 @@ async def update_topups(conn: Statements, rows: Sequence[TopUp]) -> None:
         update topups.topup t set status = u.status, confirmed_by = u.confirmed_by,
           balance_after_fen = u.balance_after_fen, issuer = u.issuer, bonus_fen = u.bonus_fen,
           refunded_fen = u.refunded_fen, kept_fen = u.kept_fen, clawed_fen = u.clawed_fen,
-          failure = u.failure, rule = u.rule,
+          channel = u.channel, failure = u.failure, rule = u.rule,
           confirmed_at = timestamptz 'epoch' + u.confirmed_us * interval '1 microsecond'
         from jsonb_to_recordset(%s::jsonb) as u (id uuid, status text, confirmed_by uuid,
           balance_after_fen bigint, issuer uuid, bonus_fen bigint, refunded_fen bigint,
-          kept_fen bigint, clawed_fen bigint, failure text, rule text, confirmed_us bigint)
+          kept_fen bigint, clawed_fen bigint, channel text, failure text, rule text,
+          confirmed_us bigint)
         where t.id = u.id
         """,
         [_encode(rows).decode()],

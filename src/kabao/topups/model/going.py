@@ -1,0 +1,341 @@
+"""Value of a top-up that leaves its card again: set aside for a refund, gone with it or free
+again; frozen by a recall. Decided on the locked root, as docs/LEDGER.md draws it. Pure.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
+
+from kabao.base.clock import to_us
+from kabao.base.errors import Kind, code
+from kabao.ledger.lots import LotLeft
+from kabao.ledger.model import (
+    Account,
+    Decision,
+    Event,
+    Hold,
+    HoldState,
+    Moment,
+    Move,
+    Purpose,
+    Root,
+    RowWriter,
+)
+from kabao.policy.model import Rules
+from kabao.topups.model.bonus import Returned
+from kabao.topups.model.loading import invoiceable
+from kabao.topups.model.refunding import (
+    VALUE_HELD,
+    Left,
+    RefundState,
+    TopUpRefund,
+)
+from kabao.topups.model.topup import Status, TopUp, told
+
+RECALL = "trc"
+"""Prefix at the edge."""
+
+RECALL_SETTLED = code("recall_settled", Kind.CONFLICT, "The recall was settled before.")
+
+NO_END_US = to_us(datetime(9000, 1, 1, tzinfo=UTC))
+"""Such a hold is ended by whoever made it, never by its time."""
+
+
+class RecallState(StrEnum):
+    """A recall is open until its case is decided."""
+
+    OPEN = "open"
+    LOST = "lost"
+    """The money is gone: what was frozen follows it."""
+    WON = "won"
+    """It came back to us: what was frozen is free, nothing is owed."""
+
+
+class Recall(msgspec.Struct, frozen=True, kw_only=True):
+    """Money of a top-up that was taken back from us. Its id is that of the operation."""
+
+    id: str
+    topup: str
+    root: str
+    amount_fen: int
+    frozen_fen: int
+    frozen_bonus_fen: int
+    owed_fen: int
+    state: RecallState
+    settled_by: str | None
+    created_us: int
+    settled_us: int | None
+
+
+class Writers(msgspec.Struct, frozen=True):
+    """How rows are stored."""
+
+    update: RowWriter
+    take_back: RowWriter
+    refund: RowWriter
+    recall: RowWriter
+
+
+def left_of(topup: TopUp, lot: LotLeft | None) -> Left:
+    """A top-up and what is left of its lot."""
+    return Left(
+        topup.amount_fen,
+        topup.bonus_fen,
+        topup.refunded_fen,
+        topup.kept_fen,
+        topup.clawed_fen,
+        0 if lot is None else lot.principal_fen,
+        0 if lot is None else lot.bonus_fen,
+    )
+
+
+def begin(
+    topup: TopUp,
+    refund: TopUpRefund,
+    writers: Writers,
+    root: Root | None,
+    moment: Moment,
+    *,
+    whole: bool,
+) -> Decision:
+    """Set aside what is to go back; `whole`: nothing refundable stays.
+
+    Raises `topup_value_held`.
+    """
+    assert root is not None, "a top-up has a root"
+    back = refund.back
+    if root.principal_fen < back.principal_fen or root.bonus_fen < back.clawed_fen:
+        raise VALUE_HELD.error(field="amount")
+    after = replace(
+        topup,
+        status=Status.REFUNDING if whole else topup.status,
+        refunded_fen=topup.refunded_fen + back.amount_fen,
+        kept_fen=topup.kept_fen + back.kept_fen,
+        clawed_fen=topup.clawed_fen + back.clawed_fen,
+    )
+    hold = Hold(refund.id, root.id, HoldState.OPEN, back.principal_fen, back.clawed_fen, NO_END_US)
+    opened = replace(refund, created_us=moment.us)
+    return Decision(
+        result=opened,
+        moves=_set_aside(back.principal_fen, back.clawed_fen, topup.id),
+        holds=(hold,),
+        rows=((writers.update, after), (writers.refund, opened)),
+        events=(Event("topup.refunding", told(after)),),
+    )
+
+
+def done(
+    topup: TopUp,
+    refund: TopUpRefund,
+    writers: Writers,
+    rules: Rules,
+    root: Root | None,
+    moment: Moment,
+    *,
+    last: bool,
+) -> Decision:
+    """The channel has given it back; `last`: no other refund is on its way."""
+    assert root is not None, "a top-up has a root"
+    back, issuer = refund.back, root.issuer
+    gone = Move(
+        Account.PRINCIPAL_HELD,
+        Account.COLLECTED,
+        back.amount_fen,
+        Purpose.LOAD_REFUND,
+        issuer,
+        topup.id,
+    )
+    bonus = _clawed(back.kept_fen, back.clawed_fen, issuer, topup.id)
+    ended = replace(refund, state=RefundState.DONE, done_us=moment.us)
+    finished = last and topup.status == Status.REFUNDING
+    after = replace(topup, status=Status.REFUNDED if finished else topup.status)
+    taken = back.kept_fen + back.clawed_fen
+    rows: list[tuple[RowWriter, object]] = [(writers.update, after), (writers.refund, ended)]
+    if taken:
+        rows.append((writers.take_back, Returned(topup.id, taken)))
+    red = invoiceable(after, issuer, issuer, rules, -back.amount_fen)
+    return Decision(
+        result=ended,
+        moves=(gone, *bonus),
+        holds=(_over(refund.id, root.id, HoldState.CAPTURED),),
+        rows=tuple(rows),
+        events=(Event("topup.refunded", told(after)), Event("topup.invoiceable", red)),
+    )
+
+
+def refused(
+    topup: TopUp,
+    refund: TopUpRefund,
+    refusal: str | None,
+    writers: Writers,
+    root: Root | None,
+    moment: Moment,
+) -> Decision:
+    """The channel did not take it: the value is free again, and back in its lot."""
+    assert root is not None, "a top-up has a root"
+    back = refund.back
+    after = replace(
+        topup,
+        status=Status.CONFIRMED if topup.status == Status.REFUNDING else topup.status,
+        refunded_fen=topup.refunded_fen - back.amount_fen,
+        kept_fen=topup.kept_fen - back.kept_fen,
+        clawed_fen=topup.clawed_fen - back.clawed_fen,
+    )
+    ended = replace(refund, state=RefundState.REFUSED, refusal=refusal, done_us=moment.us)
+    return Decision(
+        result=ended,
+        moves=_set_free(back.principal_fen, back.clawed_fen, refund.id),
+        holds=(_over(refund.id, root.id, HoldState.RELEASED),),
+        rows=((writers.update, after), (writers.refund, ended)),
+        events=(Event("topup.refund_refused", told(after)),),
+    )
+
+
+def recall(
+    topup: TopUp,
+    lot: LotLeft | None,
+    amount_fen: int,
+    ident: str,
+    writers: Writers,
+    root: Root | None,
+    moment: Moment,
+) -> Decision:
+    """The channel has taken money back: freeze what is left of the lot, with its share of the
+    bonus that is left; the rest passes through the card and is owed by the payer.
+    """
+    assert root is not None, "a top-up has a root"
+    principal_left = 0 if lot is None else min(lot.principal_fen, root.principal_fen)
+    bonus_left = 0 if lot is None else min(lot.bonus_fen, root.bonus_fen)
+    frozen = min(principal_left, amount_fen)
+    bonus = -(-bonus_left * min(amount_fen, topup.amount_fen) // topup.amount_fen)
+    made = Recall(
+        id=ident,
+        topup=topup.id,
+        root=root.id,
+        amount_fen=amount_fen,
+        frozen_fen=frozen,
+        frozen_bonus_fen=bonus,
+        owed_fen=amount_fen - frozen,
+        state=RecallState.OPEN,
+        settled_by=None,
+        created_us=moment.us,
+        settled_us=None,
+    )
+    after = replace(topup, status=Status.RECALLED)
+    holds: tuple[Hold, ...] = ()
+    if frozen or bonus:
+        holds = (Hold(ident, root.id, HoldState.OPEN, frozen, bonus, NO_END_US),)
+    return Decision(
+        result=made,
+        moves=(*_set_aside(frozen, bonus, topup.id), *_owed(made.owed_fen, root.issuer, topup.id)),
+        holds=holds,
+        rows=((writers.update, after), (writers.recall, made)),
+        events=(Event("topup.recalled", told(after)),),
+    )
+
+
+def settle(
+    topup: TopUp,
+    made: Recall,
+    writers: Writers,
+    by: str,
+    root: Root | None,
+    moment: Moment,
+    *,
+    won: bool,
+) -> Decision:
+    """The case of a recall was decided: what was frozen goes, or is free again and nothing owed.
+
+    Raises `recall_settled`.
+    """
+    assert root is not None, "a top-up has a root"
+    if made.state != RecallState.OPEN:
+        raise RECALL_SETTLED.error()
+    state = RecallState.WON if won else RecallState.LOST
+    ended = replace(made, state=state, settled_by=by, settled_us=moment.us)
+    frozen, bonus, issuer = made.frozen_fen, made.frozen_bonus_fen, root.issuer
+    after = replace(topup, status=Status.CONFIRMED if won else topup.status)
+    rows: list[tuple[RowWriter, object]] = [(writers.update, after), (writers.recall, ended)]
+    if won:
+        moves = (
+            *_set_free(frozen, bonus, made.id),
+            *_forgiven(made.owed_fen, issuer, topup.id),
+        )
+    else:
+        after = replace(after, clawed_fen=topup.clawed_fen + bonus)
+        rows[0] = (writers.update, after)
+        gone = Move(
+            Account.PRINCIPAL_HELD, Account.COLLECTED, frozen, Purpose.LOAD_REFUND, issuer, topup.id
+        )
+        moves = (*((gone,) if frozen else ()), *_clawed(0, bonus, issuer, topup.id))
+        if bonus:
+            rows.append((writers.take_back, Returned(topup.id, bonus)))
+    holds: tuple[Hold, ...] = ()
+    if frozen or bonus:
+        ending = HoldState.RELEASED if won else HoldState.CAPTURED
+        holds = (_over(made.id, root.id, ending),)
+    return Decision(
+        result=ended,
+        moves=moves,
+        holds=holds,
+        rows=tuple(rows),
+        events=(Event("topup.recall_settled", told(after)),),
+    )
+
+
+def _set_aside(principal_fen: int, bonus_fen: int, topup: str) -> tuple[Move, ...]:
+    pairs = (
+        (Account.PRINCIPAL, Account.PRINCIPAL_HELD, principal_fen),
+        (Account.BONUS, Account.BONUS_HELD, bonus_fen),
+    )
+    return tuple(
+        Move(free, held, fen, Purpose.LOAD_HOLD, related=topup) for free, held, fen in pairs if fen
+    )
+
+
+def _set_free(principal_fen: int, bonus_fen: int, hold: str) -> tuple[Move, ...]:
+    """`hold`: the operation that set it aside, so that it finds its lot again."""
+    pairs = (
+        (Account.PRINCIPAL_HELD, Account.PRINCIPAL, principal_fen),
+        (Account.BONUS_HELD, Account.BONUS, bonus_fen),
+    )
+    return tuple(
+        Move(held, free, fen, Purpose.LOAD_RELEASE, related=hold)
+        for held, free, fen in pairs
+        if fen
+    )
+
+
+def _clawed(kept_fen: int, bonus_fen: int, issuer: str, topup: str) -> tuple[Move, ...]:
+    pairs = ((Account.PRINCIPAL_HELD, kept_fen), (Account.BONUS_HELD, bonus_fen))
+    return tuple(
+        Move(held, Account.BONUS_COST, fen, Purpose.BONUS_CLAWBACK, issuer, topup)
+        for held, fen in pairs
+        if fen
+    )
+
+
+def _owed(fen: int, issuer: str, topup: str) -> tuple[Move, ...]:
+    if not fen:
+        return ()
+    return (
+        Move(Account.RECEIVABLE, Account.PRINCIPAL, fen, Purpose.RECALL, issuer, topup),
+        Move(Account.PRINCIPAL, Account.COLLECTED, fen, Purpose.RECALL, issuer, topup),
+    )
+
+
+def _forgiven(fen: int, issuer: str, topup: str) -> tuple[Move, ...]:
+    if not fen:
+        return ()
+    return (
+        Move(Account.COLLECTED, Account.PRINCIPAL, fen, Purpose.RECALL, issuer, topup),
+        Move(Account.PRINCIPAL, Account.RECEIVABLE, fen, Purpose.RECALL, issuer, topup),
+    )
+
+
+def _over(ident: str, root: str, state: HoldState) -> Hold:
+    return Hold(ident, root, state, 0, 0, NO_END_US)

@@ -1,0 +1,193 @@
+"""Money of a top-up that goes back to its payer, or is taken back from us (ruling 18)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, cast
+
+import msgspec
+
+from kabao.base.db import Conn
+from kabao.base.errors import NOT_FOUND
+from kabao.base.ids import Ids
+from kabao.cards.ops import Cards
+from kabao.funding.model.collections import FundingRefund
+from kabao.funding.model.life import RefundState as ChannelState
+from kabao.funding.ops import Funding
+from kabao.ledger.lots import LotLeft, Order
+from kabao.ledger.model import Act, Dimensions
+from kabao.ledger.ops import Ledger
+from kabao.policy import names
+from kabao.policy.choices import Valuation
+from kabao.policy.model import Rules
+from kabao.topups import sql
+from kabao.topups.model import Status, TopUp, going
+from kabao.topups.model.going import Recall, Writers
+from kabao.topups.model.refunding import (
+    CASH_NOT_REFUNDED,
+    NOT_REFUNDABLE,
+    REFUND_TOO_LARGE,
+    Fault,
+    RefundState,
+    TopUpRefund,
+    refundable,
+    share,
+)
+from kabao.topups.model.undoing import left_of
+from kabao.topups.ops.terms import TermsOf
+from kabao.topups.sql import back as back_sql
+from kabao.topups.sql import bonus as bonus_sql
+
+WRITERS = Writers(
+    sql.update_topups, bonus_sql.take_back, back_sql.store_refunds, back_sql.store_recalls
+)
+
+
+class AskRefund(msgspec.Struct, frozen=True):
+    """What somebody wants back."""
+
+    amount_fen: int | None
+    """None: all that may go back."""
+    fault: Fault
+    reason: str
+    """What the payer reads."""
+
+
+class Refunds:
+    """Refunds and recalls of top-ups that came through channels."""
+
+    def __init__(
+        self, ledger: Ledger, cards: Cards, funding: Funding, terms: TermsOf, ids: Ids
+    ) -> None:
+        self._ledger, self._cards, self._funding = ledger, cards, funding
+        self._terms, self._ids = terms, ids
+
+    async def most(self, conn: Conn, topup: TopUp, fault: Fault) -> int:
+        """How much of a top-up may go back now, in fen."""
+        if topup.status != Status.CONFIRMED:
+            return 0
+        rules = await self._rules(conn, topup)
+        lot = await self._lot(conn, topup, rules)
+        return refundable(going.left_of(topup, lot), _valuation(rules, fault))
+
+    async def ask_in(self, conn: Conn, ident: str, ask: AskRefund) -> TopUpRefund:
+        """Set aside what is to go back, and have the channel asked for it by a job.
+
+        Raises `topup_was_cash`, `topup_not_refundable`, `topup_refund_too_large`,
+        `topup_value_held`, and what `Funding.refund_in` raises.
+        """
+        topup = (await sql.load(conn, [ident]))[ident]
+        if topup.collection is None:
+            raise CASH_NOT_REFUNDED.error(rule="ruling 18")
+        wanted = ask.amount_fen
+        if wanted is None:
+            wanted = await self.most(conn, topup, ask.fault)
+        refund_id = self._ids.new()
+        if not wanted:
+            raise NOT_REFUNDABLE.error(rule="CR-24")
+        # The collection is locked before the card, as in every step of it.
+        sent = await self._funding.refund_in(
+            conn, topup.collection, wanted, key=refund_id, reason=ask.reason
+        )
+        await self._ledger.lock(conn, [topup.root])
+        topup = (await sql.load(conn, [ident]))[ident]
+        rules = await self._rules(conn, topup)
+        left = going.left_of(topup, await self._lot(conn, topup, rules))
+        most = refundable(left, _valuation(rules, ask.fault))
+        if topup.status != Status.CONFIRMED or not most:
+            raise NOT_REFUNDABLE.error(rule="CR-24")
+        if wanted > most:
+            raise REFUND_TOO_LARGE.error(
+                f"At most {most} fen may go back.", rule="CR-24", field="amount"
+            )
+        back = share(left, wanted, most)
+        refund = TopUpRefund(
+            id=refund_id,
+            topup=ident,
+            root=topup.root,
+            amount_fen=back.amount_fen,
+            kept_fen=back.kept_fen,
+            clawed_fen=back.clawed_fen,
+            state=RefundState.PENDING,
+            fault=ask.fault,
+            reason=ask.reason,
+            funding=sent.id,
+            refusal=None,
+            created_us=0,
+            done_us=None,
+        )
+        run = partial(going.begin, topup, refund, WRITERS, whole=wanted == most)
+        begun: TopUpRefund = await self._play(conn, topup, refund_id, run)
+        return begun
+
+    async def told(self, conn: Conn, sent: FundingRefund) -> None:
+        """The channel has given it back, or refuses to; the collection is locked."""
+        refund = await back_sql.by_funding(conn, sent.id)
+        assert refund is not None, "a channel's refund without ours"
+        topup = (await sql.load(conn, [refund.topup]))[refund.topup]
+        run: Any = partial(going.refused, topup, refund, sent.refusal, WRITERS)
+        if sent.state == ChannelState.DONE:
+            rules = await self._rules(conn, topup)
+            others = await back_sql.refunds_of(conn, topup.id)
+            last = all(o.id == refund.id or o.state != RefundState.PENDING for o in others)
+            run = partial(going.done, topup, refund, WRITERS, rules, last=last)
+        await self._play(conn, topup, self._ids.new(), run)
+
+    async def recalled(self, conn: Conn, ident: str, amount_fen: int) -> None:
+        """Money was taken back from us; the collection is locked."""
+        topup = (await sql.load(conn, [ident]))[ident]
+        await self._ledger.lock(conn, [topup.root])
+        lot = await self._lot(conn, topup, await self._rules(conn, topup))
+        operation = self._ids.new()
+        run = partial(going.recall, topup, lot, amount_fen, operation, WRITERS)
+        await self._play(conn, topup, operation, run)
+
+    async def settle_in(self, conn: Conn, ident: str, by: str, *, won: bool) -> Recall:
+        """A recall's case was decided. Raises `not_found`, `recall_settled`."""
+        found = await self.recall(conn, ident)
+        await self._ledger.lock(conn, [found.root])
+        found = await self.recall(conn, ident)
+        topup = (await sql.load(conn, [found.topup]))[found.topup]
+        run = partial(going.settle, topup, found, WRITERS, by, won=won)
+        settled: Recall = await self._play(conn, topup, self._ids.new(), run)
+        return settled
+
+    async def recall(self, conn: Conn, ident: str) -> Recall:
+        """A recall. Raises `not_found`."""
+        found = await back_sql.recall(conn, ident)
+        if found is None:
+            raise NOT_FOUND.error("There is no such recall.")
+        return found
+
+    async def of(self, conn: Conn, topup: str) -> list[TopUpRefund]:
+        """Refunds of a top-up, oldest first."""
+        return await back_sql.refunds_of(conn, topup)
+
+    async def recalls(self, conn: Conn, topup: str) -> list[Recall]:
+        """Recalls of a top-up's money, oldest first."""
+        return await back_sql.recalls_of(conn, topup)
+
+    async def _rules(self, conn: Conn, topup: TopUp) -> Rules:
+        root = await self._ledger.root(conn, topup.root)
+        assert root is not None, "a top-up without a root"
+        programme = await self._cards.find_programme(conn, root.programme)
+        return self._cards.rules_of(programme, self._terms.today)
+
+    async def _lot(self, conn: Conn, topup: TopUp, rules: Rules) -> LotLeft | None:
+        order = cast("Order", rules.text(names.CARD_LOT_ORDER))
+        return left_of(await self._ledger.lots(conn, topup.root, order), topup.id)
+
+    async def _play(self, conn: Conn, topup: TopUp, operation: str, run: Any) -> Any:
+        dims = Dimensions(selling_store=topup.store, channel=topup.channel)
+        act = Act(company=topup.company, operation=operation, root=topup.root, run=run, dims=dims)
+        return (await self._ledger.post_in(conn, [act]))[0]
+
+
+def _valuation(rules: Rules, fault: Fault) -> Valuation:
+    """At which price redeemed value counts (CR-24)."""
+    name = (
+        names.CARD_RETURN_VALUATION_ISSUER
+        if fault == Fault.ISSUER
+        else names.CARD_RETURN_VALUATION_CONSUMER
+    )
+    return Valuation(rules.text(name))

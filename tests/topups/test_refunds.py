@@ -1,0 +1,219 @@
+"""Money of a top-up that goes back, or that its channel takes back from us."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kabao.audit.ops import audit
+
+from .money import Money, made, money
+
+
+@pytest.fixture
+async def at(database_url: str, tmp_path: Path) -> AsyncIterator[Money]:
+    """Alipay alone; afterwards the books are sound."""
+    async with money(database_url, tmp_path, "alipay") as here:
+        yield here
+        report = await audit(database_url)
+        assert [line for line in report.lines if not line.holds] == []
+
+
+async def refunded(at: Money, topup: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return await made(at.refund(topup, **more))
+
+
+@pytest.mark.row("CR-23", "T-20")
+async def test_the_whole_goes_back_the_way_it_came(at: Money) -> None:
+    card = await at.card()
+    topup = await at.paid(card)
+    refund = await refunded(at, topup)
+    assert (refund["status"], refund["amount"], refund["kept"], refund["bonus_taken"]) == (
+        "pending",
+        10_000,
+        0,
+        0,
+    )
+    assert await at.balance(card) == (10_000, 0), "it is set aside at once"
+    assert (await at.see(topup))["status"] == "refunding"
+    await at.passes(1)
+    after = await at.see(topup)
+    assert (after["status"], after["refunded"]) == ("refunded", 10_000)
+    assert await at.balance(card) == (0, 0)
+    assert (await at.accounts()).get("collected", 0) == 0
+    (kept,) = (await made(at.home.operator.get(f"/v1/topups/{topup['id']}/refunds")))["data"]
+    assert (kept["status"], kept["done_at"] is not None) == ("done", True)
+    again = await at.refund(topup)
+    assert (again.status_code, again.json()["code"]) == (409, "topup_not_refundable")
+
+
+@pytest.mark.row("CR-24", "A-11")
+async def test_bonus_goes_back_in_parts(at: Money) -> None:
+    programme = await at.home.programme()
+    rule = await at.bonus(programme)
+    card = await at.home.card(programme)
+    topup = await at.paid(card)
+    assert await at.balance(card) == (12_000, 12_000)
+    part = await refunded(at, topup, amount=4_000)
+    assert (part["amount"], part["bonus_taken"]) == (4_000, 800)
+    await at.passes(1)
+    assert (await at.see(topup))["status"] == "confirmed"
+    assert await at.balance(card) == (7_200, 7_200)
+    assert (await made(at.home.operator.get(f"/v1/bonus-rules/{rule}")))["used"] == 1_200
+    await refunded(at, topup)
+    await at.passes(1)
+    assert ((await at.see(topup))["status"], await at.balance(card)) == ("refunded", (0, 0))
+    assert (await made(at.home.operator.get(f"/v1/bonus-rules/{rule}")))["used"] == 0
+
+
+@pytest.mark.row("CR-24", "CR-25")
+@pytest.mark.parametrize(
+    ("fault", "amount", "kept"), [("payer", 8_000, 2_000), ("issuer", 8_333, 1_667)]
+)
+async def test_bonus_that_was_spent_is_paid_for(
+    at: Money, fault: str, amount: int, kept: int
+) -> None:
+    """100 yuan were paid and 20 given; 20 were spent, bonus first."""
+    programme = await at.home.programme()
+    await at.bonus(programme)
+    card = await at.home.card(programme)
+    topup = await at.paid(card)
+    await at.home.pay(card, 2_000)
+    may = await made(at.home.operator.get(f"/v1/topups/{topup['id']}/refunds"))
+    assert (may["refundable"], may["refundable_at_our_fault"]) == (8_000, 8_333)
+    over = await at.refund(topup, fault=fault, amount=amount + 1)
+    assert (over.status_code, over.json()["code"], over.json()["rule"]) == (
+        422,
+        "topup_refund_too_large",
+        "CR-24",
+    )
+    refund = await refunded(at, topup, fault=fault)
+    assert (refund["amount"], refund["kept"], refund["bonus_taken"]) == (amount, kept, 0)
+    await at.passes(1)
+    assert await at.balance(card) == (0, 0)
+    assert (await at.accounts())["bonus_cost"] == 2_000 - kept
+
+
+@pytest.mark.row("T-20")
+async def test_a_channel_that_refuses_leaves_the_value_on_the_card(at: Money) -> None:
+    card = await at.card()
+    topup = await at.paid(card)
+    host, trade = await at.trade(topup)
+    # At the party's own desk half of it was given back already.
+    assert host.party.book.refund(trade, "by-hand", 5_000, trade.number) is not None
+    await refunded(at, topup)
+    assert await at.balance(card) == (10_000, 0)
+    await at.passes(1)
+    (seen,) = (await made(at.home.operator.get(f"/v1/topups/{topup['id']}/refunds")))["data"]
+    assert (seen["status"], seen["refusal"] is not None) == ("refused", True)
+    after = await at.see(topup)
+    assert (after["status"], after["refunded"]) == ("confirmed", 0)
+    assert await at.balance(card) == (10_000, 10_000)
+    (lot,) = (await made(at.home.auditor.get("/v1/ledger/lots", card=card["id"])))["data"]
+    assert lot["principal_left"] == 10_000
+
+
+@pytest.mark.row("P-16")
+async def test_what_a_payment_holds_stays(at: Money) -> None:
+    card = await at.card()
+    topup = await at.paid(card)
+    await at.home.pay(card, 1, capture=False)
+    refused = await at.refund(topup)
+    assert (refused.status_code, refused.json()["code"]) == (409, "topup_value_held")
+    assert (await refunded(at, topup, amount=9_999))["amount"] == 9_999
+
+
+async def test_cash_is_not_refunded_through_a_channel(at: Money) -> None:
+    card = await at.card()
+    topup = await at.home.top_up(card["id"], 1_000)
+    refused = await at.refund(topup)
+    assert (refused.status_code, refused.json()["code"]) == (422, "topup_was_cash")
+    paid = await at.paid(card)
+    voided = await at.home.operator.post(f"/v1/topups/{paid['id']}/void")
+    assert (voided.status_code, voided.json()["code"]) == (409, "topup_not_cash")
+
+
+async def recalled(at: Money, topup: dict[str, Any], fen: int | None = None) -> dict[str, Any]:
+    """The channel took money back; the recall."""
+    body: dict[str, Any] = {"reference": f"cb-{topup['id'][-6:]}", "reason": "charge-back"}
+    if fen is not None:
+        body["amount"] = fen
+    path = f"/v1/collections/{topup['collection']}/recalls"
+    await made(at.home.operator.post(path, body))
+    found = await made(at.home.operator.get(f"/v1/topups/{topup['id']}/recalls"))
+    recall: dict[str, Any] = found["data"][-1]
+    return recall
+
+
+async def settled(at: Money, recall: dict[str, Any], *, won: bool) -> dict[str, Any]:
+    path = f"/v1/recalls/{recall['id']}/settlements"
+    asked = await made(at.home.operator.post(path, {"won": won, "reason": "the bank's letter"}))
+    done = await at.home.approve(asked["id"])
+    assert done.is_success, done.text
+    found = await made(at.home.operator.get(f"/v1/topups/{recall['topup']}/recalls"))
+    ended: dict[str, Any] = found["data"][-1]
+    return ended
+
+
+@pytest.mark.row("T-20")
+async def test_a_charge_back_freezes_what_is_left(at: Money) -> None:
+    card = await at.card(5_000)
+    topup = await at.paid(card)
+    await at.home.pay(card, 9_000)  # 5,000 of the cash, 4,000 of this
+    recall = await recalled(at, topup)
+    assert (recall["status"], recall["amount"], recall["frozen"], recall["owed"]) == (
+        "open",
+        10_000,
+        6_000,
+        4_000,
+    )
+    assert await at.balance(card) == (6_000, 0)
+    assert (await at.see(topup))["status"] == "recalled"
+    accounts = await at.accounts()
+    assert (accounts["collected"], accounts["receivable"]) == (6_000, 4_000)
+    cases = (await made(at.home.operator.get("/v1/cases")))["data"]
+    assert [case["kind"] for case in cases] == ["funding.recalled"]
+    lost = await settled(at, recall, won=False)
+    assert lost["status"] == "lost"
+    assert await at.balance(card) == (0, 0)
+    accounts = await at.accounts()
+    assert (accounts["collected"], accounts["receivable"]) == (0, 4_000)
+    again = await at.home.operator.post(
+        f"/v1/recalls/{recall['id']}/settlements", {"won": True, "reason": "x"}
+    )
+    assert (again.status_code, again.json()["code"]) == (409, "recall_settled")
+
+
+@pytest.mark.row("T-20")
+async def test_a_charge_back_that_is_won(at: Money) -> None:
+    programme = await at.home.programme()
+    await at.bonus(programme)
+    card = await at.home.card(programme)
+    topup = await at.paid(card)
+    await at.home.pay(card, 5_000)  # 2,000 of bonus, 3,000 of what was paid
+    recall = await recalled(at, topup)
+    assert (recall["frozen"], recall["frozen_bonus"], recall["owed"]) == (7_000, 0, 3_000)
+    won = await settled(at, recall, won=True)
+    assert won["status"] == "won"
+    assert await at.balance(card) == (7_000, 7_000)
+    accounts = await at.accounts()
+    assert (accounts["collected"], accounts["receivable"]) == (10_000, 0)
+    (lot,) = (await made(at.home.auditor.get("/v1/ledger/lots", card=card["id"])))["data"]
+    assert (lot["principal_left"], lot["bonus_left"]) == (7_000, 0)
+    assert (await at.see(topup))["status"] == "confirmed"
+
+
+async def test_frozen_bonus_goes_with_the_money(at: Money) -> None:
+    programme = await at.home.programme()
+    rule = await at.bonus(programme)
+    card = await at.home.card(programme)
+    topup = await at.paid(card)
+    recall = await recalled(at, topup, 5_000)
+    assert (recall["frozen"], recall["frozen_bonus"]) == (5_000, 1_000)
+    assert await at.balance(card) == (12_000, 6_000)
+    await settled(at, recall, won=False)
+    assert await at.balance(card) == (6_000, 6_000)
+    assert (await made(at.home.operator.get(f"/v1/bonus-rules/{rule}")))["used"] == 1_000
