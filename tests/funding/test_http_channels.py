@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kabao.base.db import fetch_all
+from kabao.base.errors import Code, KabaoError, Kind
 from tests.app.world import made
 
 from .platform import Platform, platform
@@ -100,3 +101,29 @@ async def test_a_recall_is_booked_once_and_becomes_a_case(at: Platform) -> None:
     assert whole["status"] == "refunded"
     assert at.loads.recalls == [(begun.id, 4_000), (begun.id, 6_000)]
     assert [case["kind"] for case in await at.cases()] == ["funding.recalled"] * 2
+
+
+@pytest.mark.row("T-20")
+async def test_money_that_could_not_be_given_back_is_tried_again(at: Platform) -> None:
+    at.loads.refusal = KabaoError(Code("card_closed", Kind.REFUSED, "Closed."), rule="CR-12")
+    begun = (await at.begun(10_000)).collection
+    trade = at.trade(begun, "alipay")
+    at.hosts["alipay"].pay(trade)
+    await at.told()
+    # Somebody at the merchant's console has given back a part of it.
+    assert at.hosts["alipay"].party.book.refund(trade, "by hand", 4_000, "n1") is not None
+    await at.funding.send_refunds()
+    whole = await at.got(begun)
+    assert (whole["status"], whole["code"]) == ("confirmed", "card_closed")
+    (refund,) = whole["refunds"]
+    assert refund["status"] == "refused"
+    assert [case["kind"] for case in await at.cases()] == ["funding.refund_refused"]
+    del trade.refunds["by hand"]
+    path = f"/v1/collections/{whole['id']}/refunds/{refund['id']}/retry"
+    tried = await made(at.at.operator.post(path))
+    assert tried["status"] == "refunding"
+    again = await at.at.operator.post(path)
+    assert (again.status_code, again.json()["code"]) == (409, "refund_not_open")
+    await at.funding.send_refunds()
+    assert (await at.got(begun))["status"] == "refunded"
+    assert trade.refunded_fen == 10_000

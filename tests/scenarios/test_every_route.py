@@ -118,6 +118,9 @@ TABLE = {
     "POST /v1/channels/{channel}/resume": Route("channels:write", {}),
     "GET /v1/collections": Route("collections:read"),
     "GET /v1/collections/{collection}": Route("collections:read"),
+    "POST /v1/collections/{collection}/refunds/{funding_refund}/retry": Route(
+        "collections:write", {}
+    ),
     "POST /v1/collections/{collection}/recalls": Route(
         "collections:write", {"reference": "x"} | WHY
     ),
@@ -516,6 +519,7 @@ NOBODY = {
     name: f"{prefix}_{'0' * 32}"
     for name, prefix in {
         "approval": "apr", "batch": "bat", "card": "card", "cashier": "csh", "code": "cod",
+        "funding_refund": "frf",
         "case": "case", "channel": "chn", "collection": "col", "box": "kbx", "session": "kss",
         "template": "ntp", "company": "com", "delivery": "whd", "endpoint": "whe",
         "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":

@@ -179,17 +179,6 @@ nonce = sa.Table(
     schema=_SCHEMA,
 )
 
-notice_count = sa.Table(
-    "notice_count",
-    metadata,
-    sa.Column("channel", Uuid, primary_key=True),
-    sa.Column("day", sa.Date, primary_key=True),
-    sa.Column("said", sa.Text, primary_key=True),
-    sa.Column("times", sa.BigInteger, nullable=False),
-    sa.Column("last_at", Instant, nullable=False),
-    schema=_SCHEMA,
-)
-
 receipt = sa.Table(
     "receipt",
     metadata,

@@ -12,7 +12,7 @@ from kabao.base.clock import rfc3339
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import from_edge, to_edge
-from kabao.base.web.fields import LINE, Amount, EdgeId, RequestBody, ShortText
+from kabao.base.web.fields import LINE, Amount, EdgeId, Nothing, RequestBody, ShortText
 from kabao.base.web.once import Once
 from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
@@ -207,6 +207,37 @@ async def recall(
     return await once(request, principal, data, work)
 
 
+@post(
+    "/v1/collections/{collection:str}/refunds/{funding_refund:str}/retry",
+    guards=[requires(WRITE)],
+    status_code=200,
+)
+async def retry_refund(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    collection: EdgeId,
+    funding_refund: EdgeId,
+    once: Once,
+    funding: Funding,
+    data: Nothing = Nothing(),  # noqa: B008 - a frozen value
+) -> Response[WholeCollection]:
+    """Send money back once more that came late or twice and that the channel refused.
+
+    For the case that its refusal opened, once the reason is out of the way. A refund
+    that somebody asked for is asked for again there.
+    """
+
+    async def work(conn: Conn) -> WholeCollection:
+        found = await _visible(conn, principal, funding, collection)
+        ident = from_edge(REFUND, funding_refund)
+        if ident not in {one.id for one in await funding.refunds(conn, found.id)}:
+            raise NOT_FOUND.error("There is no such refund.")
+        await funding.refund_again_in(conn, ident)
+        return await _whole(conn, funding, await funding.get(conn, found.id))
+
+    return await once(request, principal, data, work)
+
+
 async def _visible(conn: Conn, principal: Principal, funding: Funding, text: str) -> Collection:
     """A collection inside the key's scope. Raises `not_found`."""
     found = await funding.get(conn, from_edge(COLLECTION, text))
@@ -225,4 +256,4 @@ async def _whole(conn: Conn, funding: Funding, collection: Collection) -> WholeC
     )
 
 
-ROUTES = [list_collections, get_collection, recall]
+ROUTES = [list_collections, get_collection, recall, retry_refund]

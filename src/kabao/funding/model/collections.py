@@ -35,6 +35,11 @@ SOURCE_NOT_ALLOWED = code(
     "source_not_allowed", Kind.REFUSED, "The channel cannot bar what may not pay for this."
 )
 NOT_COLLECTED = code("not_collected", Kind.CONFLICT, "This collection holds no money of the payer.")
+REFUND_NOT_OPEN = code(
+    "refund_not_open",
+    Kind.CONFLICT,
+    "This refund was not refused, or is for whoever asked for it to try again.",
+)
 MORE_THAN_COLLECTED = code(
     "more_than_collected", Kind.REFUSED, "More would go back than was collected."
 )

@@ -81,7 +81,7 @@ class Funding:
             days,
         )
         self._notices = Notices(
-            db, self.channels, self.router, self._steps, self._refunding, cases, clock, days
+            db, self.channels, self.router, self._steps, self._refunding, cases, clock
         )
 
     @property
@@ -150,6 +150,14 @@ class Funding:
         Raises `not_found`, `not_collected`, `more_than_collected`, `idempotency_key_reused`.
         """
         return await self._refunding.refund_in(conn, collection, amount_fen, key=key, reason=reason)
+
+    async def refund_again_in(self, conn: Conn, refund: str) -> FundingRefund:
+        """Send money back once more that nobody has a use for and the channel refused.
+
+        A refund that was asked for is not touched: whoever asked was told, and asks anew.
+        Raises `not_found`, `refund_not_open`.
+        """
+        return await self._refunding.again_in(conn, refund)
 
     async def recall_in(
         self, conn: Conn, collection: str, amount_fen: int | None, *, key: str, reason: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from kabao.base import logs
-from kabao.base.clock import BusinessDays, Clock
+from kabao.base.clock import Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import is_id, to_edge
@@ -54,11 +54,10 @@ class Notices:
         refunding: Refunding,
         cases: Cases,
         clock: Clock,
-        days: BusinessDays,
     ) -> None:
         self._db, self._channels, self._router = db, channels, router
         self._steps, self._refunding, self._cases = steps, refunding, cases
-        self._clock, self._days = clock, days
+        self._clock = clock
         self.refused = Counts(
             "kabao_funding_notices_refused",
             "Notifications of payment channels that changed nothing.",
@@ -72,17 +71,20 @@ class Notices:
         if channel is None or adapter is None:
             raise NOT_FOUND.error("There is no such channel.")
         said = adapter.read(incoming)
-        async with self._db.transaction() as conn:
-            if isinstance(said, Notice):
-                word = await self._take(conn, channel, said)
-            else:
-                word = await self._reject(conn, channel, said)
-            day = self._days.of(self._clock.now_us())
-            await notices_sql.count(conn, channel.id, day, word, self._clock.now_us())
+        if isinstance(said, Rejected) and said.order_no is None:
+            word: str = said.why  # anybody can send that: it does not touch the database
+        else:
+            async with self._db.transaction() as conn:
+                word = await self._said(conn, channel, said)
         if word != TAKEN:
             self.refused.add(channel.name, word)
             log.warning("funding.notice_refused", channel=channel.id, why=word)
         return adapter.reply(taken=word in (TAKEN, REPLAYED))
+
+    async def _said(self, conn: Conn, channel: Channel, said: Notice | Rejected) -> str:
+        if isinstance(said, Notice):
+            return await self._take(conn, channel, said)
+        return await self._reject(conn, channel, said)
 
     async def forget(self) -> int:
         """Drop old nonces; for a tick. Gives how many."""
@@ -144,10 +146,9 @@ class Notices:
                 assert_never(about)
 
     async def _reject(self, conn: Conn, channel: Channel, rejected: Rejected) -> str:
-        """Change nothing. Where the signature held, a person looks."""
-        if rejected.order_no is not None:
-            kind = "funding.wrong_notice"
-            await self._case(conn, channel, kind, rejected.order_no, rejected.why)
+        """Change nothing. The signature held, so a person looks."""
+        assert rejected.order_no is not None, "else nobody knows what it is about"
+        await self._case(conn, channel, "funding.wrong_notice", rejected.order_no, rejected.why)
         return rejected.why.value
 
     async def _case(

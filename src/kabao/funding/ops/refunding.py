@@ -31,6 +31,7 @@ from kabao.funding.model.collections import (
     MORE_THAN_COLLECTED,
     NOT_COLLECTED,
     REFUND,
+    REFUND_NOT_OPEN,
     Back,
     Collection,
     FundingRefund,
@@ -90,6 +91,23 @@ class Refunding:
         whole_fen = held.collection.amount_fen
         told = Recalled(key, paid_by, whole_fen if amount_fen is None else amount_fen, reason)
         return (await self._steps.recall(conn, held, told)).collection
+
+    async def again_in(self, conn: Conn, ident: str) -> FundingRefund:
+        """Try a refused refund once more. See `Funding.refund_again_in`."""
+        found = await self.find(conn, ident)
+        if found is None:
+            raise NOT_FOUND.error("There is no such refund.")
+        held, refund = found
+        if refund.back is Back.ASKED or refund.state is not RefundState.REFUSED:
+            raise REFUND_NOT_OPEN.error(rule=RULE)
+        now_us = self._clock.now_us()
+        refund = replace(
+            refund, state=RefundState.UNKNOWN, sent_us=None, ask_us=now_us, asked=0, done_us=None
+        )
+        await refunds_sql.update(conn, refund)
+        if refund.back is Back.LATE and held.order.state in HELD:
+            await self._steps.step(conn, held, Event.REFUND_BEGUN)
+        return refund
 
     async def _paid(self, conn: Conn, ident: str) -> Held:
         collection = await sql.lock(conn, ident)
