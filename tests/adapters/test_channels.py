@@ -211,6 +211,17 @@ async def test_nobody_there_is_told_from_no_answer(at: World) -> None:
     assert answers[-1] == NotThere()
 
 
+async def test_whoever_is_down_comes_back_when_told_to(at: World) -> None:
+    for _ in range(2):
+        at.host.order(Faults(down_s=3600))
+    order = at.order()
+    while not isinstance(await at.channel.query(order), Unreachable):
+        pass
+    at.host.order(Faults())
+    while (said := await at.channel.query(order)) != NotThere():
+        assert isinstance(said, Unreachable)
+
+
 async def test_an_answer_by_another_key_is_unknown(at: World) -> None:
     """The merchant's keys are right, the host is a stranger's."""
     async with world(at.name, strange=True) as stranger:

@@ -201,9 +201,12 @@ class Host:
 
     def _page(self) -> str:
         seen = "\n".join(html.escape(line) for line in self._seen)
+        faults = {name: set_ for name, set_ in msgspec.to_builtins(self.faults).items() if set_}
         orders = "\n".join(html.escape(json.dumps(shown(trade))) for trade in self.party.book)
         return (
             f"<!doctype html><title>{self.party.name}</title><h1>{self.party.name} (sandbox)</h1>"
+            f"<p>Notifications: {self.notifier.sent} sent, {self.notifier.delivered} taken. "
+            f"Faults: <code>{html.escape(json.dumps(faults))}</code></p>"
             f"<h2>Orders</h2><pre>{orders}</pre><h2>Requests, newest first</h2><pre>{seen}</pre>"
         )
 
