@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from kabao import sm2
+
 from .http import Reply
 from .site import Site
 from .world import Actors, Card, Store, programme
@@ -106,6 +108,87 @@ async def test_so_many_sales_a_day_and_no_more(actors: Actors, till: Store) -> N
     given = await grants(actors, till, *cards)
     reply = await upload(actors, till, *(sale(card, 1, given) for card in cards))
     assert [line["reason"] for line in reply["data"]] == [None, None, "over_terminal_count"]
+
+
+class Phone:
+    """A card's phone with a key of its own."""
+
+    def __init__(self) -> None:
+        self.private = sm2.new_private()
+        self.public = sm2.public_of(self.private)
+        self.id = ""
+
+    async def enrol(self, actors: Actors, card: Card) -> Phone:
+        body = {"card": card.id, "name": "phone", "public_key": self.public.hex()}
+        enrolled = await actors.merchant.made("/v1/pay-codes/devices", body)
+        self.id = enrolled["id"].removeprefix("dev_")
+        return self
+
+    def code(self, at: datetime, private: bytes | None = None) -> str:
+        said = f"{self.id}.{int(at.timestamp() * 1000):013d}"
+        private = private or self.private
+        message = b"kabao-phone-code-1\n" + said.encode()
+        signature = sm2.sign(private, sm2.public_of(private), message)
+        return f"KBP1.{said}.{signature.hex()}"
+
+    def shown(self, at: datetime, private: bytes | None = None) -> dict[str, str]:
+        return {"type": "phone_code", "data": self.code(at, private)}
+
+
+@pytest.mark.row("P-20")
+async def test_a_phone_signs_what_it_shows_without_a_line(actors: Actors, till: Store) -> None:
+    """Its signature, its minute, its card's one sale a day; nobody else's."""
+    own = await offline(actors)
+    cards = [await actors.card(10_001, programme=own) for _ in range(4)]
+    phones = [await Phone().enrol(actors, card) for card in cards]
+    given = await grants(actors, till, *cards)
+    told = await actors.merchant.got("/v1/offline-terms", store=till.id, terminal=till.terminal)
+    document = json.loads(told["document"])
+    assert {phone.id: phone.public.hex() for phone in phones} == {
+        ident: phone["key"] for ident, phone in document["phones"].items()
+    }
+    assert {phone["card"] for phone in document["phones"].values()} <= document["cards"].keys()
+    assert document["phone_seconds"] == 65
+    moment = now()
+    minute = timedelta(seconds=65)
+    forged = phones[1].shown(moment, private=sm2.new_private())
+    other = phones[2].shown(moment)
+    sales = [
+        sale(cards[0], 700, given, source=phones[0].shown(moment - minute / 2)),
+        sale(cards[0], 1, given, source=phones[0].shown(moment)),
+        sale(cards[1], 1, given, source=forged),
+        sale(cards[1], 2, given, source=other),
+        sale(cards[2], 3, given, source=phones[2].shown(moment - minute - timedelta(seconds=1))),
+        sale(cards[2], 4, given, source=other),
+    ]
+    reply = await upload(
+        actors, till, *[each | {"occurred_at": moment.isoformat()} for each in sales]
+    )
+    assert reply.status == 201, repr(reply)
+    assert [parts(line) for line in reply["data"]] == [
+        (700, 0, 0, None),
+        (0, 0, 1, "card_sold_before"),
+        (0, 0, 1, "card_not_accepted"),
+        (0, 0, 2, "not_granted"),
+        (0, 0, 3, "card_not_accepted"),
+        (4, 0, 0, None),
+    ]
+    await actors.merchant.made(f"/v1/pay-codes/devices/dev_{phones[3].id}/revoke")
+    before = sale(cards[3], 5, given, source=phones[3].shown(moment))
+    after = now() + timedelta(seconds=1)
+    late = sale(cards[3], 6, given, source=phones[3].shown(after), occurred_at=after.isoformat())
+    reply = await upload(actors, till, late, before | {"occurred_at": moment.isoformat()})
+    assert [line["paid"] for line in reply["data"]] == [0, 5], "sold before it was revoked"
+    told = await actors.merchant.got("/v1/offline-terms", store=till.id, terminal=till.terminal)
+    assert phones[3].id not in json.loads(told["document"])["phones"]
+
+
+async def test_a_phone_s_key_is_one(actors: Actors) -> None:
+    card = await actors.card(1)
+    body = {"card": card.id, "name": "x"}
+    for key, status in (("00" * 64, 422), ("00" * 63, 422), ("x", 422)):
+        wrong = await actors.merchant.post("/v1/pay-codes/devices", body | {"public_key": key})
+        assert wrong.status == status, repr(wrong)
 
 
 @pytest.mark.row("P-19", "P-20")

@@ -33,7 +33,7 @@ from kabao.till.terms import Signed, verified
 
 from .line import Line
 from .site import KABAO, Site
-from .test_offline_sales import offline
+from .test_offline_sales import Phone, offline
 from .till_process import KEY
 from .world import Actors, Card, everywhere
 
@@ -137,6 +137,41 @@ async def reported(actors: Actors, store: dict[str, str]) -> list[Any]:
     days = {"first": str(today - timedelta(1)), "last": str(today + timedelta(1))}
     page = await actors.auditor.got("/v1/reports/offline-sales", limit=200, **days)
     return [line for line in page["data"] if line["terminal"] == store["terminal"]]
+
+
+@pytest.mark.row("P-20")
+async def test_a_phone_pays_at_a_till_whose_line_is_dead(
+    actors: Actors,
+    line: Line,
+    store: dict[str, str],
+    clock: Clock,
+    switch_on: Callable[[], Till],
+) -> None:
+    cards = await customers(actors, store, 2)
+    phone, second = [await Phone().enrol(actors, card) for card in cards]
+    till = switch_on()
+    await asyncio.to_thread(till.fetch_terms)
+    line.then = "cut"
+
+    async def by(shown: dict[str, str], amount: int) -> tuple[str, str | None]:
+        result = await asyncio.to_thread(till.sale, amount, shown, reference="r")
+        return result.outcome, result.code
+
+    moment = clock()
+    assert await by(phone.shown(moment, second.private), 700) == ("declined", "phone_code_over")
+    old = moment - timedelta(seconds=66)
+    assert await by(phone.shown(old), 700) == ("declined", "phone_code_over")
+    stranger = Phone()
+    stranger.id = "0" * 32
+    assert await by(stranger.shown(moment), 1) == ("declined", "card_not_known_offline")
+    assert await by(phone.shown(moment), 700) == ("offline", None)
+    assert await by(phone.shown(clock()), 1) == ("declined", "card_sold_before")
+    till = switch_on()
+    assert await by(second.shown(clock()), 1_001) == ("declined", "over_card_cap")
+    assert await by(second.shown(clock()), 1_000) == ("offline", None)
+    line.then = "ok"
+    done = await asyncio.to_thread(till.upload)
+    assert [(one.paid, one.reason) for one in done] == [(700, None), (1_000, None)]
 
 
 @pytest.mark.row("P-20")

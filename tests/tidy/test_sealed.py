@@ -38,6 +38,7 @@ PLAIN = {
     "ledger.writer.last_digest": DIGEST,
     "merchants.cashier_pin.mac": MAC,
     "merchants.cashier_pin.salt": "chance",
+    "paycodes.device.public_key": "public",
     "payments.offline_sale.mac": MAC,
     "pos.entry.mac": MAC,
     "proofs.code.mac": MAC,

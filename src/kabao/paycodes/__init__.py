@@ -5,6 +5,8 @@ Words
   series         the numbered codes of one card (made here) or of one device (made
                  there); a newer number bars the older ones
   device         a phone that holds a key and makes codes without a signal
+  phone code     a moment that a device has signed with a key of its own, whose public half
+                 we know: for tills without a line
   head           the first ten digits of a device's codes: its prefix and its handle
   store code     what a store shows and a wallet scans: place and perhaps amount, with a
                  MAC over both

@@ -26,6 +26,10 @@ TOO_MANY_DEVICES = code(
     "too_many_devices", Kind.REFUSED, "The card has as many devices as it may have."
 )
 
+PUBLIC_KEY_INVALID = code(
+    "public_key_invalid", Kind.REFUSED, "That is no public key of the curve SM2."
+)
+
 CODE_DIGITS = 18
 PREFIX_DIGITS = 2
 HANDLE_DIGITS = 8
@@ -64,6 +68,37 @@ class PayCode(Hidden, frozen=True, tag_field="type", tag="pay_code", forbid_unkn
     code: Annotated[str, Meta(pattern=f"^[0-9]{{{CODE_DIGITS}}}$")]
 
 
+class PhoneCode(
+    Hidden, frozen=True, tag_field="type", tag="phone_code", forbid_unknown_fields=True
+):
+    """What a phone showed to a till without a line: a moment, signed by the phone's own key."""
+
+    data: Annotated[str, Meta(pattern=r"^KBP1\.[0-9a-f]{32}\.[0-9]{13}\.[0-9a-f]{128}$")]
+
+    @property
+    def device(self) -> str:
+        """Which phone says it is."""
+        return self.data.split(".")[1]
+
+    @property
+    def made_us(self) -> int:
+        """When, by its clock."""
+        return int(self.data.split(".")[2]) * 1000
+
+    @property
+    def signed(self) -> bytes:
+        """What the signature covers."""
+        return PHONE_DOMAIN + ".".join(self.data.split(".")[1:3]).encode()
+
+    @property
+    def signature(self) -> bytes:
+        """SM2, default id."""
+        return bytes.fromhex(self.data.split(".")[3])
+
+
+PHONE_DOMAIN = b"kabao-phone-code-1\n"
+"""Before what a phone signs: its key signs nothing else."""
+
 Payable = Source | PayCode
 """What can be shown to pay with."""
 
@@ -98,6 +133,15 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     head: str
     name: str
     enrolled_at: datetime
+    revoked_at: datetime | None
+
+
+class Phone(msgspec.Struct, frozen=True):
+    """A device that signs, with its public key: 64 bytes, x and y."""
+
+    id: str
+    card: str
+    public_key: bytes
     revoked_at: datetime | None
 
 

@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import msgspec
 
+from kabao import sm2
 from kabao.base import logs
-from kabao.base.clock import US_PER_S, Clock, from_us, now
+from kabao.base.clock import US_PER_S, Clock, from_us, now, to_us
 from kabao.base.db import Conn, Database, Flush, Statements, sent
 from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import Ids, to_edge
@@ -28,6 +29,7 @@ from kabao.paycodes.model import (
     KEY_BYTES,
     MAC_CHARS,
     PREFIX_DIGITS,
+    PUBLIC_KEY_INVALID,
     STORE_CODE_INVALID,
     STORE_CODE_MAC,
     TOO_MANY_DEVICES,
@@ -37,12 +39,14 @@ from kabao.paycodes.model import (
     Made,
     Payable,
     PayCode,
+    Phone,
+    PhoneCode,
     StoreCode,
 )
 from kabao.policy import names
 from kabao.policy.model import Rules
 from kabao.vault.model import SEALED_BROKEN
-from kabao.vault.ops import Vault
+from kabao.vault.ops import Vault, verify_signature
 
 log = logs.get("paycodes")
 
@@ -93,10 +97,15 @@ class PayCodes:
             ):
                 return Made(code, made_us, expires_us)
 
-    async def enrol(self, conn: Conn, card: Card, name: str) -> Enrolled:
-        """A device that makes codes by itself from now on. Raises `card_not_active`,
-        `too_many_devices`.
+    async def enrol(
+        self, conn: Conn, card: Card, name: str, public_key: bytes | None = None
+    ) -> Enrolled:
+        """A device that makes codes by itself from now on; with a public key of its own it
+        signs what it shows to tills without a line. Raises `card_not_active`,
+        `too_many_devices`, `public_key_invalid`.
         """
+        if public_key is not None and sm2.point_of(public_key) is None:
+            raise PUBLIC_KEY_INVALID.error(rule="ruling 10", field="public_key")
         rules = await self._rules_for(conn, card)
         most = rules.int(names.PAY_CODE_DEVICES_MAX_COUNT)
         if await sql.count_devices(conn, card.id) >= most:
@@ -115,7 +124,7 @@ class PayCodes:
                 revoked_at=None,
             )
             sealed = self._vault.encrypt(DEVICE_TABLE, DEVICE_COLUMN, device.id, key)
-            if await sql.add_device(conn, device, sealed):
+            if await sql.add_device(conn, device, sealed, public_key):
                 return Enrolled(device, key, rules.int(names.PAY_CODE_TTL_SECONDS))
 
     async def revoke(self, conn: Conn, ident: str) -> Device:
@@ -138,6 +147,26 @@ class PayCodes:
     ) -> list[Device]:
         """A card's devices, newest first, revoked ones too."""
         return await sql.devices_of(conn, card, before, limit)
+
+    # --- phones that sign -----------------------------------------------------------------------
+
+    async def phones_of(self, conn: Conn, cards: Sequence[str]) -> list[Phone]:
+        """The phones that may show codes of these cards to tills without a line."""
+        return await sql.phones_of(conn, cards)
+
+    async def card_of_phone(self, conn: Conn, shown: PhoneCode, at_us: int) -> str | None:
+        """The card of a phone's code that a till was shown then; None for one that nobody
+        signed, that was older, or whose phone had been revoked.
+        """
+        phone = await sql.phone(conn, shown.device)
+        if phone is None or not verify_signature(phone.public_key, shown.signed, shown.signature):
+            return None
+        if phone.revoked_at is not None and to_us(phone.revoked_at) <= at_us:
+            return None
+        card = await self._cards.find_card(conn, phone.card)
+        programme = await self._cards.find_programme(conn, card.programme)
+        rules = self._cards.rules_of(programme, self._cards.today(programme))
+        return card.id if abs(at_us - shown.made_us) <= _life_us(rules) else None
 
     async def forget(self) -> int:
         """Forget codes that ended a while ago; for a job. Returns how many."""

@@ -18,7 +18,7 @@ from kabao.base.db import (
     quoted_array,
     uuid_array,
 )
-from kabao.paycodes.model import Device
+from kabao.paycodes.model import Device, Phone
 
 
 class SeenCode(msgspec.Struct, frozen=True):
@@ -119,14 +119,37 @@ async def count_devices(conn: Conn, card: str) -> int:
     return count
 
 
-async def add_device(conn: Conn, device: Device, key_sealed: bytes) -> bool:
+async def add_device(
+    conn: Conn, device: Device, key_sealed: bytes, public_key: bytes | None
+) -> bool:
     """Keep a device; False when its head belongs to another, revoked or not."""
+    told = [device.id, device.card, device.head, device.name, key_sealed, device.enrolled_at]
     added = await conn.execute(
-        "insert into paycodes.device (id, card, head, name, key_sealed, enrolled_at)"
-        " values (%s, %s, %s, %s, %s, %s) on conflict (head) do nothing",
-        [device.id, device.card, device.head, device.name, key_sealed, device.enrolled_at],
+        "insert into paycodes.device (id, card, head, name, key_sealed, enrolled_at, public_key)"
+        " values (%s, %s, %s, %s, %s, %s, %s) on conflict (head) do nothing",
+        [*told, public_key],
     )
     return added.rowcount == 1
+
+
+_PHONE: LiteralString = """
+select id, card, public_key, revoked_at from paycodes.device where public_key is not null
+"""
+
+
+async def phone(conn: Conn, ident: str) -> Phone | None:
+    """A device that signs, revoked or not."""
+    return await fetch_one(conn, Phone, _PHONE + " and id = %s", [ident])
+
+
+async def phones_of(conn: Conn, cards: Sequence[str]) -> list[Phone]:
+    """The devices of these cards that sign."""
+    return await fetch_all(
+        conn,
+        Phone,
+        _PHONE + " and revoked_at is null and card = any(%s::uuid[]) order by id",
+        [uuid_array(cards)],
+    )
 
 
 async def device(conn: Conn, ident: str) -> Device | None:

@@ -40,6 +40,8 @@ device = sa.Table(
     sa.Column("key_sealed", BYTEA),
     sa.Column("enrolled_at", Instant, nullable=False),
     sa.Column("revoked_at", Instant),
+    sa.Column("public_key", BYTEA),
+    sa.CheckConstraint("length(public_key) = 64", name="public_key"),
     sa.CheckConstraint("head ~ '^[0-9]{10}$'", name="head_digits"),
     sa.CheckConstraint("length(name) between 1 and 64", name="name_length"),
     sa.CheckConstraint(

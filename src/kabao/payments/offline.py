@@ -18,13 +18,15 @@ from msgspec.structs import replace
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KEY_REUSED, UNAVAILABLE
-from kabao.base.ids import Ids
+from kabao.base.ids import Ids, to_edge
 from kabao.base.money import MAX_FEN
 from kabao.cards.claims import unsecret
-from kabao.cards.model import Barcode, Proof, Resolved, Track
+from kabao.cards.model import Barcode, CardRef, Proof, Resolved, Source, Track
 from kabao.cards.ops import Cards
 from kabao.ledger.model import Account, Act, Decision, Moment, Move, Purpose, Root
 from kabao.ledger.ops import Ledger
+from kabao.paycodes.model import PhoneCode
+from kabao.paycodes.ops import PayCodes
 from kabao.payments import sql_offline as sql
 from kabao.payments.model import Decline, Payment, Place
 from kabao.payments.offline_terms import Caps, Grant, OfflineTerms, caps_of
@@ -40,8 +42,10 @@ SKEW_US = 300_000_000
 
 NO_LIMIT = 2**40
 
-Shown = Barcode | Track
+Shown = Barcode | Track | PhoneCode
 """What a till can read without a line. A PIN could not be checked there."""
+
+_NOBODY = CardRef("")
 
 
 class OfflineSale(msgspec.Struct, frozen=True):
@@ -112,14 +116,16 @@ class OfflineSales:
         payments: Payments,
         ledger: Ledger,
         cards: Cards,
+        paycodes: PayCodes,
         vault: Vault,
         clock: Clock,
         days: BusinessDays,
         ids: Ids,
     ) -> None:
         self._db, self._payments, self._ledger, self._cards = db, payments, ledger, cards
-        self._vault, self._clock, self._days, self._ids = vault, clock, days, ids
-        self.terms = OfflineTerms(payments, ledger, cards, vault, clock, days)
+        self._paycodes, self._vault = paycodes, vault
+        self._clock, self._days, self._ids = clock, days, ids
+        self.terms = OfflineTerms(payments, ledger, cards, paycodes, vault, clock, days)
 
     async def has_all(self, place: Place, sequences: Sequence[int]) -> bool:
         """Whether a terminal has uploaded all of these before: nothing would be booked."""
@@ -140,7 +146,7 @@ class OfflineSales:
         await sql.lock_terminal(conn, place.terminal)
         known = await sql.known(conn, place.terminal, [sale.sequence for sale in sales])
         fresh = [sale for sale in sales if sale.sequence not in known]
-        found = await self._cards.resolve(conn, [sale.source for sale in fresh])
+        found = await self._resolve(conn, fresh)
         roots = {card.root for card in found if card is not None}
         await self._ledger.lock(conn, sorted(roots))
         for sale, card in zip(fresh, found, strict=True):
@@ -154,6 +160,20 @@ class OfflineSales:
                     f"Sequence {sale.sequence} was another sale.", rule="P-19", field="sales"
                 )
         return [known[sale.sequence] for sale in sales]
+
+    async def _resolve(self, conn: Conn, sales: Sequence[OfflineSale]) -> list[Resolved | None]:
+        """The card of each sale; None for one there is not, or whose phone did not sign."""
+        sources: list[Source] = []
+        for sale in sales:
+            if isinstance(sale.source, PhoneCode):
+                card = await self._paycodes.card_of_phone(conn, sale.source, sale.occurred_us)
+                sources.append(CardRef(to_edge("card", card)) if card else _NOBODY)
+            else:
+                sources.append(sale.source)
+        return [
+            replace(card, proof=Proof.RIGHT) if card and isinstance(source, CardRef) else card
+            for source, card in zip(sources, await self._cards.resolve(conn, sources), strict=True)
+        ]
 
     async def report(
         self,
@@ -169,7 +189,7 @@ class OfflineSales:
         return rows, await sql.totals(conn, stores, first, last)
 
     def _mac_of(self, store: str, sale: OfflineSale) -> bytes:
-        shown = unsecret(sale.source)
+        shown = sale.source if isinstance(sale.source, PhoneCode) else unsecret(sale.source)
         said = (store, sale.sequence, sale.amount_fen, sale.currency, shown, sale.occurred_us)
         return self._vault.mac("offline_sale", msgspec.json.encode(said))
 

@@ -22,6 +22,7 @@ from kabao.cards.model import BARCODE_PREFIX, KEY_DIGITS, VALUE_DIGITS
 from kabao.cards.ops import Cards
 from kabao.ledger.model import Root
 from kabao.ledger.ops import Ledger
+from kabao.paycodes.ops import PayCodes
 from kabao.payments import sql_offline as sql
 from kabao.payments.model import Place
 from kabao.payments.ops import Payments
@@ -58,6 +59,8 @@ class Caps(msgspec.Struct, frozen=True):
     terminal_count: int
     terms_us: int
     upload_us: int
+    phone_s: int
+    """How old a phone's code may be: as a pay code, and what clocks may differ."""
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -75,6 +78,14 @@ class GrantedCard(msgspec.Struct, frozen=True):
     grant: str
 
 
+class GrantedPhone(msgspec.Struct, frozen=True):
+    """A phone that may show codes for a card in the terms, and its public key in hexadecimal."""
+
+    key: str
+    card: str
+    last4: str
+
+
 class Document(msgspec.Struct, frozen=True):
     """The terms, as they are signed. Amounts in fen."""
 
@@ -89,6 +100,10 @@ class Document(msgspec.Struct, frozen=True):
     number_in_barcode: str
     cards: dict[str, GrantedCard]
     """By HMAC-SHA256 of the card number under the salt, in hexadecimal."""
+    phones: dict[str, GrantedPhone]
+    """By the phone's id."""
+    phone_seconds: int
+    """How old a phone's code may be when a till takes it."""
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -108,6 +123,7 @@ def caps_of(rules: Rules) -> Caps:
         rules.int(names.OFFLINE_TERMINAL_MAX_COUNT),
         rules.int(names.OFFLINE_TERMS_HOURS) * US_PER_HOUR,
         rules.int(names.OFFLINE_UPLOAD_HOURS) * US_PER_HOUR,
+        rules.int(names.PAY_CODE_TTL_SECONDS) + rules.int(names.PAY_CODE_SKEW_SECONDS),
     )
 
 
@@ -119,12 +135,14 @@ class OfflineTerms:
         payments: Payments,
         ledger: Ledger,
         cards: Cards,
+        paycodes: PayCodes,
         vault: Vault,
         clock: Clock,
         days: BusinessDays,
     ) -> None:
         self._payments, self._ledger, self._cards = payments, ledger, cards
-        self._vault, self._clock, self._days = vault, clock, days
+        self._paycodes, self._vault = paycodes, vault
+        self._clock, self._days = clock, days
 
     async def offer(self, conn: Conn, place: Place) -> Signed:
         """What a till may sell from now on without a line (ruling 10).
@@ -140,12 +158,13 @@ class OfflineTerms:
         caps = [caps for _, caps in good]
         until_us = now_us + min((c.terms_us for c in caps), default=0)
         salt, cards = secrets.token_bytes(16), dict[str, GrantedCard]()
+        named: dict[str, tuple[str, str]] = {}
         for root, own in good:
             number = await self._cards.number_of(conn, root.card)
             grant = Grant(min(own.card_fen, root.available_fen), now_us, until_us)
-            cards[hmac.digest(salt, number.encode(), "sha256").hex()] = GrantedCard(
-                grant.most_fen, self._written(place, root.id, grant)
-            )
+            name = hmac.digest(salt, number.encode(), "sha256").hex()
+            cards[name] = GrantedCard(grant.most_fen, self._written(place, root.id, grant))
+            named[root.card] = name, number[-4:]
         document = Document(
             to_edge("sto", place.store),
             to_edge("ter", place.terminal),
@@ -157,6 +176,11 @@ class OfflineTerms:
             salt.hex(),
             BARCODE_PATTERN,
             cards,
+            {
+                phone.id: GrantedPhone(phone.public_key.hex(), *named[phone.card])
+                for phone in await self._paycodes.phones_of(conn, list(named))
+            },
+            min((c.phone_s for c in caps), default=0),
         )
         return self._signed(document)
 

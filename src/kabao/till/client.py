@@ -49,6 +49,10 @@ class _UnknownError(Exception):
         self.sent = sent
 
 
+PHONE_CODE = "phone_code"
+"""The type of a source that only a till without a line reads."""
+
+
 class Till:
     """One till, used by one thread.
 
@@ -94,10 +98,13 @@ class Till:
     ) -> Result:
         """Take `amount_fen` from a card. `source` as in `POST /v1/payments`.
 
-        With a queue, a sale that reaches nobody is judged by the terms fetched before.
+        With a queue, a sale that reaches nobody is judged by the terms fetched before; one by
+        a phone's code (`phone_code`) always is, since it says nothing to the platform online.
         Raises `PendingError` when something earlier cannot be settled now,
         `UploadRefusedError` when the platform does not take earlier offline sales.
         """
+        if self._queue is not None and source.get("type") == PHONE_CODE:
+            return self._sale_offline(amount_fen, source, reference, cashier, "")
         try:
             result = self._sale_online(
                 amount_fen, source, reference, cashier, accept_partial=accept_partial

@@ -16,6 +16,7 @@ import msgspec
 
 from kabao.till.journal import Journal
 from kabao.till.model import JournalError
+from kabao.till.phones import device_of, is_fresh
 from kabao.till.terms import Terms
 
 Now = Callable[[], datetime]
@@ -88,10 +89,10 @@ class Queue:
             return Refused("offline_not_allowed")
         if now < max([terms.taken_at, *(sold.occurred_at for sold in self._under_terms)]):
             return Refused("clock_set_back")
-        number = _number(terms, source)
-        if number is None:
-            return Refused("card_not_known_offline")
-        digest = hmac.digest(bytes.fromhex(terms.salt), number.encode(), "sha256").hex()
+        card = _card(terms, source, now)
+        if isinstance(card, Refused):
+            return card
+        digest, last4 = card
         refused = self._over(terms, digest, amount_fen)
         if refused is not None:
             return refused
@@ -100,10 +101,10 @@ class Queue:
         sold = Sold(
             sequence,
             digest,
-            number[-4:],
+            last4,
             amount_fen,
             terms.currency,
-            {"type": "barcode", "data": str(source["data"])},
+            {"type": str(source["type"]), "data": str(source["data"])},
             terms.cards[digest].grant,
             reference,
             cashier,
@@ -149,9 +150,22 @@ class Queue:
                 self.waiting = [s for s in self.waiting if s.sequence > entry.sequence]
 
 
-def _number(terms: Terms, source: Mapping[str, Any]) -> str | None:
-    """The card number in what was scanned; None for what cannot be read without a line."""
-    if source.get("type") != "barcode":
-        return None
-    found = re.fullmatch(terms.number_in_barcode, str(source.get("data")))
-    return found[1] if found is not None else None
+def _card(terms: Terms, source: Mapping[str, Any], now: datetime) -> tuple[str, str] | Refused:
+    """The card of what was scanned, by its name in the terms, and its last digits."""
+    data = str(source.get("data"))
+    match source.get("type"):
+        case "barcode":
+            found = re.fullmatch(terms.number_in_barcode, data)
+            if found is None:
+                return Refused("card_not_known_offline")
+            salt, number = bytes.fromhex(terms.salt), found[1]
+            return hmac.digest(salt, number.encode(), "sha256").hex(), number[-4:]
+        case "phone_code":
+            phone = terms.phones.get(device_of(data) or "")
+            if phone is None:
+                return Refused("card_not_known_offline")
+            if not is_fresh(data, bytes.fromhex(phone.key), now, terms.phone_seconds):
+                return Refused("phone_code_over")
+            return phone.card, phone.last4
+        case _:  # what cannot be read without a line
+            return Refused("card_not_known_offline")

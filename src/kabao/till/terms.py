@@ -21,6 +21,14 @@ class Granted(msgspec.Struct, frozen=True):
     grant: str
 
 
+class Phone(msgspec.Struct, frozen=True):
+    """A phone that may show codes for a card in the terms: its public key in hexadecimal."""
+
+    key: str
+    card: str
+    last4: str
+
+
 class Terms(msgspec.Struct, frozen=True, tag="terms"):
     """What may be sold until `valid_until`, on cards that shopped here lately and were
     good when the platform looked. Amounts in fen.
@@ -38,6 +46,10 @@ class Terms(msgspec.Struct, frozen=True, tag="terms"):
     """A pattern whose first group is the card number."""
     cards: dict[str, Granted]
     """By HMAC-SHA256 of the number under the salt, in hexadecimal."""
+    phones: dict[str, Phone] = {}
+    """By the phone's id, as its codes say it."""
+    phone_seconds: int = 0
+    """How old a phone's code may be."""
 
 
 class Signed(msgspec.Struct, frozen=True):

@@ -69,10 +69,20 @@ class OfCard(RequestBody, frozen=True, kw_only=True):
     source: Source | None = None
 
 
+PublicKey = Annotated[
+    str,
+    Meta(pattern="^[0-9a-f]{128}$", description="SM2: x and y, 64 bytes as hexadecimal digits."),
+]
+
+
 class EnrolDevice(OfCard, frozen=True, kw_only=True):
-    """A phone that is to make codes by itself."""
+    """A phone that is to make codes by itself.
+
+    With a `public_key` of its own it can also sign what it shows to tills without a line.
+    """
 
     name: ShortText
+    public_key: PublicKey | None = None
 
 
 class PayCodeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,9 +250,10 @@ async def enrol_device(
 ) -> Response[EnrolledView]:
     """Enrol a phone that makes codes without a signal. Its key is told once."""
     card = await wallet.card(principal, data)
+    public_key = bytes.fromhex(data.public_key) if data.public_key else None
 
     async def work(conn: Conn) -> EnrolledView:
-        enrolled = await paycodes.enrol(conn, card, data.name)
+        enrolled = await paycodes.enrol(conn, card, data.name, public_key)
         return _enrolled_view(enrolled, clock.now_us())
 
     return await once(request, principal, _said(data), work, secret=True)
