@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from kabao.audit.ops import audit
+from kabao.topups.model.bonus import Terms
 from tests.app.world import World, made, world
 from tests.audit.books import failing
 
@@ -184,6 +185,28 @@ async def test_what_a_card_cannot_take_is_not_inserted(w: World) -> None:
     booth.terminal = (await made(w.operator.post("/v1/terminals", till)))["id"]
     assert code_of(await booth.begin()) == (422, "not_a_kiosk")
     assert code_of(await booth.report(booth.event("jam"))) == (422, "not_a_kiosk")
+
+
+@pytest.mark.row("T-03", "A-11")
+async def test_what_is_given_on_top_must_fit_on_the_card_too(booth: Booth, w: World) -> None:
+    """A tenth is given; whatever the machine takes up to `most` can be loaded."""
+    programme = (await made(w.operator.get(f"/v1/cards/{booth.card['id']}")))["programme"]
+    terms = Terms(
+        name="满十送一",
+        from_fen=10_000,
+        give_bp=1_000,
+        starts_on=date(2026, 11, 1),
+        ends_on=date(2026, 11, 30),
+        budget_fen=1_000_000,
+    )
+    async with w.kabao.db.transaction() as conn:
+        await w.kabao.topups.bonuses.add(conn, programme.removeprefix("prg_"), terms, "0" * 32)
+    booth.visit = await made(booth.begin())
+    booth.base = f"/v1/kiosk-sessions/{booth.visit['id']}"
+    assert booth.visit["most"] == 90_000
+    await booth.report(*(booth.event("stacked", 10_000) for _ in range(9)))
+    assert (await booth.finish(90_000)).status_code == 200
+    assert await booth.balance() == 99_000
 
 
 @pytest.mark.row("T-03")

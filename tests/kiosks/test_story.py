@@ -15,6 +15,7 @@ from kabao.audit.ops import audit
 from kabao.base.clock import rfc3339
 from kabao_sandbox.kiosk.machine import Faults, Machine, PowerCutError
 from tests.app.world import Caller, World, made, world
+from tests.topups.money import money
 
 NOTES = (100, 500, 1_000, 2_000, 5_000, 10_000)
 
@@ -132,3 +133,22 @@ async def test_three_hundred_visits_in_a_day(w: World, tmp_path: Path) -> None:
     assert (counted["difference"], counted["differs"], counted["counted"]) == (0, [], 450_000)
     assert [await balance(w, card) for card in cards] == [45_000] * 10
     assert await all_of(w, "/v1/cases") == []
+
+
+@pytest.mark.row("T-03")
+async def test_notes_and_a_qr_code_at_one_kiosk(database_url: str, tmp_path: Path) -> None:
+    """What comes through a channel is on the card, and not in the box."""
+    async with money(database_url, tmp_path, "alipay") as at:
+        kiosk, card = await machine(at.home, tmp_path), await at.card()
+        visit = await kiosk.visit(source(card), [5_000, 2_000])
+        assert visit.loaded_fen == 7_000
+        topup = await at.opened(card, 3_000, terminal=kiosk.terminal)
+        assert (topup["next_action"]["type"], topup["terminal"]) == ("qr", kiosk.terminal)
+        assert (await at.pays(topup))["status"] == "confirmed"
+        assert await balance(at.home, card) == 10_000
+        assert sum((await kiosk.take_out()).elements()) == 7_000
+        (box,) = await all_of(at.home, "/v1/kiosk-boxes")
+        notes = {"pieces": [{"value": 5_000, "count": 1}, {"value": 2_000, "count": 1}]}
+        counted = await made(at.home.operator.post(f"/v1/kiosk-boxes/{box['id']}/count", notes))
+        assert (counted["counted"], counted["differs"]) == (7_000, [])
+    assert (await audit(database_url)).holds

@@ -67,7 +67,7 @@ class Machine:
         faults: Faults | None = None,
         seed: int = 1,
     ) -> None:
-        self._door, self._terminal, self._file, self._clock = door, terminal, file, clock
+        self._door, self.terminal, self._file, self._clock = door, terminal, file, clock
         self._faults, self._chance = faults or Faults(), Random(seed)  # noqa: S311 -- faults
         self._journal = Journal(file)
         self._known, self._asked = 1, 0
@@ -78,7 +78,7 @@ class Machine:
 
     async def visit(self, source: dict[str, Any], notes: Sequence[int]) -> Visit:
         """A customer shows a card and inserts notes. Raises PowerCutError."""
-        begin = {"terminal": self._terminal, "source": source}
+        begin = {"terminal": self.terminal, "source": source}
         session = await self._must("/v1/kiosk-sessions", begin)
         inserted = given_back = 0
         for value in notes:
@@ -129,7 +129,7 @@ class Machine:
     async def power_on(self) -> None:
         """Read the journal again, ask how far it is known, and report the rest."""
         self._journal = Journal(self._file)
-        status, kiosk = await self._door.get(f"/v1/kiosks/{self._terminal}")
+        status, kiosk = await self._door.get(f"/v1/kiosks/{self.terminal}")
         assert status == 200, kiosk
         self._known = kiosk["next_sequence"]
         await self.report()
@@ -139,14 +139,14 @@ class Machine:
         again = self._happens("duplicate")
         first = max(1, self._known - 2) if again else self._known
         while events := self._journal.since(first, REPORT_MAX):
-            body = {"terminal": self._terminal, "events": events}
+            body = {"terminal": self.terminal, "events": events}
             told = await self._must("/v1/kiosk-events", body)
             first = self._known = told["next_sequence"]
 
     async def _must(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Ask until it is answered, with one key; what is answered must be a yes."""
         self._asked += 1
-        key = f"{self._terminal}-{self._chance.getrandbits(64):016x}-{self._asked}"
+        key = f"{self.terminal}-{self._chance.getrandbits(64):016x}-{self._asked}"
         for _ in range(TRIES):
             status, answer = await self._door.post(path, body, key)
             if self._happens("unheard"):

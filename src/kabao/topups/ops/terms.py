@@ -20,11 +20,16 @@ from kabao.policy.choices import Switch
 from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
 from kabao.topups import sql
+from kabao.topups.model.bonus import RuleState, bonus_of
 from kabao.topups.model.limits import check_amount, check_day, check_transfer, most_cash
 from kabao.topups.model.topup import CASH, TOPUP_STOPPED
+from kabao.topups.sql import bonus as bonus_sql
 
 NOBODY = "0" * 32
 """Looked for in place of a card or a person there is not."""
+
+RULES_MAX = 200
+"""Bonus rules of one programme that are looked at."""
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -102,8 +107,18 @@ class TermsOf:
         if offer.refused is not None:
             raise offer.refused
         limit_fen, _ = balance_limit(rules, offer.programme.card_class)
-        day = await sql.of_day(conn, card.root, None, self.today)
-        return most_cash(rules, day, limit_fen - balance_fen, by_unit=offer.by_unit)
+        day, room_fen = await sql.of_day(conn, card.root, None, self.today), limit_fen - balance_fen
+        most_fen = most_cash(rules, day, room_fen, by_unit=offer.by_unit)
+        # What is given on top must fit as well. Less cash is never given more.
+        given_fen = await self._most_given(conn, card.programme, most_fen)
+        return most_cash(rules, day, room_fen - given_fen, by_unit=offer.by_unit)
+
+    async def _most_given(self, conn: Conn, programme: str, amount_fen: int) -> int:
+        """The most that a top-up may be given, whatever of caps and budgets is used up."""
+        running = await bonus_sql.rules(conn, [programme], RuleState.RUNNING, None, RULES_MAX)
+        today = self.today
+        now = [rule for rule in running if rule.starts_on <= today <= rule.ends_on]
+        return max((bonus_of(rule, amount_fen) for rule in now), default=0)
 
     async def is_unit(self, conn: Conn, payer: str | None) -> bool:
         """Whether a company pays and not a person."""
