@@ -269,6 +269,7 @@ TABLE = {
     "POST /v1/topups/{topup}/cancel": Route("topups:write", {}),
     "POST /v1/topups/{topup}/refunds": Route("topups:refund", WHY),
     "GET /v1/topups/{topup}/refunds": Route("topups:read"),
+    "GET /v1/topups/{topup}/receipt": Route("topups:read"),
     "GET /v1/topups/{topup}/recalls": Route("topups:read"),
     "POST /v1/recalls/{recall}/settlements": Route("topups:settle", {"won": True} | WHY),
     "POST /v1/topups/{topup}/void": Route("topups:void", {}),

@@ -87,4 +87,77 @@ BUDGETS = Check(
     """,
 )
 
-CHECKS = (LOADS, BUDGETS)
+GOING = Check(
+    "I-6",
+    "Refunds of top-ups and recalls moved what their rows say, and top-ups know their sums.",
+    """
+    select (select count(*) from topups.refund) as refunds,
+      (select coalesce(sum(amount_fen), 0)::bigint from topups.refund where state = 'done')
+        as refunded_fen,
+      (select count(*) from topups.recall) as recalls,
+      (select coalesce(sum(owed_fen), 0)::bigint from topups.recall where state <> 'won')
+        as owed_fen
+    """,
+    """
+    with aside as (
+      select op, root,
+        coalesce(sum(amount_fen) filter (where purpose = 6 and debit = 1), 0) as principal,
+        coalesce(sum(amount_fen) filter (where purpose = 6 and debit = 2), 0) as bonus,
+        coalesce(sum(amount_fen) filter (where purpose = 8 and debit = 20), 0) as owed
+      from ledger.transfer where purpose in (6, 8) and related is not null group by op, root),
+    freed as (
+      select related as op, coalesce(sum(amount_fen), 0) as fen from ledger.transfer
+      where purpose = 7 and related is not null group by related),
+    went as (
+      select related as topup, coalesce(sum(amount_fen) filter (where purpose = 5), 0) as paid,
+        coalesce(sum(amount_fen) filter (where purpose = 4 and debit = 3), 0) as kept
+      from ledger.transfer where purpose in (4, 5) and related is not null group by related),
+    rows as (
+      select id, topup, root, amount_fen + kept_fen as principal, clawed_fen as bonus, 0 as owed,
+        state = 'refused' as free
+      from topups.refund
+      union all
+      select id, topup, root, frozen_fen, frozen_bonus_fen, owed_fen, state = 'won'
+      from topups.recall),
+    sums as (
+      select u.id as topup,
+        coalesce((select sum(r.amount_fen) from topups.refund r
+          where r.topup = u.id and r.state <> 'refused'), 0) as asked,
+        coalesce((select sum(r.kept_fen) from topups.refund r
+          where r.topup = u.id and r.state <> 'refused'), 0) as keeping,
+        coalesce((select sum(r.amount_fen) from topups.refund r
+          where r.topup = u.id and r.state = 'done'), 0)
+          + coalesce((select sum(r.frozen_fen) from topups.recall r
+          where r.topup = u.id and r.state = 'lost'), 0) as done,
+        coalesce((select sum(r.kept_fen) from topups.refund r
+          where r.topup = u.id and r.state = 'done'), 0) as kept
+      from topups.topup u where u.collection is not null)
+    select root, op, detail from (
+      select coalesce(r.root, a.root) as root, coalesce(r.id, a.op) as op, case
+        when r.id is null and a.op is not null then 'set aside for no refund and no recall'
+        when r.principal + r.bonus + r.owed > 0 and a.op is null then 'moved nothing'
+        when a.root is distinct from r.root and a.op is not null then 'moved on another card'
+        when coalesce(a.principal, 0) <> r.principal or coalesce(a.bonus, 0) <> r.bonus
+          or coalesce(a.owed, 0) <> r.owed
+          then 'says ' || r.principal || ' + ' || r.bonus || ' fen and ' || r.owed
+            || ' owed, moved ' || coalesce(a.principal, 0) || ' + ' || coalesce(a.bonus, 0)
+            || ' and ' || coalesce(a.owed, 0)
+        when coalesce(f.fen, 0) <> case when r.free then r.principal + r.bonus else 0 end
+          then 'set free ' || coalesce(f.fen, 0) || ' fen, and its row says otherwise'
+        end as detail
+      from rows r full join (select * from aside where principal + bonus > 0
+          or op in (select id from topups.recall)) a on a.op = r.id
+      left join freed f on f.op = r.id
+      union all
+      select u.root, u.id, case
+        when u.refunded_fen <> s.asked or u.kept_fen <> s.keeping
+          then 'says ' || u.refunded_fen || ' fen refunded, its refunds are ' || s.asked
+        when coalesce(w.paid, 0) <> s.done or coalesce(w.kept, 0) <> s.kept
+          then 'gave back ' || coalesce(w.paid, 0) || ' fen, its refunds and recalls say ' || s.done
+        end
+      from topups.topup u join sums s on s.topup = u.id left join went w on w.topup = u.id) found
+    where detail is not null
+    """,
+)
+
+CHECKS = (LOADS, BUDGETS, GOING)

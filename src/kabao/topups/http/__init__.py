@@ -2,6 +2,6 @@
 
 from typing import Any
 
-from kabao.topups.http import bonus_rules, refunds, topups
+from kabao.topups.http import bonus_rules, receipts, refunds, topups
 
-ROUTES: list[Any] = [*topups.ROUTES, *refunds.ROUTES, *bonus_rules.ROUTES]
+ROUTES: list[Any] = [*topups.ROUTES, *refunds.ROUTES, *receipts.ROUTES, *bonus_rules.ROUTES]

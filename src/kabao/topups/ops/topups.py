@@ -31,6 +31,7 @@ from kabao.topups.model import REFUSALS, Known, Load, Loading, Refused, Status, 
 from kabao.topups.model.topup import CASH
 from kabao.topups.ops.bonuses import Bonuses
 from kabao.topups.ops.online import PURPOSE, Online
+from kabao.topups.ops.receipts import Receipts
 from kabao.topups.ops.refunds import Refunds
 from kabao.topups.ops.terms import NOBODY, TermsOf, Wish
 from kabao.topups.sql import bonus as bonus_sql
@@ -73,6 +74,7 @@ class TopUps:
         self._clock, self._days, self._ids = clock, days, ids
         self.terms = TermsOf(cards, customers, org, policy, clock, days)
         self.bonuses = Bonuses(ids, clock)
+        self.receipts = Receipts(ledger, cards, org)
         self.refunds = Refunds(ledger, cards, funding, self.terms, ids)
         self.online = Online(
             db, ledger, cards, org, funding, self.terms, self.bonuses, self.refunds, ids
