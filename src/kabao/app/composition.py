@@ -194,15 +194,7 @@ class Kabao:
         self.merchants.shifts.count_also(self.tenders)
         self.adjustments = Adjustments(self.ledger, self.cards, clock, days)
         self.offline_sales = OfflineSales(
-            db,
-            self.payments,
-            self.ledger,
-            self.cards,
-            self.paycodes,
-            self.vault,
-            clock,
-            days,
-            ids,
+            db, self.payments, self.ledger, self.cards, self.paycodes, self.vault, clock, days, ids
         )
         self.suspense = Suspense(self.ledger, self.cards, self.life)
         self.topups = TopUps(
