@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 
@@ -18,7 +19,13 @@ FILE_BYTES = 256 << 20
 
 OK = 200
 
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+WHOLE_S = 15.0
+"""Seconds a whole answer may take, however often a byte of it comes."""
+
+SLOWEST = 256 << 10
+"""Bytes a second at which what is longer has to come, such as a bill."""
+
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -47,9 +54,14 @@ def client(*, connect_s: float, answer_s: float, connections: int) -> Client:
 class Line:
     """The way to one party."""
 
-    def __init__(self, client: httpx.AsyncClient, base_url: str) -> None:
-        """`base_url` has scheme and host, and a path where the party's doors are under one."""
-        self._client, self._base = client, base_url.rstrip("/")
+    def __init__(
+        self, client: httpx.AsyncClient, base_url: str, *, whole_s: float = WHOLE_S
+    ) -> None:
+        """`base_url` has scheme and host, and a path where the party's doors are under one.
+
+        `whole_s`: within which a whole answer has come, with what `SLOWEST` adds for its length.
+        """
+        self._client, self._base, self._whole_s = client, base_url.rstrip("/"), whole_s
 
     def url(self, target: str) -> str:
         """The whole address of a path, for a browser to go to."""
@@ -70,17 +82,24 @@ class Line:
         later is `Unknown`, since the request may have arrived.
         """
         url = target if "://" in target else self._base + target
+        begun_s = asyncio.get_running_loop().time()
         try:
-            async with self._client.stream(
-                method, url, headers=dict(headers or {}), content=content
-            ) as response:
+            async with (
+                asyncio.timeout_at(begun_s + self._whole_s) as patience,
+                self._client.stream(
+                    method, url, headers=dict(headers or {}), content=content
+                ) as response,
+            ):
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > most:
                         return Unknown("the answer is too long")
+                    patience.reschedule(begun_s + self._whole_s + len(body) / SLOWEST)
+        except httpx.PoolTimeout as full:
+            return Unreachable(type(full).__name__, ours=True)
         except _NOT_SENT as wrong:
             return Unreachable(type(wrong).__name__)
-        except (httpx.HTTPError, httpx.InvalidURL) as wrong:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as wrong:
             return Unknown(type(wrong).__name__)
         return Answer(response.status_code, dict(response.headers.items()), bytes(body))

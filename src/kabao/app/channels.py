@@ -28,8 +28,8 @@ from kabao.base.clock import Clock
 from kabao.funding.model.channels import ChannelConfig
 from kabao.funding.ports import MakeChannel, PayChannel
 
-CONNECT_S, ANSWER_S, CONNECTIONS = 3.0, 10.0, 64
-"""Of all channels together; one that is slow is asked again later."""
+CONNECT_S, ANSWER_S, CONNECTIONS = 3.0, 10.0, 32
+"""For each party; one that is slow is asked again later."""
 
 ALIPAY, WECHAT = "https://openapi.alipay.com", "https://api.mch.weixin.qq.com"
 UNIONPAY, UNIONPAY_FILES = "https://gateway.95516.com", "https://filedownload.95516.com"
@@ -42,10 +42,10 @@ Account = Mapping[str, Any]
 
 
 class Lines:
-    """The connections to all channels, opened when the first one is needed."""
+    """The connections to all channels: each party has its own, so that none waits for another's."""
 
     def __init__(self) -> None:
-        self._client: Client | None = None
+        self._clients: dict[str, Client] = {}
 
     def to(self, account: Account, name: str, real: str | None, path: str = "") -> Line:
         """The line to an account's party. Outside of this machine only over TLS."""
@@ -53,14 +53,16 @@ class Lines:
         parts = urlsplit(url)
         if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
             raise ValueError("not over TLS")
-        if self._client is None:
-            self._client = client(connect_s=CONNECT_S, answer_s=ANSWER_S, connections=CONNECTIONS)
-        return Line(self._client, url + path)
+        if parts.netloc not in self._clients:
+            self._clients[parts.netloc] = client(
+                connect_s=CONNECT_S, answer_s=ANSWER_S, connections=CONNECTIONS
+            )
+        return Line(self._clients[parts.netloc], url + path)
 
     async def close(self) -> None:
         """Hang up."""
-        if self._client is not None:
-            await self._client.aclose()
+        for opened in self._clients.values():
+            await opened.aclose()
 
 
 def makers(lines: Lines, clock: Clock) -> dict[str, MakeChannel]:

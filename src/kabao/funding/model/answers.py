@@ -143,6 +143,8 @@ class Unreachable(msgspec.Struct, frozen=True, tag=True):
     """Not a byte of it got out: nothing happened, another channel may be tried."""
 
     reason: str
+    ours: bool = False
+    """We had no connection free, which says nothing of the channel."""
 
 
 class Unknown(msgspec.Struct, frozen=True, tag=True):

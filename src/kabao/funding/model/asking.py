@@ -119,6 +119,8 @@ def outcome_of(said: Created | Queried, scene: Scene, *, later: bool) -> Outcome
             return Outcome.REFUSED_BY_PAYER
         case Refused():
             return Outcome.FAILED
+        case Unreachable(ours=True):
+            return Outcome.NOT_ASKED
         case Unreachable():
             return Outcome.UNREACHABLE
         case Unknown():

@@ -111,7 +111,7 @@ class Watch:
     def tell(self, channel: str, outcome: Outcome, took_ms: int, sent_us: int | None) -> None:
         """How a channel did. Counts here at once. `sent_us` None: just now."""
         told = self._untold.setdefault(channel, [])
-        if len(told) < UNTOLD_MAX:
+        if len(told) < UNTOLD_MAX and outcome is not Outcome.NOT_ASKED:
             now_us = self._clock.now_us()
             told.append(Told(outcome, now_us if sent_us is None else sent_us, now_us, took_ms))
 
