@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from kabao_sandbox.kiosk.command import kiosk_command
 from kabao_sandbox.parties import PARTIES
 from kabao_sandbox.party.command import command
 from kabao_sandbox.sms.command import sms_command
@@ -24,6 +25,10 @@ def main() -> None:
 
 
 app.command("tills", epilog=EXAMPLE)(tills_command)
+app.command(
+    "kiosk",
+    epilog="Example: python -m kabao_sandbox kiosk site.json kiosk.journal --cut 5 --jam 10",
+)(kiosk_command)
 app.command("world", epilog="Example: python -m kabao_sandbox world --port 9100 --out world.json")(
     world_command
 )

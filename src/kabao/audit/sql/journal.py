@@ -1,7 +1,7 @@
 """I-3, I-4: the books against what clients were told.
 
-Tenders are asked for by their payment order, offline sales by their upload; neither
-is in a journal.
+Tenders are asked for by their payment order, offline sales by their upload, a kiosk's loads by
+its visit; none of them is in a journal.
 """
 
 from __future__ import annotations
@@ -87,9 +87,10 @@ INVENTED = Check(
     from ledger.operation o left join told t on t.name = o.key
     left join tenders.tender d on d.payment = o.id
     left join payments.offline_sale f on f.payment = o.id
+    left join kiosks.credit k on k.topup = o.id
     where split_part(o.key, '/', 1) in ('pay', 'capture', 'void', 'refund', 'topup', 'topup-void')
       and o.state = 0 and t.name is null and d.id is null
-      and f.terminal is null
+      and f.terminal is null and k.topup is null
     """,
     common=_TOLD,
 )
