@@ -5,25 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
 
 import msgspec
 
+from kabao.app.channel_site import Answer, RefusedError, Site
 from kabao.app.channel_world import ChannelWorld
-from kabao.app.composition import Kabao
-from kabao.base.clock import FixedClock
-from kabao.base.db import Conn
-from kabao.base.errors import KabaoError
-from kabao.funding.model.answers import Paid, Payer, Scene
-from kabao.funding.model.collections import HELD, Ask, Collection, FundingRefund
 from kabao.simulation.chance import Chance
 
-PURPOSE = "simulation"
 DOWN_S = 60
 PATIENCE_S = 300
 """How long a payer goes on trying to pay what was shown."""
 TAIL_MINUTES = 30
 """After the last top-up: until every order has ended."""
+LOADED = frozenset({"confirmed", "reconciled"})
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +40,24 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return parties[slot] if 0 <= at < DOWN_S and slot < len(parties) else None
 
 
+class Wish(msgspec.Struct, frozen=True):
+    """A top-up of the plan. Each is for a card of its own."""
+
+    amount_fen: int
+    party: str
+    """The payer's own channel."""
+
+
+def wishes(plan: Plan) -> list[Wish]:
+    """The top-ups of a plan, in the order of time."""
+    chance = Chance(plan.seed)
+    parties, weights = list(plan.shares), list(plan.shares.values())
+    return [
+        Wish(chance.whole(1_000, 100_000), chance.weighted(parties, weights))
+        for _ in range(plan.topups)
+    ]
+
+
 class Round(msgspec.Struct, frozen=True, kw_only=True):
     """What a round came to."""
 
@@ -58,7 +70,11 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
     """Paid at a channel and neither loaded nor given back."""
     double: int
-    """Loaded more than once, or paid more than once and kept."""
+    """Paid more than once, and kept."""
+    on_cards_fen: int
+    """What the cards hold in the end."""
+    paid_fen: int
+    """What the parties say was paid and not given back."""
     by_channel: dict[str, int]
     """Which channel took those that succeeded."""
 
@@ -67,66 +83,48 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
         """The share that failed, in hundredths of a percent."""
         return (self.topups - self.succeeded) * 10_000 // max(self.topups, 1)
 
-
-class Loads:
-    """What the money of the simulation is for: counted, and nothing else."""
-
-    def __init__(self) -> None:
-        self.confirmed_for: Counter[str] = Counter()
-
-    async def confirmed(self, conn: Conn, collection: Collection, paid: Paid) -> None:
-        """One more; a transaction that is undone would count twice, which then is told."""
-        del conn, paid
-        self.confirmed_for[collection.id] += 1
-
-    async def given_up(
-        self, conn: Conn, collection: Collection, code: str, rule: str | None
-    ) -> None:
-        """The payer has left."""
-
-    async def refunded(self, conn: Conn, refund: FundingRefund) -> None:
-        """Nobody asks for one."""
-
-    async def recalled(self, conn: Conn, collection: Collection, amount_fen: int) -> None:
-        """No channel of the simulation does that."""
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was lost and nothing counted twice."""
+        return not self.lost and not self.double and self.on_cards_fen == self.paid_fen
 
 
 class Playing:
-    """One round on a platform in this process."""
+    """One round for a company of its own, which has a channel at each party."""
 
-    def __init__(
-        self, kabao: Kabao, clock: FixedClock, world: ChannelWorld, plan: Plan, loads: Loads
-    ) -> None:
-        self._kabao, self._clock, self._world = kabao, clock, world
-        self._plan, self._loads = plan, loads
+    def __init__(self, site: Site, world: ChannelWorld, plan: Plan, *, routed: bool) -> None:
+        self._site, self._world, self._plan, self._routed = site, world, plan, routed
+        self._programme = ""
         self._party_of: dict[str, str] = {}
-        self._waiting: dict[str, tuple[str, int]] = {}
-        """Collections that payers were shown: order number, and until which second they try."""
         self._second = 0
+        self._waiting: dict[str, int] = {}
+        """Collections that payers were shown, and until which second they try."""
+        self._cards: list[str] = []
+        self._topups: list[str] = []
 
-    async def play(self, asks: Sequence[Ask], channels: dict[str, str]) -> Round:
-        """Play a round.
+    async def prepare(self) -> None:
+        """The company, its card and its channels."""
+        name, prefix = ("Routed", "880002") if self._routed else ("Named", "880001")
+        company, self._programme = await self._site.company(name, prefix)
+        for party in self._plan.shares:
+            self._party_of[await self._site.channel(company, self._world, party)] = party
 
-        Args:
-            asks: the top-ups, in the order of time.
-            channels: which party is behind a channel, by the channel's id.
-        """
-        self._party_of = channels
-        down: str | None = None
-        opened: list[str | None] = []
-        for second in range(self._plan.seconds):
+    async def play(self, asked: Sequence[Wish]) -> Round:
+        """Play the top-ups, spread evenly over the plan's seconds."""
+        begun, down, plan = 0, None, self._plan
+        for second in range(plan.seconds):
             self._second = second
             down = await self._faults(second, down)
-            count = len(asks) * (second + 1) // self._plan.seconds - len(opened)
-            due = asks[len(opened) : len(opened) + count]
-            opened += await asyncio.gather(*(self._begin(ask) for ask in due))
+            due = len(asked) * (second + 1) // plan.seconds
+            await asyncio.gather(*(self._begin(wish) for wish in asked[begun:due]))
+            begun = due
             await self._pay(down)
-            await self._passes(1)
+            await self._site.passes(1, self._world)
         for _ in range(TAIL_MINUTES):
             self._second += 60
             await self._pay(None)
-            await self._passes(60)
-        return await self._judged([one for one in opened if one is not None], len(asks))
+            await self._site.passes(60, self._world)
+        return await self._judged()
 
     async def _faults(self, second: int, before: str | None) -> str | None:
         down = self._plan.down(second)
@@ -135,90 +133,75 @@ class Playing:
                 await self._world.order(party, lose=self._plan.lose, down=party == down)
         return down
 
-    async def _begin(self, ask: Ask) -> str | None:
-        """The collection; None if there was no channel for it."""
-        funding = self._kabao.funding
+    async def _begin(self, wish: Wish) -> None:
+        """A payer asks for a top-up, and looks at what is shown."""
+        card = await self._site.card(self._programme)
+        self._cards.append(card)
+        body = {
+            "card": card,
+            "amount": wish.amount_fen,
+            "currency": "CNY",
+            "channel": "any" if self._routed else wish.party,
+            "scene": "qr",
+        }
         try:
-            async with self._kabao.db.transaction() as conn:
-                collection = await funding.open_in(conn, ask)
-        except KabaoError:
-            return None
-        shown = await funding.begin(collection.id, Payer())
-        if shown.waiting is not None:
-            until = self._second + PATIENCE_S
-            self._waiting[collection.id] = (shown.collection.current, until)
-        return collection.id
+            topup = await self._site.post("/v1/topups", body)
+        except RefusedError:
+            return  # no channel may take it: its circuit is open
+        self._topups.append(topup["id"])
+        if topup["next_action"] is not None:
+            self._waiting[topup["collection"]] = self._second + PATIENCE_S
 
     async def _pay(self, down: str | None) -> None:
         """Payers pay what they were shown; at a channel that is down they wait."""
-        for ident, (order_no, until) in list(self._waiting.items()):
-            async with self._kabao.db.read() as conn:
-                orders = await self._kabao.funding.orders(conn, ident)
-            channel = next(order.channel for order in orders if order.id == order_no)
-            if self._party_of[channel] == down and self._second < until:
-                continue
-            del self._waiting[ident]
-            if self._second < until:
-                await self._world.pay(self._party_of[channel], order_no)
+        for collection, until in list(self._waiting.items()):
+            order = (await self._orders(collection))[-1]
+            party = self._party_of[order["channel"]]
+            if self._second >= until:
+                del self._waiting[collection]
+            elif party != down:
+                del self._waiting[collection]
+                await self._world.pay(party, _number(order))
 
-    async def _passes(self, seconds: int) -> None:
-        """Time goes by, and what falls due is done."""
-        self._clock.advance(timedelta(seconds=seconds))
-        await self._world.set_clock(self._clock.now_us())
-        funding = self._kabao.funding
-        await funding.refresh()
-        while await funding.look():
-            pass
-        await funding.send_refunds()
-        await funding.settle_shares()
+    async def _orders(self, collection: str) -> list[Answer]:
+        whole = await self._site.get(f"/v1/collections/{collection}")
+        return list(whole["orders"])
 
-    async def _judged(self, opened: Sequence[str], asked: int) -> Round:
+    async def _judged(self) -> Round:
         """What the platform says, against what the parties say."""
         kept = {
-            trade.no
+            trade.no: trade.amount
             for party in self._plan.shares
             for trade in await self._world.trades(party)
             if trade.kept
         }
         found: Counter[str] = Counter()
         by_channel: Counter[str] = Counter()
-        for ident in opened:
-            async with self._kabao.db.read() as conn:
-                orders = await self._kabao.funding.orders(conn, ident)
-            loaded, paid = self._loads.confirmed_for[ident], sum(o.id in kept for o in orders)
-            found["succeeded"] += loaded > 0
-            found["refused"] += all(order.shown is None for order in orders)
+        for ident in self._topups:
+            topup = await self._site.get(f"/v1/topups/{ident}")
+            orders, loaded = await self._orders(topup["collection"]), topup["status"] in LOADED
+            paid = [kept[_number(order)] for order in orders if _number(order) in kept]
+            found["succeeded"] += loaded
             found["switched"] += len(orders) > 1
-            found["lost"] += paid > loaded
-            found["double"] += loaded > 1 or paid > 1
-            for order in orders:
-                if order.state in HELD:
-                    by_channel[self._party_of[order.channel]] += 1
+            found["lost"] += bool(paid) and not loaded
+            found["double"] += len(paid) > 1
+            found["paid_fen"] += sum(paid)
+            found["left"] += not loaded and not paid
+            by_channel.update(self._party_of[o["channel"]] for o in orders if o["status"] in LOADED)
+        cards = [await self._site.get(f"/v1/cards/{card}") for card in self._cards]
         return Round(
-            topups=asked,
+            topups=len(self._cards),
             succeeded=found["succeeded"],
-            refused=found["refused"] + asked - len(opened),
+            refused=found["left"] + len(self._cards) - len(self._topups),
             switched=found["switched"],
             lost=found["lost"],
             double=found["double"],
+            on_cards_fen=sum(card["balance"] for card in cards),
+            paid_fen=found["paid_fen"],
             by_channel=dict(by_channel),
         )
 
 
-def asks_of(plan: Plan, company: str, programme: str, prefix: str, *, routed: bool) -> list[Ask]:
-    """The top-ups of a plan. Without the router each payer's channel is the only one."""
-    chance = Chance(plan.seed)
-    made = []
-    for n in range(plan.topups):
-        party = chance.weighted(list(plan.shares), list(plan.shares.values()))
-        ask = Ask(
-            purpose=PURPOSE,
-            subject=f"top_{n:032x}",
-            company=company,
-            programme=programme,
-            scene=Scene.QR,
-            amount_fen=chance.whole(1_000, 100_000),
-            channel=None if routed else f"{prefix}{party}",
-        )
-        made.append(ask)
-    return made
+def _number(order: Answer) -> str:
+    """An order's number at its channel."""
+    return str(order["id"]).removeprefix("fund_")
