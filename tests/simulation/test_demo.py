@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from kabao.app.demo import day_to_play
+from kabao.app.demo_channels import ChannelDay, ChannelsDay
 from kabao.app.demo_door import DemoDoor, DemoFile, DemoPids
 from kabao.app.demo_offline import OfflineHour
 from kabao.app.demo_tills import TillDay, TillsDay
-from kabao.app.report import AuditLine, DayReport, Verdict, bar, day_report, print_report, yuan
+from kabao.app.report import AfterTheDay, AuditLine, DayReport, Verdict, day_report, print_report
+from kabao.app.report_parts import bar, yuan
 from kabao.app.settings import Settings
 from kabao.app.simulate_stage import Stage
 from kabao.base.clock import BusinessDays, to_us
@@ -32,6 +34,8 @@ from kabao.simulation.tally import Flow, Tally
 from kabao.simulation.world import make_world
 
 OFFLINE = OfflineHour(6, 18_000, 2, 16_500, 1_500, 0)
+BANKS = "Online banking of companies"
+CHANNEL = ChannelDay("netbank_company", BANKS, 12, 12, 12_000, 36_000, "T+1", 35.2, 1_204.0)
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 HOUR = timedelta(hours=1)
 
@@ -96,9 +100,12 @@ def report_of(
     holds: bool = True,
     till: TillDay = TILL,
     offline: OfflineHour = OFFLINE,
+    channel: ChannelDay = CHANNEL,
 ) -> DayReport:
     line = AuditLine("I-1", "All is well.", holds, ["cards 3"], [], [])
-    return day_report(*done, 10.0, TillsDay([till]), offline, Verdict(holds, [line]))
+    channels = ChannelsDay([channel], "http://127.0.0.1:9100")
+    after = AfterTheDay(TillsDay([till]), offline, channels)
+    return day_report(*done, 10.0, after, Verdict(holds, [line]))
 
 
 def test_a_stranger_can_read_it(
@@ -116,6 +123,7 @@ def test_a_stranger_can_read_it(
         "POS host (ISO 8583), today",
         "equal in till and host",
         "cards paid 165.00, their issuer lost 15.00",
+        "Online banking of companies    12 100.0 %",
     ):
         assert part in text
     assert max(len(line) for line in text.splitlines()) <= 80
@@ -131,6 +139,7 @@ def test_it_does_not_hold_when_anything_is_off(done: tuple[DayDone, Chain, Tally
     assert not report_of(done, till=msgspec.structs.replace(TILL, defects=["wrong"])).holds
     for wrong in ({"paid_fen": 16_499}, {"refused_fen": 1}):
         assert not report_of(done, offline=msgspec.structs.replace(OFFLINE, **wrong)).holds
+    assert not report_of(done, channel=msgspec.structs.replace(CHANNEL, confirmed=11)).holds
     tally.defect("something")
     assert not report_of((day, chain, tally)).holds
 

@@ -67,7 +67,7 @@ LIBRARIES = {
     ),
     "defusedxml": ("kabao.adapters.bank.xml",),
     "httpcore": ("kabao.adapters.webhooks.*",),
-    "httpx": ("kabao.adapters.line",),
+    "httpx": ("kabao.adapters.line", "kabao.app.demo_channels"),
     "argon2": ("kabao.access.ops.*",),
     "pyotp": ("kabao.access.*",),
     "typer": ("kabao.app.*", "kabao.audit.*"),

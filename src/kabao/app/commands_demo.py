@@ -45,7 +45,7 @@ def demo_command(
             typer.echo(msgspec.json.encode({"http": http, "report": report}).decode())
             return
         print_report(console, report)
-        console.print(_where_next(settings, http, once=once))
+        console.print(_where_next(settings, http, report.channels.desk, once=once))
 
     def serve() -> None:
         wait_for_signal()
@@ -154,7 +154,7 @@ def _console() -> Console:
     return console
 
 
-def _where_next(settings: Settings, http: str, *, once: bool) -> Text:
+def _where_next(settings: Settings, http: str, world: str, *, once: bool) -> Text:
     """What a stranger may want to look at now."""
     lines = [
         "Where to look next",
@@ -168,6 +168,7 @@ def _where_next(settings: Settings, http: str, *, once: bool) -> Text:
             f"  {http}/  leads to everything there is",
             f"  {http}/docs  the API, to be tried with the keys of demo.json",
             f"  {http}/metrics  the figures of this process",
+            f"  {world}/  the sandbox: payers, banks and channels, and what goes wrong there",
             "Serving. Ctrl-C stops it.",
         ]
     return Text("\n".join(lines))

@@ -16,12 +16,14 @@ from datetime import date
 import msgspec
 import uvloop
 
+from kabao.app.demo_channels import CARDS as CHANNEL_CARDS
+from kabao.app.demo_channels import World, play_channels, the_world
 from kabao.app.demo_door import DemoDoor, DemoFile, describe
 from kabao.app.demo_offline import CARDS as OFFLINE_CARDS
 from kabao.app.demo_offline import play_offline
 from kabao.app.demo_pos import injected
 from kabao.app.demo_tills import CARDS, play_tills
-from kabao.app.report import DayReport, day_report
+from kabao.app.report import AfterTheDay, DayReport, day_report
 from kabao.app.settings import Settings
 from kabao.app.simulate_judge import judge, together
 from kabao.app.simulate_play import Campaign, Scenario, Show, address
@@ -78,9 +80,12 @@ def demo(
     listen(settings.http_host, settings.http_port, setting="KABAO_HTTP_PORT").close()
     listen(settings.http_host, settings.pos_port, setting="KABAO_POS_PORT").close()
     stage = Stage(settings, servers=SERVERS)
-    with stage.database(replace=(settings.data / JOURNAL).is_file()):
+    with (
+        stage.database(replace=(settings.data / JOURNAL).is_file()),
+        the_world(settings.data) as world,
+    ):
         with Quiet() if quiet else Bars() as show:
-            report, file = uvloop.run(_play(stage, seed, show))
+            report, file = uvloop.run(_play(stage, world, seed, show))
         with DemoDoor(settings.data, file, stage.pids):
             show_report(report, file.http)
             if not once:
@@ -88,7 +93,7 @@ def demo(
     return report.holds
 
 
-async def _play(stage: Stage, seed: int, show: Show) -> tuple[DayReport, DemoFile]:
+async def _play(stage: Stage, world: World, seed: int, show: Show) -> tuple[DayReport, DemoFile]:
     day = day_to_play(stage.days, RealClock().now_us())
     scenario = Scenario(
         seed=seed,
@@ -96,7 +101,7 @@ async def _play(stage: Stage, seed: int, show: Show) -> tuple[DayReport, DemoFil
         cards=PEOPLE,
         first_day=day,
         lively=LIVELY,
-        spare=SPARE + CARDS + OFFLINE_CARDS,
+        spare=SPARE + CARDS + OFFLINE_CARDS + CHANNEL_CARDS,
     )
     journal = stage.settings.data / JOURNAL
     async with Campaign(stage, scenario, journal, show) as campaign:
@@ -120,21 +125,34 @@ async def _play(stage: Stage, seed: int, show: Show) -> tuple[DayReport, DemoFil
             masters,
             stage.pids(),
         )
-        show.begin("Tills at the POS host")
-        theirs = msgspec.structs.replace(file, cards=file.cards[SPARE : SPARE + CARDS])
-        tills = await play_tills(theirs, seed)
-        show.begin("A till whose line goes dead")
-        offline = await play_offline(
-            stage.settings,
-            address(stage),
-            campaign.keys.merchant,
-            campaign.chain.shops,
-            campaign.chain.spare[SPARE + CARDS :],
-        )
-        show.begin("Audit, with what the tills did")
+        after = await _after(stage, campaign, file, world, seed, show)
+        show.begin("Audit, with what came after the day")
         verdict = together(of_the_day, await asyncio.to_thread(judge, stage.url, None, day))
-        report = day_report(done, campaign.chain, campaign.tally, seconds, tills, offline, verdict)
+        report = day_report(done, campaign.chain, campaign.tally, seconds, after, verdict)
     return report, msgspec.structs.replace(file, cards=file.cards[:SPARE])
+
+
+async def _after(
+    stage: Stage, campaign: Campaign, file: DemoFile, world: World, seed: int, show: Show
+) -> AfterTheDay:
+    """What comes today, when the day is closed: each with cards of its own."""
+    spare, http = campaign.chain.spare, address(stage)
+    show.begin("Tills at the POS host")
+    theirs = msgspec.structs.replace(file, cards=file.cards[SPARE : SPARE + CARDS])
+    tills = await play_tills(theirs, seed)
+    show.begin("A till whose line goes dead")
+    offline = await play_offline(
+        stage.settings,
+        http,
+        campaign.keys.merchant,
+        campaign.chain.shops,
+        spare[SPARE + CARDS : -CHANNEL_CARDS],
+    )
+    show.begin("Top-ups through every payment channel")
+    channels = await play_channels(
+        http, campaign.keys, campaign.chain, spare[-CHANNEL_CARDS:], world
+    )
+    return AfterTheDay(tills, offline, channels)
 
 
 def day_to_play(days: BusinessDays, now_us: int) -> date:

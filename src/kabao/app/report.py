@@ -7,20 +7,18 @@ from datetime import date
 
 import msgspec
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from kabao.app.demo_channels import ChannelsDay
 from kabao.app.demo_offline import OfflineHour
 from kabao.app.demo_tills import TillsDay
+from kabao.app.report_parts import bar, grid, percent, section, yuan
 from kabao.simulation.chain import Chain
 from kabao.simulation.intents import Label
 from kabao.simulation.run import DayDone
 from kabao.simulation.tally import Figures, Flow, Tally
 from kabao.simulation.world import GROUP, Means
-
-BAR_CHARS = 36
-_BARS = " ▏▎▍▌▋▊▉█"
 
 SHOWN = {
     Means.NUMBER: "number and PIN",
@@ -121,6 +119,14 @@ class Speed(msgspec.Struct, frozen=True):
     """Requests that got their answer, in basis points; what the customer causes is an answer."""
 
 
+class AfterTheDay(msgspec.Struct, frozen=True):
+    """What was played today, when the day was closed."""
+
+    tills: TillsDay
+    offline: OfflineHour
+    channels: ChannelsDay
+
+
 class DayReport(msgspec.Struct, frozen=True):
     """The day's report, as `--json` gives it."""
 
@@ -141,6 +147,7 @@ class DayReport(msgspec.Struct, frozen=True):
     """Over HTTP."""
     tills: TillsDay
     offline: OfflineHour
+    channels: ChannelsDay
     disagreements: list[str]
     """Where the platform's books and its own answers differ. There must be none."""
     audit: Verdict
@@ -149,8 +156,8 @@ class DayReport(msgspec.Struct, frozen=True):
     def holds(self) -> bool:
         """Whether every fen is accounted for."""
         equal = self.roll.closing == self.roll.cards
-        tills = self.tills.holds and self.offline.holds
-        return self.audit.holds and tills and not self.disagreements and equal
+        outside = self.tills.holds and self.offline.holds and self.channels.holds
+        return self.audit.holds and outside and not self.disagreements and equal
 
 
 def day_report(
@@ -158,8 +165,7 @@ def day_report(
     chain: Chain,
     tally: Tally,
     seconds: float,
-    tills: TillsDay,
-    offline: OfflineHour,
+    after: AfterTheDay,
     verdict: Verdict,
 ) -> DayReport:
     """Put a day's figures together."""
@@ -180,8 +186,9 @@ def day_report(
         roll=rolled(done),
         speed=speed(figures, tally, seconds),
         reversals=figures.operations["reverse"],
-        tills=tills,
-        offline=offline,
+        tills=after.tills,
+        offline=after.offline,
+        channels=after.channels,
         disagreements=tally.defects,
         audit=verdict,
     )
@@ -240,24 +247,6 @@ def _stores(figures: Figures, chain: Chain) -> list[StoreLine]:
 # --- for people -----------------------------------------------------------------------
 
 
-def yuan(fen: int) -> str:
-    """`1,234.50`."""
-    sign = "-" if fen < 0 else ""
-    return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02}"
-
-
-def percent(part: int, whole: int) -> str:
-    """`12.3 %`."""
-    return f"{part / whole:.1%}".replace("%", " %") if whole else "-"
-
-
-def bar(value: int, most: int) -> str:
-    """A bar of blocks, an eighth of a character fine."""
-    eighths = round(value / most * BAR_CHARS * 8) if most else 0
-    full, rest = divmod(eighths, 8)
-    return "█" * full + (_BARS[rest] if rest else "")
-
-
 def render(report: DayReport) -> RenderableType:
     """The whole report."""
     day = report.day
@@ -271,6 +260,9 @@ def render(report: DayReport) -> RenderableType:
         section("How people paid", _paid(report)),
         section("Payments by door", _door_table(report)),
         section("Sold while a till's line was dead (yuan)", _offline(report.offline)),
+        section(
+            "Topped up through every payment channel, today (yuan)", _channels(report.channels)
+        ),
         section("Declined payments", _decline_table(report)),
         section("Played by dishonest people, and labelled in the journal", _dishonest(report)),
         section("What all cards are worth (yuan)", roll_table(report.roll)),
@@ -292,22 +284,6 @@ def print_report(console: Console, report: DayReport) -> None:
 
 def _title(text: str) -> RenderableType:
     return Text(f"\n{text}\n", style="bold")
-
-
-def section(title: str, body: RenderableType) -> RenderableType:
-    """A part of a report under its title."""
-    return Group(Text(title, style="bold cyan"), Padding(body, (0, 0, 1, 2), expand=False))
-
-
-def grid(*columns: tuple[str, str], gap: int = 2) -> Table:
-    """A table without lines; columns are heading and justification."""
-    headed = any(heading for heading, _ in columns)
-    table = Table(
-        box=None, pad_edge=False, header_style="dim", padding=(0, gap, 0, 0), show_header=headed
-    )
-    for heading, justify in columns:
-        table.add_column(heading, justify="right" if justify == "r" else "left", no_wrap=True)
-    return table
 
 
 def _store_table(stores: Iterable[StoreLine]) -> Table:
@@ -398,6 +374,38 @@ def _offline(hour: OfflineHour) -> RenderableType:
         f"their issuer lost {yuan(hour.lost_fen)},\nthe store bears {yuan(hour.refused_fen)}."
     )
     return Text(told, style="" if hour.holds else "bold red")
+
+
+def _channels(day: ChannelsDay) -> RenderableType:
+    table = grid(
+        ("\nchannel", "l"),
+        ("\nasked", "r"),
+        ("\nloaded", "r"),
+        ("\nyuan", "r"),
+        ("\nfee", "r"),
+        ("\nsettles", "l"),
+        ("median\nms", "r"),
+        ("slowest\nms", "r"),
+        gap=1,
+    )
+    for one in day.channels:
+        table.add_row(
+            one.name,
+            f"{one.asked:,}",
+            percent(one.confirmed, one.asked),
+            yuan(one.amount),
+            yuan(round(one.fee_mfen / 1_000)),
+            one.cycle,
+            f"{one.median_ms:,.0f}",
+            f"{one.slowest_ms:,.0f}",
+            style="" if one.confirmed == one.asked else "bold red",
+        )
+    told = (
+        "The channels are played by the sandbox, over sockets with their real protocols and keys.\n"
+        "Some notifications came late, twice or forged, on purpose. Times are from the payer's\n"
+        "payment until the card was loaded."
+    )
+    return Group(table, Text(told))
 
 
 def counted(lines: list[tuple[str, str, int]]) -> RenderableType:

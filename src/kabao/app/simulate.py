@@ -15,7 +15,8 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from kabao.app import report as reports
-from kabao.app.report import Rolled, Speed, Verdict, grid, yuan
+from kabao.app.report import Rolled, Speed, Verdict
+from kabao.app.report_parts import grid, section, yuan
 from kabao.app.settings import Settings
 from kabao.app.simulate_judge import judge
 from kabao.app.simulate_play import Campaign, Scenario
@@ -241,20 +242,14 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     """Print what a simulation came to."""
     console.print(_days_table(outcome.days))
     console.print(_memory_text(outcome.days))
-    console.print(
-        reports.section("What all cards are worth (yuan)", reports.roll_table(outcome.roll))
-    )
-    console.print(reports.section("Declined payments", reports.counted(outcome.declines)))
-    console.print(
-        reports.section("Other requests that were refused", reports.counted(outcome.refused))
-    )
-    console.print(
-        reports.section("Milliseconds by verb, retries included", _latency_table(outcome))
-    )
+    console.print(section("What all cards are worth (yuan)", reports.roll_table(outcome.roll)))
+    console.print(section("Declined payments", reports.counted(outcome.declines)))
+    console.print(section("Other requests that were refused", reports.counted(outcome.refused)))
+    console.print(section("Milliseconds by verb, retries included", _latency_table(outcome)))
     if outcome.faults is not None:
         done = ", ".join(f"{name.replace('_', ' ')}: {n}" for name, n in outcome.faults.items())
-        console.print(reports.section("Faults", Text(done)))
-    console.print(reports.section("Audit (amounts in yuan)", reports.audit_table(outcome.audit)))
+        console.print(section("Faults", Text(done)))
+    console.print(section("Audit (amounts in yuan)", reports.audit_table(outcome.audit)))
     for line in outcome.disagreements:
         console.print(Text(f"  DISAGREEMENT  {line}", style="bold red"))
     console.print(
@@ -293,7 +288,7 @@ def _days_table(days: list[DayLine]) -> RenderableType:
             f"{line.transfers:,}",
             " ".join(f"{kb / 1024:.0f}" for name, kb in line.memory_kb.items() if "server" in name),
         )
-    return reports.section("Days", table)
+    return section("Days", table)
 
 
 def _memory_text(days: list[DayLine]) -> RenderableType:
@@ -307,7 +302,7 @@ def _memory_text(days: list[DayLine]) -> RenderableType:
                 f"{name}: {before / 1024:.0f} MB before, {first / 1024:.0f} MB after the first "
                 f"day, {last / 1024:.0f} MB after the last ({grown})"
             )
-    return reports.section("Memory", Text("\n".join(lines) or "not told by this system"))
+    return section("Memory", Text("\n".join(lines) or "not told by this system"))
 
 
 def _latency_table(outcome: Outcome) -> RenderableType:

@@ -9,10 +9,10 @@ import uvloop
 from rich.console import Console
 from rich.text import Text
 
-from kabao.app import report as reports
 from kabao.app.channel_round import Plan, Playing, Round, wishes
 from kabao.app.channel_site import site
 from kabao.app.channel_world import channel_world
+from kabao.app.report_parts import grid, section
 from kabao.app.settings import Settings
 from kabao.app.simulate import own_place
 from kabao.app.simulate_stage import Stage
@@ -82,7 +82,7 @@ async def play_channels(settings: Settings, plan: Plan, told: Told) -> ChannelsO
 def print_channels(console: Console, outcome: ChannelsOutcome) -> None:
     """Print what a simulation of channels came to."""
     plan = outcome.plan
-    table = reports.grid(
+    table = grid(
         ("", "l"),
         ("top-ups", "r"),
         ("failed", "r"),
@@ -92,7 +92,7 @@ def print_channels(console: Console, outcome: ChannelsOutcome) -> None:
         ("double", "r"),
         ("on cards", "r"),
     )
-    through = reports.grid(("", "l"), *((party, "r") for party in plan.shares))
+    through = grid(("", "l"), *((party, "r") for party in plan.shares))
     for name, one in (("without the router", outcome.without), ("with it", outcome.routed)):
         table.add_row(
             name,
@@ -105,8 +105,8 @@ def print_channels(console: Console, outcome: ChannelsOutcome) -> None:
             yuan(one.on_cards_fen),
         )
         through.add_row(name, *(f"{one.by_channel.get(party, 0):,}" for party in plan.shares))
-    console.print(reports.section("Top-ups through payment channels", table))
-    console.print(reports.section("Which channel took those that succeeded", through))
+    console.print(section("Top-ups through payment channels", table))
+    console.print(section("Which channel took those that succeeded", through))
     console.print(
         Text(
             f"{plan.seconds:,} simulated seconds; each channel was down for 60 of them and lost "

@@ -6,7 +6,8 @@ import asyncio
 from datetime import date
 from pathlib import Path
 
-from kabao.app.report import AuditLine, Verdict, yuan
+from kabao.app.report import AuditLine, Verdict
+from kabao.app.report_parts import yuan
 from kabao.audit.model import Line
 from kabao.audit.ops import audit
 from kabao.base.clock import RealClock

@@ -28,6 +28,9 @@ SPARE_FEN = 50_000
 GIFT_FEN = 10_000
 """What is on a gift card."""
 
+OPENED = ("offline.allowed", "topup.credit_card_allowed", "topup.foreign_scheme_allowed")
+"""Switches of the programmes: sales without a line, and cards of every kind to top up with."""
+
 NEWS_S = 1.0
 """How long a server process may take to hear of what another one has set up."""
 
@@ -178,7 +181,8 @@ class Builder:
             "prefixes": ["860011", "860012"] if bearer else ["860021", "860022"],
             "active_at_issue": not bearer,
             "contact": "400-000-0000",
-            "limits": {"offline.allowed": True},
+            # Off by default; here they are on so that all there is can be seen.
+            "limits": dict.fromkeys(OPENED, True),
         }
         made = await self._make(
             "programmes", {"class": card_class, "terms": terms, "active": True}, Ident

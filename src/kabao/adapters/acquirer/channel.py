@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from datetime import date
 
@@ -122,8 +121,7 @@ class AcquirerChannel:
             return NoBill("none yet")
         if answer.status != OK:
             return Unknown(f"HTTP {answer.status}")
-        merchant = self._account.partner.merchant
-        return await asyncio.to_thread(bill.read, answer.body, merchant, day)
+        return bill.read(answer.body, self._account.partner.merchant, day)
 
 
 def _is_readable(slip: Slip) -> bool:

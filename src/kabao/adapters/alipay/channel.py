@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -224,9 +223,7 @@ class AlipayChannel:
         file = await self._line.ask("GET", said.bill_download_url, most=FILE_BYTES)
         if not isinstance(file, Answer):
             return file
-        if file.status != OK:
-            return Unknown("no file came")
-        return await asyncio.to_thread(bill.read, file.body, day)
+        return bill.read(file.body, day) if file.status == OK else Unknown("no file came")
 
     async def _ask(
         self, method: str, content: Mapping[str, Any], notify_url: str = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import date
 from typing import Any
 
@@ -234,10 +233,7 @@ class BankChannel:
         if answer.status != OK:
             return Unknown(f"HTTP {answer.status}")
         try:
-            # A large document takes seconds, in which others want their turn.
-            return await asyncio.to_thread(
-                statement.told, answer.body, self._account.holder.account
-            )
+            return statement.told(answer.body, self._account.holder.account)
         except NotReadableError as wrong:
             return Unknown(str(wrong))
 
@@ -254,7 +250,7 @@ class BankChannel:
             return NoBill(code) if code == NO_STATEMENT else Unknown(code)
         reads = table.read if ours.tables else statement.read
         try:
-            return await asyncio.to_thread(reads, answer.body, ours.holder.account, day)
+            return reads(answer.body, ours.holder.account, day)
         except NotReadableError as wrong:
             return SpoiltBill(str(wrong))
 

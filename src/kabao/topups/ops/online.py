@@ -172,7 +172,7 @@ class Online:
         return Ask(
             purpose=PURPOSE,
             subject=to_edge(TOPUP, ident),
-            company=new.store.company if new.store else card.issuer,
+            company=self._collector(new.store, card.issuer),
             store=new.store.id if new.store else None,
             terminal=new.till.terminal.id if new.till.terminal else None,
             programme=card.programme,
@@ -187,6 +187,13 @@ class Online:
             face_to_face=new.store is not None,
             by_unit=by_unit,
         )
+
+    def _collector(self, store: Store | None, issuer: str) -> str:
+        """Who gets the money: the store's company where it has channels of its own, else the
+        card's issuer, whose custody it is to come into anyway (CR-52).
+        """
+        own = store is not None and self._funding.channels.of(store.company)
+        return store.company if store is not None and own else issuer
 
     async def begin(self, topup: TopUp, payer: Payer) -> Shown:
         """Ask the channel; what the payer is to be shown."""
