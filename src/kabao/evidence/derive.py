@@ -28,6 +28,7 @@ KIND_OF: Mapping[int, Kind] = {
     Purpose.LOAD: Kind.TOPUP,
     Purpose.LOAD_VOID: Kind.TOPUP_VOID,
     Purpose.LOAD_REFUND: Kind.TOPUP_REFUND,
+    Purpose.TRANSFER: Kind.TOPUP,
 }
 GIVES_BACK = frozenset({Kind.VOID, Kind.REFUND, Kind.REVERSAL})
 _SILENT = frozenset({Purpose.LOAD_HOLD, Purpose.LOAD_RELEASE, Purpose.RECALL})
@@ -194,6 +195,8 @@ def _counts(t: Transfer, kind: Kind) -> bool:
     """Whether a transfer is part of the receipt's amount."""
     if t.purpose == Purpose.RELEASE:
         return kind in UNDOES or kind is Kind.RELEASE
+    if kind is Kind.TOPUP:
+        return True
     if kind is Kind.TOPUP_REFUND:
         return t.purpose == Purpose.LOAD_REFUND
     return not {t.debit, t.credit} & _ELSEWHERE.keys()

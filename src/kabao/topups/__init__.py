@@ -7,6 +7,7 @@ Words
   bonus rule  what top-ups of a programme are given on top (满赠); two people agree to it
   grant       what one top-up is given by a rule, out of the rule's budget
   refund      money of a channel's top-up that goes back to its payer, with its share of bonus
+  paying card a registered card that pays for a top-up of its holder's other card (T-04)
   recall      money that a channel took back from us: what is left is frozen, the rest is owed
 
 Tables: topup, bonus_rule, bonus_grant, refund, recall.

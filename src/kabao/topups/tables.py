@@ -33,6 +33,7 @@ topup = sa.Table(
     sa.Column("payer", Uuid),
     sa.Column("scene", sa.Text),
     sa.Column("collection", Uuid, unique=True),
+    sa.Column("paid_from", Uuid),
     sa.Column("bonus_fen", Fen, nullable=False, server_default="0"),
     sa.Column("refunded_fen", Fen, nullable=False, server_default="0"),
     sa.Column("kept_fen", Fen, nullable=False, server_default="0"),
@@ -46,7 +47,10 @@ topup = sa.Table(
         " 'recalled', 'voided')",
         name="status",
     ),
-    sa.CheckConstraint("store is not null or collection is not null", name="cash_has_a_store"),
+    sa.CheckConstraint(
+        "store is not null or collection is not null or paid_from is not null",
+        name="cash_has_a_store",
+    ),
     sa.CheckConstraint(
         "bonus_fen >= 0 and refunded_fen >= 0 and kept_fen >= 0 and clawed_fen >= 0"
         " and refunded_fen + kept_fen <= amount_fen and clawed_fen + kept_fen <= bonus_fen",

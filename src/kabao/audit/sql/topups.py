@@ -44,7 +44,8 @@ LOADS = Check(
           or b.bonus <> u.bonus_fen
           then 'a top-up of ' || u.amount_fen || ' + ' || u.bonus_fen || ' fen that loaded '
             || coalesce(b.principal, 0) || ' + ' || coalesce(b.bonus, 0)
-        when b.account <> case when u.collection is null then 10 else 19 end
+        when b.account <> case when u.collection is not null then 19
+          when u.paid_from is not null then 13 else 10 end
           then 'a top-up whose money came another way than it says'
         when coalesce(t.fen, 0) <> case u.status when 'voided' then u.amount_fen else 0 end
           or coalesce(t.bonus, 0) <> case u.status when 'voided' then u.bonus_fen else 0 end

@@ -37,14 +37,16 @@ class TopUpBody(RequestBody, frozen=True, kw_only=True):
             min_length=1,
             max_length=64,
             pattern=LINE,
-            description="`cash`; `any`: one of the company's channels is chosen; or a channel's"
-            " name or kind, such as `alipay`.",
+            description="`cash`; `card`: another card of the same holder pays; `any`: one of"
+            " the company's channels is chosen; or a channel's name or kind, such as `alipay`.",
         ),
     ]
     store: EdgeId | None = None
     """Where it is sold. Cash needs one; own online channels have none."""
     card: EdgeId | None = None
     source: Source | None = None
+    paying_card: Source | None = None
+    """What the holder shows of the card that pays, channel `card`."""
     terminal: EdgeId | None = None
     cashier: EdgeId | None = None
     reference: ShortText | None = None

@@ -25,9 +25,11 @@ from kabao.topups.http.bodies import ANY, TopUpBody, VoidBody
 from kabao.topups.http.desk import TopUpDesk, issuers_of
 from kabao.topups.http.views import TopUpView, topup_view
 from kabao.topups.model import TopUp
+from kabao.topups.model.between import CARD
 from kabao.topups.model.topup import CASH
 from kabao.topups.model.undoing import NOT_CASH
 from kabao.topups.ops import NewTopUp
+from kabao.topups.ops.between import NewBetween
 from kabao.topups.ops.online import NewOnline
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode
@@ -57,6 +59,8 @@ async def create(
     """
     if (data.card is None) == (data.source is None):
         raise INVALID.error("Name the card by its id or by its source.", field="source")
+    if data.channel == CARD:
+        return await _with_card(request, principal, data, topup_desk)
     if data.channel == CASH:
         return await _with_cash(request, principal, data, topup_desk)
     return await _through_channel(request, principal, data, topup_desk, clock)
@@ -70,7 +74,7 @@ async def _with_cash(
     key = f"topup/{idempotency_key(request.headers.get(KEY_HEADER))}"
     if await desk.once.answered(request, principal):
         raise KEY_REUSED.error()
-    said = replace(data, source=unsecret(data.source)) if data.source else data
+    said = _said(data)
     store = await desk.store(principal, data.store)
     # A till that was blocked since still gets the first answer again.
     done_before = await desk.topups.was_done(principal.company, key)
@@ -106,10 +110,10 @@ async def _through_channel(
     key = idempotency_key(request.headers.get(KEY_HEADER))
     if await desk.topups.was_done(principal.company, f"topup/{key}"):
         raise KEY_REUSED.error()
-    said = replace(data, source=unsecret(data.source)) if data.source else data
+    said = _said(data)
     if not answered:
         mac = desk.vault.mac("idempotency", _canonical(said))
-        await desk.topups.online.prove(new, f"topup-prove/{key}", mac)
+        await desk.topups.online.prove(new.company, new.source, f"topup-prove/{key}", mac)
 
     async def work(conn: Conn) -> TopUpView:
         return topup_view(await desk.topups.online.open_in(conn, new), told=False)
@@ -121,6 +125,50 @@ async def _through_channel(
     await desk.topups.online.begin(topup, data.payer_at())
     topup = await desk.find(principal, opened.id)
     return await desk.view(principal, topup, told=not isinstance(new.source, CardRef))
+
+
+async def _with_card(
+    request: Request[Any, Any, Any], principal: Principal, data: TopUpBody, desk: TopUpDesk
+) -> TopUpView:
+    """Both secrets are judged first, each counted; then the value moves once for its key."""
+    if data.paying_card is None:
+        raise INVALID.error("Show the card that pays.", field="paying_card")
+    store = await _sold_in(principal, data, desk)
+    new = NewBetween(
+        company=principal.company,
+        paying=data.paying_card,
+        source=data.source or CardRef(data.card or ""),
+        amount_fen=data.amount,
+        currency=data.currency,
+        store=store.id if store else None,
+        issuers=principal.companies,
+        reference=data.reference,
+    )
+    key, said = idempotency_key(request.headers.get(KEY_HEADER)), _said(data)
+    if await desk.topups.was_done(principal.company, f"topup/{key}"):
+        raise KEY_REUSED.error()
+    if not await desk.once.answered(request, principal):
+        mac = desk.vault.mac("idempotency", _canonical(said))
+        online = desk.topups.online
+        await online.prove(new.company, new.paying, f"topup-paying/{key}", mac)
+        await online.prove(new.company, new.source, f"topup-prove/{key}", mac)
+
+    async def work(conn: Conn) -> TopUpView:
+        return topup_view(await desk.topups.between.move_in(conn, new), told=False)
+
+    kept = await desk.once(request, principal, said, work)
+    body: Any = kept.content  # `Once` answers with bytes
+    topup = await desk.find(principal, msgspec.json.decode(body, type=_Opened).id)
+    return await desk.view(principal, topup, told=True)
+
+
+def _said(data: TopUpBody) -> TopUpBody:
+    """A body without its secrets: its key is bound to the cards, not to what was shown."""
+    return replace(
+        data,
+        source=unsecret(data.source) if data.source else None,
+        paying_card=unsecret(data.paying_card) if data.paying_card else None,
+    )
 
 
 class _Opened(msgspec.Struct, frozen=True):

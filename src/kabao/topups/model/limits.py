@@ -49,6 +49,8 @@ def check_transfer(
     A channel's payment, which names payer, accounts and amount, counts as one where policy
     says so (ruling 17). Raises `bank_transfer_needed`.
     """
+    if channel == "card":
+        return  # it was bought before
     if channel != "cash" and (
         channel.startswith(BANKS) or rules.flag(names.PURCHASE_TRANSFER_TRACEABLE_COUNTS)
     ):

@@ -66,6 +66,8 @@ class TopUp(msgspec.Struct, frozen=True, kw_only=True):
     scene: str | None = None
     collection: str | None = None
     """What collects the money; None for cash."""
+    paid_from: str | None = None
+    """The card that paid, where one did."""
     bonus_fen: int = 0
     """Given on top."""
     refunded_fen: int = 0
@@ -82,7 +84,7 @@ class TopUp(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_cash(self) -> bool:
         """Whether it was counted at a till."""
-        return self.collection is None
+        return self.collection is None and self.paid_from is None
 
     def house(self, issuer: str) -> tuple[Account, str]:
         """Where its money stands in the books: which account, and whose."""

@@ -95,19 +95,19 @@ class Online:
 
     # Opening
 
-    async def prove(self, new: NewOnline, key: str, mac: bytes) -> None:
+    async def prove(self, company: str, source: Source, key: str, mac: bytes) -> None:
         """Judge the secret that came with a card, in a transaction of its own: a wrong one is
         counted although nothing else happens. A card named by id shows none.
 
         Raises `secret_not_accepted`.
         """
-        if isinstance(new.source, CardRef):
+        if isinstance(source, CardRef):
             return
         async with self._db.read() as conn:
-            card = (await self._cards.resolve(conn, [new.source]))[0]
+            card = (await self._cards.resolve(conn, [source]))[0]
         rules = None if card is None else self._cards.rules(card.programme, self._terms.today)
         command = Prove(
-            company=new.company,
+            company=company,
             operation=self._ids.new(),
             key=key,
             mac=mac,

@@ -29,6 +29,7 @@ from kabao.policy.ops import Policy
 from kabao.topups import sql
 from kabao.topups.model import REFUSALS, Known, Load, Loading, Refused, Status, TopUp, Void
 from kabao.topups.model.topup import CASH
+from kabao.topups.ops.between import Between
 from kabao.topups.ops.bonuses import Bonuses
 from kabao.topups.ops.online import PURPOSE, Online
 from kabao.topups.ops.receipts import Receipts
@@ -74,6 +75,7 @@ class TopUps:
         self._clock, self._days, self._ids = clock, days, ids
         self.terms = TermsOf(cards, customers, org, policy, clock, days)
         self.bonuses = Bonuses(ids, clock)
+        self.between = Between(ledger, cards, policy, self.terms, ids)
         self.receipts = Receipts(ledger, cards, org)
         self.refunds = Refunds(ledger, cards, funding, self.terms, ids)
         self.online = Online(

@@ -21,18 +21,18 @@ async def insert_topups(conn: Statements, rows: Sequence[TopUp]) -> None:
         """
         insert into topups.topup (id, company, root, card, last4, store, terminal, cashier, shift,
           channel, reference, amount_fen, currency, status, balance_after_fen, issuer, payer,
-          scene, collection, bonus_fen, created_at, business_date, confirmed_at)
+          scene, collection, paid_from, bonus_fen, created_at, business_date, confirmed_at)
         select id, company, root, card, last4, store, terminal, cashier, shift,
           channel, reference, amount_fen, currency, status, balance_after_fen, issuer, payer,
-          scene, collection, bonus_fen,
+          scene, collection, paid_from, bonus_fen,
           timestamptz 'epoch' + created_us * interval '1 microsecond',
           date '0001-01-01' + (day - 1),
           timestamptz 'epoch' + confirmed_us * interval '1 microsecond'
         from jsonb_to_recordset(%s::jsonb) as t (id uuid, company uuid, root uuid, card uuid,
           last4 text, store uuid, terminal uuid, cashier uuid, shift uuid, channel text,
           reference text, amount_fen bigint, currency text, status text, balance_after_fen bigint,
-          issuer uuid, payer uuid, scene text, collection uuid, bonus_fen bigint,
-          created_us bigint, day int, confirmed_us bigint)
+          issuer uuid, payer uuid, scene text, collection uuid,
+          paid_from uuid, bonus_fen bigint, created_us bigint, day int, confirmed_us bigint)
         """,
         [_encode(rows).decode()],
     )
@@ -61,8 +61,8 @@ _SELECT: LiteralString = """
 select id, company, root, card, last4, store, terminal, cashier, shift, channel, reference,
   amount_fen, currency, status, balance_after_fen, confirmed_by,
   (extract(epoch from created_at) * 1000000)::bigint as created_us,
-  business_date - date '0001-01-01' + 1 as day, issuer, payer, scene, collection, bonus_fen,
-  refunded_fen, kept_fen, clawed_fen, failure, rule,
+  business_date - date '0001-01-01' + 1 as day, issuer, payer, scene, collection, paid_from,
+  bonus_fen, refunded_fen, kept_fen, clawed_fen, failure, rule,
   (extract(epoch from confirmed_at) * 1000000)::bigint as confirmed_us
 from topups.topup
 """
