@@ -32,9 +32,6 @@ VALUE_HELD = code(
 CASH_NOT_REFUNDED = code(
     "topup_was_cash", Kind.REFUSED, "Cash is given back by a void, or when the card is returned."
 )
-REFUND_REFUSED = code(
-    "topup_refund_refused", Kind.REFUSED, "The payment channel did not take the refund."
-)
 
 
 class Fault(StrEnum):
