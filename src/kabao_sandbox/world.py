@@ -19,7 +19,10 @@ from kabao_sandbox.party.faults import Faults
 from kabao_sandbox.party.host import Host
 from kabao_sandbox.party.http import Request, Response, Server
 from kabao_sandbox.party.moment import Now
+from kabao_sandbox.sms.server import Gateway
+from kabao_sandbox.wechat_templates.server import Account
 
+SMS_KEY, WECHAT_ACCOUNT = "sandbox", ("wxsandbox", "sandbox")
 PORTS_EACH = 2
 """A party has its protocol at one port and its desk at the next."""
 
@@ -56,25 +59,41 @@ class World:
             Played(name, Host(opened(now, Chance(seed + at), keys.new), Chance(seed + at + 1)))
             for at, (name, opened) in enumerate(PARTIES.items())
         ]
+        self._sms = Gateway(Chance(seed), SMS_KEY)
+        self._account = Account(Chance(seed), *WECHAT_ACCOUNT)
         self._desk = Server(self._answer)
 
     async def start(self, port: int = 0) -> None:
         """The page at that port, the parties behind it; 0 for free ports everywhere."""
         await self._desk.start(port)
-        for at, played in enumerate(self._parties):
+        hosts = (played.host for played in self._parties)
+        every: list[Host | Gateway | Account] = [*hosts, self._sms, self._account]
+        for at, one in enumerate(every):
             first = port and port + 1 + at * PORTS_EACH
-            await played.host.start(first, first and first + 1)
+            await one.start(first, first and first + 1)
 
     async def stop(self) -> None:
         """Close everything."""
         await self._desk.stop()
+        await self._sms.stop()
+        await self._account.stop()
         for played in self._parties:
             await played.host.stop()
 
     def shown(self) -> dict[str, Any]:
         """Addresses, terms and the merchant's accounts, with its keys."""
-        desk = f"http://127.0.0.1:{self._desk.port}"
-        return {"desk": desk, "parties": [played.shown() for played in self._parties]}
+        sms, account = self._sms, self._account
+        return {
+            "desk": f"http://127.0.0.1:{self._desk.port}",
+            "parties": [played.shown() for played in self._parties],
+            "sms": {"url": sms.url, "desk": sms.desk_url, "key": sms.key},
+            "wechat_account": {
+                "url": account.url,
+                "desk": account.desk_url,
+                "app_id": account.app_id,
+                "secret": account.secret,
+            },
+        }
 
     async def _answer(self, request: Request) -> Response:
         match request.method, request.path:
@@ -111,7 +130,8 @@ class World:
             "<code>PUT /faults</code> here orders faults everywhere, <code>PUT /clock</code> "
             "lets time stand at so many microseconds since 1970.</p><table>"
             "<tr><th>Party</th><th>Speaks at</th><th>Orders</th><th>Notices taken</th></tr>"
-            f"{lines}</table>"
+            f"{lines}</table><p>Phones: <a href={self._sms.desk_url}>texts</a>, "
+            f"<a href={self._account.desk_url}>messages of the WeChat account</a></p>"
         )
 
 

@@ -47,6 +47,10 @@ async def test_the_world_is_told_in_a_file_and_every_party_is_there(
             assert (await asks.get(f"{one['desk']}/account")).json() == one["account"]
             assert (await asks.get(f"{one['desk']}/faults")).json()["duplicate"] == 2
             assert one["url"] in said
+        for name in ("sms", "wechat_account"):
+            assert told[name]["desk"] in page
+            assert (await asks.get(told[name]["desk"])).status_code == 200
+            assert (await asks.get(told[name]["url"])).status_code < 500
         one = told["parties"][0]
         at = datetime(2026, 11, 22, 10, tzinfo=moment.CHINA)
         assert (await asks.put(f"{told['desk']}/clock", json="noon")).status_code == 400
