@@ -21,7 +21,8 @@ from kabao.payments.model import Inquiry, Limits, Reason
 from kabao.policy.model import Rules
 from kabao.policy.ops import Policy
 from kabao.topups import sql
-from kabao.topups.model import NOT_ACCEPTED, Load, Loading, TopUp
+from kabao.topups.model import Load, Loading, TopUp
+from kabao.topups.model.topup import NOT_ACCEPTED
 from tests.ledger.make import COMPANY, IDS, look, open_roots, running
 from tests.ledger.proxy import Proxy
 
@@ -92,7 +93,7 @@ def top_up(root: Root) -> Command[Any]:
         key=f"topup/{ident}",
         root=root.id,
         loading=Loading(
-            blank(TopUp), guessed(root), rules(), CardClass.BEARER, COMPANY, None, None
+            blank(TopUp), guessed(root), rules(), CardClass.BEARER, COMPANY, refused=None
         ),
         insert=sql.insert_topups,
     )

@@ -187,6 +187,16 @@ async def test_what_a_card_cannot_take_is_not_inserted(w: World) -> None:
     assert code_of(await booth.report(booth.event("jam"))) == (422, "not_a_kiosk")
 
 
+@pytest.mark.row("T-03")
+async def test_a_blocked_machine_takes_nobody_s_notes_and_still_tells_of_those_it_has(
+    booth: Booth, w: World
+) -> None:
+    await made(w.operator.post(f"/v1/terminals/{booth.terminal}/block"))
+    assert code_of(await booth.begin()) == (422, "terminal_not_active")
+    assert (await booth.report(booth.event("stacked", 500))).status_code == 200
+    assert (await booth.finish(500)).status_code == 200
+
+
 @pytest.mark.row("T-03", "A-11")
 async def test_what_is_given_on_top_must_fit_on_the_card_too(booth: Booth, w: World) -> None:
     """A tenth is given; whatever the machine takes up to `most` can be loaded."""

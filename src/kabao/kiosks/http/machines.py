@@ -42,7 +42,7 @@ async def begin_session(
     said, card, most_fen = replace(data, source=unsecret(data.source)), None, 0
     terminal, store = await named_machine(principal, org, merchants, data.terminal)
     if not await once.answered(request, principal):
-        card, most_fen = await kiosks.greet(principal.company, data.source, store.id)
+        card, most_fen = await kiosks.greet(principal.company, data.source, terminal)
 
     async def work(conn: Conn) -> SessionView:
         assert isinstance(card, Resolved), "greeted, unless it was answered before"

@@ -32,7 +32,7 @@ from kabao.kiosks.model import (
 )
 from kabao.kiosks.ops.boxes import Boxes
 from kabao.ledger.model import RootState
-from kabao.merchants.model import Terminal, TerminalKind, Till
+from kabao.merchants.model import Terminal, TerminalKind, Till, check_terminal_at
 from kabao.merchants.ops import Merchants
 from kabao.org.model import Store
 from kabao.org.ops import Org
@@ -74,15 +74,18 @@ class Kiosks:
 
     # --- visits ---------------------------------------------------------------------------------
 
-    async def greet(self, company: str, source: Source, store: str) -> tuple[Resolved, int]:
+    async def greet(self, company: str, source: Source, terminal: Terminal) -> tuple[Resolved, int]:
         """The card that a customer shows, and how much cash it can take now, in fen.
 
         A wrong secret counts as anywhere. Not inside a transaction.
 
         Raises:
-            KabaoError: `secret_not_accepted`, `card_cannot_be_loaded`, and what forbids any
-                top-up of the card: `topup_stopped`, `store_outside_group`, `topup_day_limit`.
+            KabaoError: `not_a_kiosk`, `terminal_not_active`, `secret_not_accepted`,
+                `card_cannot_be_loaded`, and what forbids any top-up of the card:
+                `topup_stopped`, `store_outside_group`, `topup_day_limit`.
         """
+        _check(terminal)
+        check_terminal_at(terminal, terminal.store)
         told = await self._payments.inquire(company, source, _covers_none)
         if not told.accepted or told.card is None:
             raise SECRET_NOT_ACCEPTED.error(rule="R-01")
@@ -93,7 +96,9 @@ class Kiosks:
             (found,) = await self._cards.resolve(conn, [name])
             if found is None:
                 raise SECRET_NOT_ACCEPTED.error(rule="R-01")
-            most_fen = await self._topups.terms.most_cash(conn, found, store, told.balance_fen)
+            most_fen = await self._topups.terms.most_cash(
+                conn, found, terminal.store, told.balance_fen
+            )
         return found, most_fen
 
     async def begin(
