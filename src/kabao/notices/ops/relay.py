@@ -44,7 +44,10 @@ class Whose:
         self._ledger, self._org, self._cards = ledger, org, cards
 
     async def of(self, conn: Conn, events: Sequence[Written]) -> list[About]:
-        """For each event, in order."""
+        """For each event, in order. A store that was opened a moment ago is looked for."""
+        for store in {named(event, "store") for event in events}:
+            if store is not None:
+                await self._org.find_store(store)
         roots = {event.root for event in events if event.root is not None}
         issuers = await self._ledger.issuers(conn, roots) if roots else {}
         return [about(event, self._org.store, issuers, self._issuer_of) for event in events]
