@@ -9,6 +9,7 @@
   bank       a merchant's account: transfers, statements, payouts in ISO 20022
   gateway    banks' gateways: online banking, e-CNY, cards of the schemes
   sms        a gateway for texts, and the phones it reaches
+  wechat_templates  an official account, and its followers
   parties    who can be played, by name
   world      all of them in one process, behind one desk
   party      what those have in common: faults on demand, a desk, notifications

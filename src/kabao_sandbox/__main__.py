@@ -9,6 +9,7 @@ from kabao_sandbox.parties import PARTIES
 from kabao_sandbox.party.command import command
 from kabao_sandbox.sms.command import sms_command
 from kabao_sandbox.tills.command import tills_command
+from kabao_sandbox.wechat_templates.command import account_command
 from kabao_sandbox.world import world_command
 
 EXAMPLE = (
@@ -34,6 +35,10 @@ app.command("world", epilog="Example: python -m kabao_sandbox world --port 9100 
 app.command("sms", epilog="Example: python -m kabao_sandbox sms --port 9190 --desk 9191")(
     sms_command
 )
+app.command(
+    "wechat-account",
+    epilog="Example: python -m kabao_sandbox wechat-account --follower o_me --template T1:thing1",
+)(account_command)
 for name, party in PARTIES.items():
     app.command(name, epilog=f"Example: python -m kabao_sandbox {name} --port 9101 --desk 9102")(
         command(name, party)

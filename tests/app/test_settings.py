@@ -45,6 +45,9 @@ def test_every_setting_can_be_set(tmp_path: Path) -> None:
         "KABAO_SIMULATED": "true",
         "KABAO_SMS_URL": "https://sms.example.com",
         "KABAO_SMS_KEY": "hush",
+        "KABAO_WECHAT_URL": "https://api.example.com",
+        "KABAO_WECHAT_APP_ID": "wx1",
+        "KABAO_WECHAT_APP_SECRET": "hush",
         "KABAO_WEBHOOKS_PRIVATE": "true",
         "KABAO_LOG_LEVEL": "debug",
     }

@@ -12,7 +12,7 @@ from kabao.funding.model.asking import US, Look, Patience
 from kabao.funding.model.collections import ChannelOrder, Collection, Held
 from kabao.funding.model.life import Asking, CounterRule, State
 
-PATIENCE = Patience(Asking(5, 2, 600, 12), CounterRule(5, 10, 45, 15))
+PATIENCE = Patience(Asking(5, 2, 600, 12), CounterRule(5, 10, 45, 15, 4))
 LIFE_S = 900
 
 

@@ -169,7 +169,9 @@ def test_pauses_grow_to_their_limit_and_end() -> None:
     assert [asking.pause_s(asked) for asked in range(7)] == [5, 15, 45, 100, 100, None, None]
 
 
-RULE = CounterRule(ask_after_s=5, ask_every_s=10, ask_until_s=45, no_cancel_before_s=15)
+RULE = CounterRule(
+    ask_after_s=5, ask_every_s=10, ask_until_s=45, no_cancel_before_s=15, cancel_count=4
+)
 WAIT, ASK, CANCEL = CounterStep.WAIT, CounterStep.ASK, CounterStep.CANCEL
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,6 +26,7 @@ from kabao.funding.model.collections import (
     Shown,
 )
 from kabao.funding.ops import Funding
+from kabao.funding.ports import PayChannel
 from kabao.org.ops import Org
 from kabao.policy.ops import NATIONAL, Policy
 from kabao.vault.ops import FileKeys, Vault
@@ -39,6 +40,7 @@ from kabao_sandbox.party.http import Request, Response, Server
 
 COMPANY, PROGRAMME = f"{1:032x}", f"{2:032x}"
 NOBODY = Payer()
+QUESTIONS = ("create", "query", "close", "refund", "query_refund")
 _POOL: list[keys.Private] = []
 
 
@@ -82,6 +84,29 @@ class Loads:
 
     async def recalled(self, conn: Conn, collection: Collection, amount_fen: int) -> None:
         self.recalls.append((collection.id, amount_fen))
+
+
+class Says:
+    """A channel that answers some questions with what a test says: a value, or a function of the
+    real channel and the question. The others are answered by the real one.
+    """
+
+    def __init__(self, real: PayChannel, answers: Mapping[str, Any]) -> None:
+        self._real, self._answers = real, answers
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in QUESTIONS:
+            return getattr(self._real, name)
+
+        async def answer(*asked: Any) -> Any:
+            self.asked.append(name)
+            said = self._answers.get(name)
+            if said is None:
+                return await getattr(self._real, name)(*asked)
+            return await said(self._real, *asked) if callable(said) else said
+
+        return answer
 
 
 class World:
@@ -163,6 +188,15 @@ class World:
             return Response(503)
         reply = await self.funding.notify(channel, incoming)
         return Response(reply.status, reply.body, reply.content_type)
+
+    def says(self, name: str, **answers: Any) -> Says:
+        """From now on a channel answers some questions like this."""
+        ident = self.channels[name].id
+        adapters = self.funding.channels._adapters
+        real = adapters[ident]
+        says = Says(real._real if isinstance(real, Says) else real, answers)
+        adapters[ident] = says  # type: ignore[assignment] -- it has what the other has
+        return says
 
     # What tests do
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from kabao.base.db import fetch_value
 from kabao.proofs.model import Sms
 from kabao_sandbox.party.faults import Faults
 from kabao_sandbox.sms.server import Gateway
+from kabao_sandbox.wechat_templates.server import Account
 from tests.app.world import World, all_told, made, world
 from tests.scenarios.world import identity_number
 
@@ -35,8 +37,25 @@ async def gateway() -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture
-async def w(database_url: str, tmp_path: Path, gateway: Gateway) -> AsyncIterator[World]:
-    settings = {"sms_key": "hush", "sms_url": gateway.url}
+async def account() -> AsyncIterator[Account]:
+    account = Account(Random(2), "wx1", "whisper")
+    account.templates["T1"] = {"thing1", "amount2"}
+    await account.start()
+    yield account
+    await account.stop()
+
+
+@pytest.fixture
+async def w(
+    database_url: str, tmp_path: Path, gateway: Gateway, account: Account
+) -> AsyncIterator[World]:
+    settings = {
+        "sms_key": "hush",
+        "sms_url": gateway.url,
+        "wechat_app_id": "wx1",
+        "wechat_app_secret": "whisper",
+        "wechat_url": account.url,
+    }
     async with world(database_url, tmp_path, **settings) as w:
         yield w
 
@@ -219,6 +238,95 @@ async def test_what_the_gateway_will_not_take(w: World, gateway: Gateway) -> Non
     assert await notices(w) == [("refused", "refused")]
 
 
+WECHAT = {
+    "medium": "wechat",
+    "wechat_template": "T1",
+    "fields": {"thing1": "{store}", "amount2": "{amount}元"},
+}
+
+
+async def following(w: World, account: Account, **more: Any) -> dict[str, Any]:
+    """A card whose holder follows the account, for whose first payment a message is due."""
+    of = await programme(w)
+    body = {"programme": of, "event_type": "payment.captured", "fields": {}} | WECHAT | more
+    await made(w.operator.post(PATH, body))
+    whose = await holder(w)
+    account.followers.add("o_me")
+    follows = {"customer": whose, "openid": "o_me"}
+    await made(w.operator.post("/v1/notice-followers", follows))
+    mine = await card(w, of, whose)
+    await w.pay(mine, 1_234)
+    return mine
+
+
+async def test_a_follower_is_told_by_wechat(w: World, account: Account, gateway: Gateway) -> None:
+    await following(w, account)
+    await texted(w)
+    (message,) = account.messages
+    assert (message["touser"], message["template_id"]) == ("o_me", "T1")
+    assert message["data"] == {"thing1": {"value": "Store"}, "amount2": {"value": "12.34元"}}
+    assert await notices(w) == [("sent", None)]
+    assert not gateway.texts
+    async with w.kabao.db.read() as conn:
+        stored = await fetch_value(conn, "select openid from notices.follower")
+    assert b"o_me" not in bytes(stored)
+
+
+async def test_a_token_that_is_over_is_fetched_anew(w: World, account: Account) -> None:
+    mine = await following(w, account)
+    await texted(w)
+    account.forget_token()
+    await w.pay(mine, 2)
+    await texted(w)
+    w.clock.advance(timedelta(hours=2))
+    await w.pay(mine, 3)
+    await texted(w)
+    assert len(account.messages) == 3
+
+
+async def test_what_wechat_will_not_take(w: World, account: Account) -> None:
+    await following(w, account, fields={"thing9": "x"})
+    await following(w, account)
+    account.followers.clear()
+    await texted(w)
+    assert await notices(w) == [("refused", "refused")] * 2
+    account.secret = "another"
+    account.forget_token()
+
+
+@pytest.mark.parametrize("how", ["away", "silent"])
+async def test_when_wechat_does_not_answer(w: World, account: Account, how: str) -> None:
+    """Without a token nothing went out, so again later; without an answer never again."""
+    await following(w, account)
+    if how == "away":
+        await account.stop()
+    else:
+        account.faults = Faults(lose=100)
+    await texted(w)
+    expected = {"away": ("waiting", None), "silent": ("unknown", "unknown")}[how]
+    assert await notices(w) == [expected]
+    if how == "away":
+        await account.start()
+    account.faults = Faults()
+    w.clock.advance(timedelta(minutes=1))
+    await texted(w)
+    assert len(account.messages) == 1
+
+
+async def test_who_follows_is_the_issuers_to_say(w: World, account: Account) -> None:
+    mine = await following(w, account)
+    whose = (await made(w.operator.get(f"/v1/cards/{mine['id']}")))["holder"]
+    body = {"customer": whose, "openid": "o_them"}
+    assert (await w.by("other-operator").post("/v1/notice-followers", body)).status_code == 404
+    path = f"/v1/notice-followers/{whose}"
+    for who, status in (("other-operator", 404), ("operator", 204), ("operator", 404)):
+        headers = {"Authorization": f"Bearer {w.by(who).key}"}
+        assert (await w.client.delete(path, headers=headers)).status_code == status
+    await texted(w)
+    assert await notices(w) == [("dropped", "no_follower")]
+    assert not account.messages
+
+
 @pytest.mark.row("B-08")
 async def test_one_time_codes_go_the_same_way(w: World, gateway: Gateway) -> None:
     async with w.kabao.db.transaction() as conn:
@@ -264,9 +372,15 @@ async def test_templates_are_their_issuers(w: World) -> None:
         {"event_type": "payment"},
         {"event_type": "payment.flagged"},
         {"event_type": "case.opened"},
+        {"fields": {"thing1": "x"}},
+        {"medium": "wechat"},
+        WECHAT,
+        WECHAT | {"text_zh": "", "fields": {}},
+        WECHAT | {"text_zh": "", "fields": {"1thing": "x"}},
+        WECHAT | {"text_zh": "", "fields": {"thing1": "{pin}"}},
     ],
 )
-async def test_what_no_template_may_be(w: World, wrong: dict[str, str]) -> None:
+async def test_what_no_template_may_be(w: World, wrong: dict[str, Any]) -> None:
     usual = {"programme": await programme(w), "event_type": "topup.confirmed", "text_zh": ZH}
     refused = await w.operator.post(PATH, usual | wrong)
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid")

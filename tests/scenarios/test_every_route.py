@@ -126,6 +126,10 @@ TABLE = {
     ),
     "GET /v1/events": Route("events:read", query={"card": "{card}"}),
     "GET /v1/notices": Route("notice-templates:read", query={"card": "{card}"}),
+    "POST /v1/notice-followers": Route(
+        "notice-templates:write", {"customer": "{customer}", "openid": "x"}
+    ),
+    "DELETE /v1/notice-followers/{customer}": Route("notice-templates:write"),
     "GET /v1/notice-templates": Route("notice-templates:read"),
     "POST /v1/notice-templates": Route(
         "notice-templates:write",

@@ -81,6 +81,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where the SMS gateway is; the real one unless it is said, once there is a key."""
     sms_key: str | None = None
     """The SMS gateway's key; without one no texts are sent."""
+    wechat_url: str | None = None
+    """Where WeChat's API for official accounts is; the real one unless it is said."""
+    wechat_app_id: str | None = None
+    """The official account that tells holders by template messages; none without it."""
+    wechat_app_secret: str | None = None
     webhooks_private: bool = False
     """Whether webhooks may go to private addresses and over plain http: for development only."""
     simulated: bool = False
@@ -232,7 +237,7 @@ _EXPECTED = {
     "log_level": ", ".join(LogLevel),
     "webhooks_private": "true or false",
 }
-_SECRET = frozenset({"database_url", "sms_key"})
+_SECRET = frozenset({"database_url", "sms_key", "wechat_app_secret"})
 """Settings whose value is never repeated in a message."""
 
 
@@ -242,6 +247,8 @@ def _check(settings: Settings) -> None:
         raise _bad("KABAO_TLS_CERT", "and KABAO_TLS_KEY go together: one of them is missing")
     if settings.tls_client_ca is not None and settings.tls_cert is None:
         raise _bad("KABAO_TLS_CLIENT_CA", "needs KABAO_TLS_CERT and KABAO_TLS_KEY")
+    if (settings.wechat_app_id is None) != (settings.wechat_app_secret is None):
+        raise _bad("KABAO_WECHAT_APP_ID", "and KABAO_WECHAT_APP_SECRET go together")
     if settings.http_port == settings.pos_port:
         raise _bad("KABAO_POS_PORT", f"= {settings.pos_port} is the same as KABAO_HTTP_PORT")
     for name in ("tls_cert", "tls_key", "tls_client_ca"):

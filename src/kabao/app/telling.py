@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from kabao.adapters.sms.yunpian import YUNPIAN, Yunpian
 from kabao.adapters.webhooks.courier import HttpCourier
+from kabao.adapters.wechat_templates.messages import WECHAT, TemplateMessages
 from kabao.app.channels import Lines
 from kabao.app.settings import Settings
+from kabao.base.clock import Clock
 from kabao.base.jobs import Jobs
 from kabao.notices.jobs import register
 from kabao.notices.ops import Endpoints, Reading, Relay, Sender, Templates, Texter, Whose
@@ -30,10 +32,12 @@ class Telling:
         self.relay = Relay(db, whose, ids, clock)
         self.reading = Reading(whose, kabao.cards, self.endpoints, clock)
         self._courier = HttpCourier(private=private)
-        self.templates = Templates(kabao.cards, ids, clock)
+        self.templates = Templates(kabao.cards, kabao.customers, vault, ids, clock)
         self.texter = Texter(
             db,
             self._phones(kabao.settings),
+            self._followers(kabao.settings, clock),
+            vault,
             kabao.proofs,
             kabao.sms,
             kabao.cards,
@@ -54,6 +58,14 @@ class Telling:
             return None
         account = {} if settings.sms_url is None else {"url": settings.sms_url}
         return Yunpian(self._lines.to(account, "url", YUNPIAN), settings.sms_key)
+
+    def _followers(self, settings: Settings, clock: Clock) -> TemplateMessages | None:
+        """The official account, if there is one."""
+        if settings.wechat_app_id is None or settings.wechat_app_secret is None:
+            return None
+        account = {} if settings.wechat_url is None else {"url": settings.wechat_url}
+        line = self._lines.to(account, "url", WECHAT)
+        return TemplateMessages(line, settings.wechat_app_id, settings.wechat_app_secret, clock)
 
     def add_jobs(self, jobs: Jobs) -> None:
         """What a worker does: relay, send, text, tidy up."""

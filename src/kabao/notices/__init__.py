@@ -11,7 +11,8 @@ Words
   dead        a delivery that was given up; it can be looked at and replayed
 
   template  which event of a programme's cards is told to their holders, in whose words
-  text      one of those on its way to a phone; whose and what it says is only made
+  follower  a customer whom a WeChat account may tell, by a sealed id
+  text      one of those on its way to a holder; whose and what it says is only made
             when it is sent, and kept nowhere
 
 An event is read from the outbox by the relay, which writes deliveries, and sent
@@ -19,7 +20,7 @@ by the sender; workers share the sending by leases on lanes. `sequence` counts a
 card's events without a gap, so a receiver sees what it has missed, and
 `GET /v1/events` has everything again from any point.
 
-Tables: endpoint, lane, delivery, template, text.
+Tables: endpoint, lane, delivery, template, text, follower.
 
 Invariants
   an event that an endpoint wants is delivered at least once, or waits, or is dead

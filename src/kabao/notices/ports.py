@@ -24,8 +24,8 @@ class Courier(Protocol):
         ...
 
 
-class SmsOutcome(StrEnum):
-    """What a gateway made of a text."""
+class Handed(StrEnum):
+    """What a gateway made of a text or message."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"  # it will never take this one
@@ -36,6 +36,16 @@ class SmsOutcome(StrEnum):
 class Phones(Protocol):
     """A gateway that sends texts to phones. Never raises for what the other side does."""
 
-    async def send(self, phone: str, text: str, reference: str) -> SmsOutcome:
+    async def send(self, phone: str, text: str, reference: str) -> Handed:
         """One text. `phone` and `text` are personal; `reference` is ours, or empty."""
+        ...
+
+
+class Followers(Protocol):
+    """A WeChat official account that sends template messages. Never raises as `Phones`."""
+
+    async def send(
+        self, openid: str, template: str, fields: Mapping[str, str], reference: str
+    ) -> Handed:
+        """One message. `openid` and `fields` are personal; `reference` is ours, at most 32 long."""
         ...

@@ -92,6 +92,7 @@ sa.Index(
     postgresql_where=delivery.c.state == sa.literal_column("'waiting'"),
 )
 sa.Index("ix_delivery_created_at", delivery.c.created_at)
+sa.Index("ix_delivery_listed", delivery.c.endpoint, delivery.c.id)
 
 template = sa.Table(
     "template",
@@ -100,12 +101,16 @@ template = sa.Table(
     sa.Column("programme", Uuid, nullable=False),
     sa.Column("company", Uuid, nullable=False),
     sa.Column("event_type", sa.Text, nullable=False),
+    sa.Column("medium", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
     sa.Column("text_zh", sa.Text, nullable=False),
     sa.Column("text_en", sa.Text, nullable=False),
-    sa.Column("language", sa.Text, nullable=False),
-    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("wechat_template", sa.Text, nullable=False),
+    sa.Column("fields", JSON, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("retired_at", Instant),
+    sa.CheckConstraint("medium in ('sms', 'wechat')", name="medium"),
     sa.CheckConstraint("language in ('zh', 'en', 'both')", name="language"),
     sa.CheckConstraint("purpose in ('service', 'marketing')", name="purpose"),
     schema=_SCHEMA,
@@ -115,6 +120,7 @@ sa.Index(
     "uq_template_living",
     template.c.programme,
     template.c.event_type,
+    template.c.medium,
     unique=True,
     postgresql_where=template.c.retired_at.is_(None),
 )
@@ -148,4 +154,13 @@ sa.Index(
     "ix_text_waiting",
     text.c.next_at,
     postgresql_where=text.c.state == sa.literal_column("'waiting'"),
+)
+
+follower = sa.Table(
+    "follower",
+    metadata,
+    sa.Column("customer", Uuid, primary_key=True),
+    sa.Column("openid", BYTEA, nullable=False),
+    sa.Column("followed_at", Instant, nullable=False),
+    schema=_SCHEMA,
 )

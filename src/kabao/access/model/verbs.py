@@ -88,8 +88,8 @@ VERBS: dict[str, str] = {
     "events:read": "read events",
     "webhook-endpoints:read": "see webhook endpoints",
     "webhook-endpoints:write": "add and change webhook endpoints",
-    "notice-templates:read": "see what holders are told by SMS, and whether they were",
-    "notice-templates:write": "add and retire templates of texts to holders",
+    "notice-templates:read": "see what holders are told, and whether they were",
+    "notice-templates:write": "say what holders are told, and by which account",
     # rules and people
     "policy:read": "see which rules hold, and why",
     "policy:write": "ask for a change of limits",

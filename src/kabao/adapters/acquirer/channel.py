@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import date
 
@@ -121,7 +122,8 @@ class AcquirerChannel:
             return NoBill("none yet")
         if answer.status != OK:
             return Unknown(f"HTTP {answer.status}")
-        return bill.read(answer.body, self._account.partner.merchant, day)
+        merchant = self._account.partner.merchant
+        return await asyncio.to_thread(bill.read, answer.body, merchant, day)
 
 
 def _is_readable(slip: Slip) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -223,7 +224,9 @@ class AlipayChannel:
         file = await self._line.ask("GET", said.bill_download_url, most=FILE_BYTES)
         if not isinstance(file, Answer):
             return file
-        return bill.read(file.body, day) if file.status == OK else Unknown("no file came")
+        if file.status != OK:
+            return Unknown("no file came")
+        return await asyncio.to_thread(bill.read, file.body, day)
 
     async def _ask(
         self, method: str, content: Mapping[str, Any], notify_url: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Any
 
@@ -233,7 +234,10 @@ class BankChannel:
         if answer.status != OK:
             return Unknown(f"HTTP {answer.status}")
         try:
-            return statement.told(answer.body, self._account.holder.account)
+            # A large document takes seconds, in which others want their turn.
+            return await asyncio.to_thread(
+                statement.told, answer.body, self._account.holder.account
+            )
         except NotReadableError as wrong:
             return Unknown(str(wrong))
 
@@ -250,7 +254,7 @@ class BankChannel:
             return NoBill(code) if code == NO_STATEMENT else Unknown(code)
         reads = table.read if ours.tables else statement.read
         try:
-            return reads(answer.body, ours.holder.account, day)
+            return await asyncio.to_thread(reads, answer.body, ours.holder.account, day)
         except NotReadableError as wrong:
             return SpoiltBill(str(wrong))
 

@@ -29,7 +29,7 @@ def read(file: bytes, account: str, day: date) -> tuple[Entry, ...]:
         count = int(head["笔数"])
     except (ValueError, KeyError, IndexError, csv.Error) as wrong:
         raise NotReadableError(f"{type(wrong).__name__}: the table cannot be read") from None
-    if head["账号"] != account:
+    if head.get("账号") != account:
         raise OtherAccountError("another account")
     if count != len(found):
         raise NotReadableError("not as many entries as it says")

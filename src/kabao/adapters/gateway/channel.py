@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, TypeVar
@@ -136,7 +137,7 @@ class GatewayChannel:
         if not isinstance(answer, Answer):
             return answer
         if answer.status == OK:
-            return bill.read(answer.body, day)
+            return await asyncio.to_thread(bill.read, answer.body, day)
         problem = _decoded(answer.body, Problem)
         missing = isinstance(problem, Problem) and problem.code == NO_FILE
         return NoBill(NO_FILE) if missing else Unknown(f"HTTP {answer.status}")

@@ -8,7 +8,7 @@ import msgspec
 
 from kabao.adapters.line import Answer, Line
 from kabao.funding.model.answers import Unreachable
-from kabao.notices.ports import SmsOutcome
+from kabao.notices.ports import Handed
 
 YUNPIAN = "https://sms.yunpian.com"
 SEND = "/v2/sms/single_send.json"
@@ -31,20 +31,20 @@ class Yunpian:
     def __init__(self, line: Line, key: str) -> None:
         self._line, self._key = line, key
 
-    async def send(self, phone: str, text: str, reference: str) -> SmsOutcome:
+    async def send(self, phone: str, text: str, reference: str) -> Handed:
         """One text; `reference` comes back in their reports."""
         form = {"apikey": self._key, "mobile": phone, "text": text}
         if reference:
             form["uid"] = reference
         said = await self._line.ask("POST", SEND, headers=FORM, content=urlencode(form).encode())
         if isinstance(said, Unreachable):
-            return SmsOutcome.UNREACHABLE
+            return Handed.UNREACHABLE
         if not isinstance(said, Answer) or said.status not in (_OK, _BAD_REQUEST):
-            return SmsOutcome.UNKNOWN
+            return Handed.UNKNOWN
         try:
             code = msgspec.json.decode(said.body, type=_Said).code
         except msgspec.DecodeError:
-            return SmsOutcome.UNKNOWN
+            return Handed.UNKNOWN
         if said.status == _OK:
-            return SmsOutcome.ACCEPTED if code == TAKEN else SmsOutcome.UNKNOWN
-        return SmsOutcome.REFUSED
+            return Handed.ACCEPTED if code == TAKEN else Handed.UNKNOWN
+        return Handed.REFUSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import zlib
@@ -211,7 +212,9 @@ class UnionpayChannel:
         if code != TAKEN:
             return Unknown(code)
         file = _inflated(said.get("fileContent", ""))
-        return SpoiltBill("the file cannot be unpacked") if file is None else bill.read(file, day)
+        if file is None:
+            return SpoiltBill("the file cannot be unpacked")
+        return await asyncio.to_thread(bill.read, file, day)
 
     async def _about(
         self, number: str, created_us: int, scene: Scene

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import zlib
 from datetime import date
@@ -218,7 +219,7 @@ class WechatChannel:
         digest = hashlib.sha1(text or b"", usedforsecurity=False).hexdigest()
         if text is None or said.hash_type != "SHA1" or digest != said.hash_value.lower():
             return SpoiltBill("the file is not the one that was announced")
-        return bill.read(text, day)
+        return await asyncio.to_thread(bill.read, text, day)
 
     async def _fetch(self, url: str) -> Answer | Unreachable | Unknown:
         parts = urlsplit(url)

@@ -76,20 +76,26 @@ class Patience(msgspec.Struct, frozen=True):
         """When to ask about a refund again."""
         return now_us + self._pause_s(asked) * US
 
+    def keeps_reversing(self, held: Held) -> bool:
+        """Whether a code that is being cancelled may still be paid back with that."""
+        return held.order.asked < self.counter.cancel_count
+
     def _next_at_counter(self, held: Held, begun_us: int, now_us: int) -> int:
         rule, asked = self.counter, held.order.asked
         if not held.collection.wanted:
             first_us = begun_us + rule.no_cancel_before_s * US
-            return max(first_us, now_us + self._pause_s(0) * US) if asked else first_us
+            return max(first_us, now_us + self._pause_s(asked - 1) * US) if asked else first_us
         end_us = begun_us + rule.ask_until_s * US
         if now_us >= end_us:
             return now_us + self._pause_s(asked - self._counter_asks(held)) * US
-        due_us = begun_us + (rule.ask_after_s + asked * rule.ask_every_s) * US
-        return min(max(due_us, now_us), end_us)
+        first_us = begun_us + rule.ask_after_s * US
+        every_us = rule.ask_every_s * US
+        turns = max(0, (now_us - first_us) // every_us + 1)
+        return min(first_us + turns * every_us, end_us)
 
     def _counter_asks(self, held: Held) -> int:
         """Questions that belong to the rule of the counter, before it cancels."""
-        if held.collection.scene is not Scene.CODE:
+        if held.collection.scene is not Scene.CODE or not held.collection.wanted:
             return 0
         span_s = self.counter.ask_until_s - self.counter.ask_after_s
         return max(0, -(-span_s // self.counter.ask_every_s))

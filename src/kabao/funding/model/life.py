@@ -261,12 +261,14 @@ class CounterRule(msgspec.Struct, frozen=True):
 
     In seconds since the payer's code was sent: ask first, then every so often until
     the end, then cancel; and never cancel before the payer could have typed a password.
+    After `cancel_count` attempts that were in vain, what was paid is given back as a refund.
     """
 
     ask_after_s: int
     ask_every_s: int
     ask_until_s: int
     no_cancel_before_s: int
+    cancel_count: int
 
     def next(self, since_s: int, asked: int, *, given_up: bool = False) -> CounterStep:
         """What is due. `given_up`: the cashier or the payer wants no more of it."""

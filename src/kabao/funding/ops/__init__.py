@@ -2,7 +2,9 @@
 
 channels     channels as rows, a snapshot of them, the adapter of each
 steps        one step of an order with its effects, in one transaction
-collecting   opening, beginning, asking, cancelling
+collecting   opening and beginning
+looking      asking what became of orders, and ending them
+crew         who works off what is due, at each channel so much at once
 refunding    money back
 watch        how channels do: their figures, shared among processes, and their breakers
 router       which channel is taken, within the limits of its day

@@ -1,41 +1,34 @@
-"""Opening a collection, asking a channel for it, and asking again. Channels are asked outside
-of transactions; a crash between two of them leaves an order that falls due to be looked at.
+"""Opening a collection and asking a channel for it. Channels are asked outside of transactions;
+a crash between two of them leaves an order that falls due to be looked at.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable
-from typing import TypeVar
-
 from msgspec.structs import replace
 
-from kabao.base import logs
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import Ids, to_edge
 from kabao.funding.model.answers import (
-    Closed,
     Created,
     Paid,
     Payer,
-    Queried,
     Refused,
     Scene,
     Unknown,
     Unreachable,
     Waiting,
 )
-from kabao.funding.model.asking import US, Look, outcome_of
+from kabao.funding.model.asking import US, outcome_of
 from kabao.funding.model.channels import CHANNEL
 from kabao.funding.model.collections import Ask, ChannelOrder, Collection, Held, Shown
-from kabao.funding.model.life import Event, State
+from kabao.funding.model.life import State
 from kabao.funding.model.receipts import reference_of
 from kabao.funding.ops import slips
 from kabao.funding.ops.channels import Channels
 from kabao.funding.ops.steps import Steps
+from kabao.funding.ops.timing import timed
 from kabao.funding.ports import Router
 from kabao.funding.sql import collections as sql
 from kabao.policy import names
@@ -43,18 +36,8 @@ from kabao.policy import names
 ORDERS_MAX = 8
 """The most channels one collection tries."""
 
-LEASE_S = 60
-"""An order that was taken to be asked about falls due again after this, if nobody comes back."""
-
-AT_ONCE = 16
-"""Orders that are asked about at the same time."""
-
 _SWITCHES = frozenset({Scene.PAGE, Scene.QR, Scene.TRANSFER})
 """Scenes in which another channel may be tried: what the payer brings fits them all."""
-
-T = TypeVar("T")
-
-log = logs.get("funding")
 
 
 class Collecting:
@@ -175,7 +158,7 @@ class Collecting:
         if adapter is None:
             return Unreachable("there is no adapter for this channel"), 0
         order = held.order.told(held.collection, self.notify_url(held.order.channel))
-        return await _timed(adapter.create(order, payer))
+        return await timed(adapter.create(order, payer))
 
     def notify_url(self, channel: str) -> str:
         """Where a channel tells us of an order."""
@@ -184,6 +167,8 @@ class Collecting:
     async def _began(self, conn: Conn, order: str, said: Created, took_ms: int) -> bool:
         """Apply what came of sending. Whether another order is to be sent now."""
         held = await self._locked_order(conn, order)
+        if held.order.shown is not None and not isinstance(said, Paid | Waiting):
+            return False  # asked twice at once; what the payer is shown stands
         said = await slips.once(conn, held, said, self._ids.new(), self._clock.now_us())
         switches = (
             held.is_current
@@ -229,141 +214,11 @@ class Collecting:
         await sql.update(conn, collection)
         return collection
 
-    # Asking
-
-    async def due(self) -> int:
-        """Look at every order whose time has come; for a tick. Gives how many."""
-        now_us = self._clock.now_us()
-        async with self._db.transaction() as conn:
-            idents = await sql.claim_due(conn, now_us, now_us + LEASE_S * US, AT_ONCE)
-        await asyncio.gather(*(self._look_safely(ident) for ident in idents))
-        return len(idents)
-
-    async def _look_safely(self, order: str) -> None:
-        """A look that fails counts as one in vain, and stops no other."""
-        try:
-            await self.look(order)
-        except Exception as wrong:  # noqa: BLE001 -- a purpose's defect: it comes again, then a case
-            log.error("funding.look_failed", order=order, reason=type(wrong).__name__)
-            async with self._db.transaction() as conn:
-                await self._again(conn, await self._locked_order(conn, order))
-
-    async def look(self, order: str) -> None:
-        """Do what is due with an order: ask the channel, or end it."""
-        async with self._db.read() as conn:
-            held = await sql.held(conn, order)
-        if held is None or not held.order.open:
-            return
-        now_us = self._clock.now_us()
-        match self._steps.patience(held.collection.company).due(held, now_us):
-            case Look.WAIT:
-                await self._later(order)
-            case Look.DROP:
-                await self._drop(order)
-            case Look.ASK:
-                await self._looked(order, *await _timed(self._asked(held)))
-            case Look.CLOSE:
-                if await self._unwanted(order):
-                    await self._looked(order, *await _timed(self._closed(held)))
-
-    async def ask(self, ident: str) -> Collection:
-        """Ask the channel now. See `Funding.ask`."""
-        async with self._db.read() as conn:
-            collection = _there(await sql.get(conn, ident))
-            held = await sql.held(conn, collection.current)
-        if held is not None and held.order.open and held.order.begun_us is not None:
-            await self._looked(held.order.id, *await _timed(self._asked(held)))
-        return await self._as_it_is(ident)
-
-    async def ask_about(self, order: str) -> bool:
-        """Ask about one order, however it ended. Whether its money is with us by now."""
-        async with self._db.read() as conn:
-            held = await sql.held(conn, order)
-        assert held is not None, "orders are never deleted"
-        said, took_ms = await _timed(self._asked(held))
-        await self._looked(order, said, took_ms)
-        return isinstance(said, Paid) and not said.given_back
-
-    async def cancel(self, ident: str) -> Collection:
-        """End a collection. See `Funding.cancel`."""
-        async with self._db.transaction() as conn:
-            held = await self._locked(conn, ident)
-            if held.order.open and held.collection.wanted:
-                collection = replace(held.collection, wanted=False)
-                await sql.update(conn, collection)
-                held = await self._steps.store(conn, Held(collection, held.order))
-            if held.order.open and held.order.begun_us is None:
-                held = await self._steps.step(conn, held, Event.UNSENT)
-        if held.order.open:
-            await self.look(held.order.id)
-        return await self._as_it_is(ident)
-
-    async def _asked(self, held: Held) -> Queried:
-        """Ask; what still waits when its time is over is closed."""
-        channel = held.order.channel
-        order = held.order.told(held.collection, self.notify_url(channel))
-        said = await self._channels.query(channel, order)
-        over = self._clock.now_us() >= held.order.expires_us
-        if isinstance(said, Waiting) and over:
-            return await self._channels.close(channel, order)
-        return said
-
-    async def _closed(self, held: Held) -> Queried:
-        """End it; a channel that cannot is asked what became of it."""
-        channel = held.order.channel
-        order = held.order.told(held.collection, self.notify_url(channel))
-        said = await self._channels.close(channel, order)
-        if isinstance(said, Waiting | Unknown):
-            return await self._channels.query(channel, order)
-        return said
-
-    async def _looked(self, order: str, said: Queried, took_ms: int) -> None:
-        async with self._db.transaction() as conn:
-            held = await self._locked_order(conn, order)
-            if not held.order.open and not isinstance(said, Paid | Closed):
-                return  # it was overtaken
-            held = await self._steps.take(conn, held, said)
-            outcome = outcome_of(said, held.collection.scene, later=True)
-            self._router.tell(held.order.channel, outcome, took_ms)
-            await self._again(conn, held)
-
-    async def _again(self, conn: Conn, held: Held) -> None:
-        """One more question was asked; when too many were, a person looks."""
-        if not held.order.open:
-            return
-        asked = replace(held.order, asked=held.order.asked + 1)
-        held = await self._steps.store(conn, Held(held.collection, asked))
-        if self._steps.patience(held.collection.company).worn_out(held, self._clock.now_us()):
-            await self._steps.open_case(conn, held, "funding.unknown", held.order.id, {})
-
-    async def _unwanted(self, order: str) -> bool:
-        """Before a code is cancelled nobody wants it any more: its money is going back, so
-        a payment told meanwhile must not be confirmed. False: it has ended meanwhile.
-        """
-        async with self._db.transaction() as conn:
-            held = await self._locked_order(conn, order)
-            if held.order.open and held.collection.scene is Scene.CODE:
-                await sql.update(conn, replace(held.collection, wanted=False))
-            return held.order.open
-
-    async def _later(self, order: str) -> None:
-        async with self._db.transaction() as conn:
-            held = await self._locked_order(conn, order)
-            if held.order.open:
-                await self._steps.store(conn, held)
-
-    async def _drop(self, order: str) -> None:
-        """End an order that was never sent."""
-        async with self._db.transaction() as conn:
-            held = await self._locked_order(conn, order)
-            if held.order.open and held.order.begun_us is None:
-                await self._steps.step(conn, held, Event.CLOSED)
-
-    # Reading
-
     async def _locked(self, conn: Conn, ident: str) -> Held:
         """A collection with its latest order, locked. Raises `not_found`."""
-        collection = _there(await sql.lock(conn, ident))
+        collection = await sql.lock(conn, ident)
+        if collection is None:
+            raise NOT_FOUND.error("There is no such collection.")
         order = await sql.get_order(conn, collection.current)
         assert order is not None, "a collection without its order"
         return Held(collection, order)
@@ -372,20 +227,3 @@ class Collecting:
         held = await sql.lock_of_order(conn, order)
         assert held is not None, "orders are never deleted"
         return held
-
-    async def _as_it_is(self, ident: str) -> Collection:
-        async with self._db.read() as conn:
-            return _there(await sql.get(conn, ident))
-
-
-def _there(collection: Collection | None) -> Collection:
-    if collection is None:
-        raise NOT_FOUND.error("There is no such collection.")
-    return collection
-
-
-async def _timed(asked: Awaitable[T]) -> tuple[T, int]:
-    """What came, and after how many ms. Real time: a simulated clock may stand still."""
-    begun = time.monotonic()
-    said = await asked
-    return said, int((time.monotonic() - begun) * 1000)

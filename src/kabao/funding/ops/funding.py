@@ -18,6 +18,7 @@ from kabao.funding.model.collections import Ask, ChannelOrder, Collection, Fundi
 from kabao.funding.model.life import State
 from kabao.funding.ops.channels import Channels
 from kabao.funding.ops.collecting import Collecting
+from kabao.funding.ops.looking import Looking
 from kabao.funding.ops.matching import Matching
 from kabao.funding.ops.notices import Notices
 from kabao.funding.ops.receiving import Receiving
@@ -68,13 +69,16 @@ class Funding:
         self._collecting = Collecting(
             db, self.channels, self.router, self._steps, ids, clock, days, notify_base
         )
+        self._looking = Looking(
+            db, self.channels, self.router, self._steps, clock, self._collecting.notify_url
+        )
         self._refunding = Refunding(db, self.channels, self._steps, clock)
         self._receiving = Receiving(db, self.channels, self._steps, cases, vault, ids, clock, days)
         self._matching = Matching(
             db,
             self.channels,
             self._steps,
-            self._collecting,
+            self._looking,
             self._refunding,
             cases,
             clock,
@@ -119,7 +123,7 @@ class Funding:
 
     async def ask(self, collection: str) -> Collection:
         """Ask the channel now what became of it. Raises `not_found`."""
-        return await self._collecting.ask(collection)
+        return await self._looking.ask(collection)
 
     async def cancel(self, collection: str) -> Collection:
         """Want it no more. Raises `not_found`.
@@ -128,7 +132,7 @@ class Funding:
         An order that was paid in the meantime is confirmed. A code that was scanned is
         cancelled 15 s after it was at the earliest, and what it paid goes back with that.
         """
-        return await self._collecting.cancel(collection)
+        return await self._looking.cancel(collection)
 
     async def notify(self, channel: str, incoming: Incoming) -> Reply:
         """Take a notification of a channel and answer in its way.
@@ -172,7 +176,7 @@ class Funding:
 
     async def look(self) -> int:
         """Ask about every order that is due."""
-        return await self._collecting.due()
+        return await self._looking.due()
 
     async def send_refunds(self) -> int:
         """Send and ask about every refund that is due."""

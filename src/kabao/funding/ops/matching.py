@@ -22,7 +22,8 @@ from kabao.funding.model.channels import CHANNEL, Channel
 from kabao.funding.model.collections import HELD, Held
 from kabao.funding.model.life import Event
 from kabao.funding.ops.channels import Channels
-from kabao.funding.ops.collecting import AT_ONCE, Collecting
+from kabao.funding.ops.crew import AT_ONCE
+from kabao.funding.ops.looking import Looking
 from kabao.funding.ops.refunding import Refunding
 from kabao.funding.ops.steps import Steps
 from kabao.funding.sql import bills as sql
@@ -46,14 +47,14 @@ class Matching:
         db: Database,
         channels: Channels,
         steps: Steps,
-        collecting: Collecting,
+        looking: Looking,
         refunding: Refunding,
         cases: Cases,
         clock: Clock,
         days: BusinessDays,
     ) -> None:
         self._db, self._channels, self._steps = db, channels, steps
-        self._collecting, self._refunding = collecting, refunding
+        self._looking, self._refunding = looking, refunding
         self._cases, self._clock, self._days = cases, clock, days
 
     async def due(self) -> int:
@@ -146,7 +147,7 @@ class Matching:
             async with self._db.read() as conn:
                 held = await self._held(conn, channel, line)
             assert held is not None, "told by a line of ours"
-            if await self._collecting.ask_about(held.order.id):
+            if await self._looking.ask_about(held.order.id):
                 found = await self._matched_payment(channel, line)
             else:
                 found = Found.MATCHED  # it was paid, and a cancellation has paid it back

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
@@ -39,7 +39,7 @@ from kabao.funding.model.collections import (
 )
 from kabao.funding.model.life import Event, RefundState, State, refund_state
 from kabao.funding.ops.channels import Channels
-from kabao.funding.ops.collecting import AT_ONCE, LEASE_S
+from kabao.funding.ops.crew import LEASE_S, Crew
 from kabao.funding.ops.steps import FUNDS_CHARS, RULE, Steps, gone_fen
 from kabao.funding.sql import collections as sql
 from kabao.funding.sql import refunds as refunds_sql
@@ -52,6 +52,7 @@ class Refunding:
 
     def __init__(self, db: Database, channels: Channels, steps: Steps, clock: Clock) -> None:
         self._db, self._channels, self._steps, self._clock = db, channels, steps, clock
+        self._crew = Crew(channels)
 
     async def refund_in(
         self, conn: Conn, ident: str, amount_fen: int, *, key: str, reason: str
@@ -121,11 +122,13 @@ class Refunding:
 
     async def due(self) -> int:
         """Send or ask about every refund whose time has come; for a tick. Gives how many."""
-        now_us = self._clock.now_us()
-        async with self._db.transaction() as conn:
-            idents = await refunds_sql.claim_due(conn, now_us, now_us + LEASE_S * US, AT_ONCE)
-        await asyncio.gather(*(self._look_safely(ident) for ident in idents))
-        return len(idents)
+
+        async def claim(room: Mapping[str, int], most: int) -> list[tuple[str, str]]:
+            now_us = self._clock.now_us()
+            async with self._db.transaction() as conn:
+                return await refunds_sql.claim_due(conn, room, most, now_us, now_us + LEASE_S * US)
+
+        return await self._crew.work(claim, self._look_safely)
 
     async def _look_safely(self, ident: str) -> None:
         """One that fails stops no other; it falls due again when its lease is over."""

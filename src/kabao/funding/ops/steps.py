@@ -121,6 +121,7 @@ class Steps:
                 rules.int(names.FUNDING_COUNTER_ASK_EVERY_SECONDS),
                 rules.int(names.FUNDING_COUNTER_ASK_UNTIL_SECONDS),
                 rules.int(names.FUNDING_COUNTER_NO_CANCEL_SECONDS),
+                rules.int(names.FUNDING_COUNTER_CANCEL_COUNT),
             ),
         )
 
@@ -135,11 +136,16 @@ class Steps:
         return await self.step(conn, held, event, said)
 
     def _is_being_reversed(self, held: Held) -> bool:
-        """Whether the channel was asked, or will be, to pay back what a cancelled code paid."""
-        collection, order = held.collection, held.order
-        if collection.wanted or not order.open or collection.scene is not Scene.CODE:
+        """Whether a channel was asked, or will be, to pay back what a cancelled code paid."""
+        keeps = self.patience(held.collection.company).keeps_reversing(held)
+        return held.order.open and keeps and self._is_cancelled_code(held)
+
+    def _is_cancelled_code(self, held: Held) -> bool:
+        """Whether what was paid is going back, and never to the purpose."""
+        collection = held.collection
+        if collection.wanted or collection.scene is not Scene.CODE:
             return False
-        adapter = self._channels.adapter(order.channel)
+        adapter = self._channels.adapter(held.order.channel)
         return adapter is None or collection.scene in adapter.capabilities.reverses_paid
 
     async def step(
@@ -213,6 +219,9 @@ class Steps:
         collection = held.collection
         if collection.settled or not held.is_current:
             return await self._return(conn, held)
+        if self._is_cancelled_code(held):  # the channel could not, or would not, reverse it
+            held = await self._return(conn, held)
+            return await self.give_up(conn, held, CANCELLED.name, RULE)
         try:
             async with conn.transaction():
                 await self.purpose(held).confirmed(conn, collection, paid)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString
 
 import msgspec
@@ -181,18 +181,30 @@ async def order_of_number(conn: Conn, channel: str, channel_no: str) -> str | No
     return found
 
 
-async def claim_due(conn: Conn, now_us: int, again_us: int, limit: int) -> list[str]:
-    """Take orders that are due to be looked at; whoever fails leaves them due at `again_us`."""
+async def claim_due(
+    conn: Conn, room: Mapping[str, int], most: int, now_us: int, again_us: int
+) -> list[tuple[str, str]]:
+    """Take orders that are due to be looked at; whoever fails leaves them due at `again_us`.
+
+    Args:
+        room: how many at most of each channel; others are left alone.
+        most: how many in all.
+    """
     rows = await conn.execute(
         """
         update funding.channel_order set ask_at = %s
-        where id in (select id from funding.channel_order where ask_at <= %s
-          order by ask_at limit %s for update skip locked)
-        returning id
+        where id in (
+          select due.id from unnest(%s::uuid[], %s::int[]) as room (channel, places)
+          cross join lateral (
+            select id from funding.channel_order o
+            where o.channel = room.channel and o.ask_at <= %s
+            order by o.ask_at limit room.places for update skip locked) due
+          limit %s)
+        returning id, channel
         """,
-        [from_us(again_us), from_us(now_us), limit],
+        [from_us(again_us), list(room), list(room.values()), from_us(now_us), most],
     )
-    return [row[0] for row in await rows.fetchall()]
+    return [(row[0], row[1]) for row in await rows.fetchall()]
 
 
 async def search(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, LiteralString
 
 import msgspec
@@ -69,15 +70,29 @@ async def of_collection(conn: Conn, collection: str) -> list[FundingRefund]:
     return [msgspec.convert(row, FundingRefund) for row in rows]
 
 
-async def claim_due(conn: Conn, now_us: int, again_us: int, limit: int) -> list[str]:
-    """Take refunds that are due; whoever fails leaves them due at `again_us`."""
+async def claim_due(
+    conn: Conn, room: Mapping[str, int], most: int, now_us: int, again_us: int
+) -> list[tuple[str, str]]:
+    """Take refunds that are due; whoever fails leaves them due at `again_us`.
+
+    Args:
+        room: how many at most of each channel; others are left alone.
+        most: how many in all.
+    """
     rows = await conn.execute(
         """
-        update funding.refund set ask_at = %s
-        where id in (select id from funding.refund where ask_at <= %s
-          order by ask_at limit %s for update skip locked)
-        returning id
+        update funding.refund r set ask_at = %s
+        from (
+          select due.id, room.channel from unnest(%s::uuid[], %s::int[]) as room (channel, places)
+          cross join lateral (
+            select f.id from funding.refund f
+            join funding.channel_order o on o.id = f.channel_order
+            where o.channel = room.channel and f.ask_at <= %s
+            order by f.ask_at limit room.places for update of f skip locked) due
+          limit %s) due
+        where r.id = due.id
+        returning r.id, due.channel
         """,
-        [from_us(again_us), from_us(now_us), limit],
+        [from_us(again_us), list(room), list(room.values()), from_us(now_us), most],
     )
-    return [row[0] for row in await rows.fetchall()]
+    return [(row[0], row[1]) for row in await rows.fetchall()]

@@ -1,4 +1,6 @@
-"""`/v1/notice-templates`: what holders are told by SMS; `/v1/notices`: what they were."""
+"""`/v1/notice-templates`: what holders are told; `/v1/notices`: what they were;
+`/v1/notice-followers`: who is told by WeChat.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta
 
@@ -20,6 +22,7 @@ from kabao.base.web.principal import Principal, requires
 from kabao.notices.model.texts import (
     MAX_TEXT,
     Language,
+    Medium,
     NewTemplate,
     Purpose,
     Template,
@@ -39,15 +42,37 @@ Words = Annotated[
 ]
 
 
+Fields = Annotated[
+    dict[Annotated[str, Meta(max_length=26)], Annotated[str, Meta(max_length=60)]],
+    Meta(max_length=10, description="Of a WeChat template: what stands in each field."),
+]
+
+
 class TemplateBody(RequestBody, frozen=True, kw_only=True):
     """What holders of the programme's cards are told when this happens."""
 
     programme: EdgeId
     event_type: Annotated[str, Meta(min_length=3, max_length=60, pattern=LINE)]
+    medium: Medium = Medium.SMS
+    purpose: Purpose = Purpose.SERVICE
+    language: Language = Language.ZH
     text_zh: Words = ""
     text_en: Words = ""
-    language: Language = Language.ZH
-    purpose: Purpose = Purpose.SERVICE
+    wechat_template: Annotated[str, Meta(max_length=64, pattern="^[A-Za-z0-9_-]*$(?!\\n)")] = ""
+    fields: Fields = {}  # noqa: RUF012 -- msgspec copies it
+
+
+class FollowerBody(RequestBody, frozen=True):
+    """The id under which a customer follows the official account."""
+
+    customer: EdgeId
+    openid: Annotated[str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9_-]*$(?!\\n)")]
+
+
+class FollowerView(msgspec.Struct, frozen=True):
+    """A customer who follows the official account; under which id is not told."""
+
+    customer: str
 
 
 class TemplateView(msgspec.Struct, frozen=True):
@@ -56,10 +81,13 @@ class TemplateView(msgspec.Struct, frozen=True):
     id: str
     programme: str
     event_type: str
+    medium: Medium
+    purpose: Purpose
+    language: Language
     text_zh: str
     text_en: str
-    language: Language
-    purpose: Purpose
+    wechat_template: str
+    fields: dict[str, str]
     created_at: str
     retired_at: str | None
 
@@ -71,6 +99,7 @@ class NoticeView(msgspec.Struct, frozen=True):
     card: str
     event: str
     event_type: str
+    medium: Medium
     status: TextState
     reason: str | None
     attempts: int
@@ -87,10 +116,13 @@ def _view(template: Template) -> TemplateView:
         id=to_edge(TEMPLATE, template.id),
         programme=to_edge("prg", template.programme),
         event_type=template.event_type,
+        medium=template.medium,
+        purpose=template.purpose,
+        language=template.language,
         text_zh=template.text_zh,
         text_en=template.text_en,
-        language=template.language,
-        purpose=template.purpose,
+        wechat_template=template.wechat_template,
+        fields=template.fields,
         created_at=rfc3339(to_us(template.created_at)),
         retired_at=_time(template.retired_at),
     )
@@ -102,6 +134,7 @@ def _notice(row: dict[str, Any]) -> NoticeView:
         card=to_edge("card", row["card"]),
         event=row["event"],
         event_type=row["event_type"],
+        medium=Medium(row["medium"]),
         status=TextState(row["state"]),
         reason=row["reason"],
         attempts=row["attempts"],
@@ -118,16 +151,19 @@ async def create_template(
     once: Once,
     templates: Templates,
 ) -> Response[TemplateView]:
-    """Tell an event of a programme's cards to their holders, by SMS, from now on."""
+    """Tell an event of a programme's cards to their holders from now on."""
 
     async def work(conn: Conn) -> TemplateView:
         new = NewTemplate(
             programme=from_edge("prg", data.programme, field="programme"),
             event_type=data.event_type,
+            medium=data.medium,
+            purpose=data.purpose,
+            language=data.language,
             text_zh=data.text_zh,
             text_en=data.text_en,
-            language=data.language,
-            purpose=data.purpose,
+            wechat_template=data.wechat_template,
+            fields=data.fields,
         )
         return _view(await templates.add(conn, principal, new))
 
@@ -201,9 +237,38 @@ async def list_notices(
     return page(rows, limit, _notice, lambda row: (row["id"],))
 
 
+@post("/v1/notice-followers", guards=[requires(WRITE)], tags=["notices"])
+async def follow(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    data: FollowerBody,
+    once: Once,
+    templates: Templates,
+) -> Response[FollowerView]:
+    """Say under which id a customer follows the official account; another one gives way."""
+
+    async def work(conn: Conn) -> FollowerView:
+        customer = from_edge("cus", data.customer, field="customer")
+        await templates.follow(conn, principal, customer, data.openid)
+        return FollowerView(data.customer)
+
+    return await once(request, principal, data, work)
+
+
+@delete("/v1/notice-followers/{customer:str}", guards=[requires(WRITE)], tags=["notices"])
+async def unfollow(
+    principal: Principal, db: Database, templates: Templates, customer: EdgeId
+) -> None:
+    """Forget it: the customer is told nothing by WeChat any more."""
+    async with db.transaction() as conn:
+        await templates.unfollow(conn, principal, from_edge("cus", customer))
+
+
 ROUTES: list[HTTPRouteHandler] = [
     create_template,
     list_templates,
     retire_template,
     list_notices,
+    follow,
+    unfollow,
 ]

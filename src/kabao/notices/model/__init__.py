@@ -7,5 +7,6 @@ from kabao.vault.model import RewrapTarget
 REWRAP_TARGETS = (
     RewrapTarget("notices", "endpoint", "id", "secret"),
     RewrapTarget("notices", "endpoint", "id", "old_secret"),
+    RewrapTarget("notices", "follower", "customer", "openid"),
 )
 """Sealed columns, for the rotation of keys."""

@@ -25,10 +25,13 @@ TEMPLATE_RETIRED = code(
 )
 
 MAX_TEXT = 300
+MAX_FIELD = 20
+"""Characters of a field, as WeChat takes them."""
 FIELDS = frozenset({"amount", "balance", "last4", "store", "time"})
 """What a text may tell: yuan, the last digits of the number, the store's name, the hour."""
 NOUNS_WITH_CARD = frozenset({"card", "payment", "topup", "refund"})
 _SIGNED = re.compile(r"【[^【】\s]{2,12}】")
+_FIELD = re.compile(r"[a-z_]{1,24}[0-9]{0,2}")
 _KIND = re.compile(r"([a-z_]+)\.[a-z_]+")
 
 
@@ -38,6 +41,13 @@ class Language(StrEnum):
     ZH = "zh"
     EN = "en"
     BOTH = "both"
+
+
+class Medium(StrEnum):
+    """How it reaches the holder."""
+
+    SMS = "sms"
+    WECHAT = "wechat"  # a template message of the official account the holder follows
 
 
 class Purpose(StrEnum):
@@ -62,6 +72,7 @@ class Drop(StrEnum):
 
     NO_HOLDER = "no_holder"
     NO_PHONE = "no_phone"
+    NO_FOLLOWER = "no_follower"
     NO_CONSENT = "no_consent"
     TOO_MANY = "too_many"
     TOO_OLD = "too_old"
@@ -69,20 +80,44 @@ class Drop(StrEnum):
 
 
 class NewTemplate(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for. Texts begin with the signature the gateway knows: 【…】."""
+    """What is asked for.
+
+    For phones: texts, which begin with the signature the gateway knows, 【…】. For
+    WeChat: the id of a template of the official account, and what stands in each of
+    its fields.
+    """
 
     programme: str
     event_type: str
-    text_zh: str
-    text_en: str
-    language: Language
+    medium: Medium
     purpose: Purpose
+    language: Language = Language.ZH
+    text_zh: str = ""
+    text_en: str = ""
+    wechat_template: str = ""
+    fields: Mapping[str, str] = {}
 
     def check(self) -> None:
         """Raises `invalid` for an event that is no card's, or a text with other fields."""
         found = _KIND.fullmatch(self.event_type)
         if found is None or found[1] not in NOUNS_WITH_CARD or self.event_type in HIDDEN:
             raise INVALID.error("Texts go out for events of cards.", field="event_type")
+        if self.medium is Medium.WECHAT:
+            self._check_fields()
+        else:
+            self._check_texts()
+
+    def _check_fields(self) -> None:
+        if not self.wechat_template or not self.fields or self.text_zh or self.text_en:
+            raise INVALID.error("A template of WeChat's has an id and fields.", field="fields")
+        for name, text in self.fields.items():
+            if not _FIELD.fullmatch(name):
+                raise INVALID.error("Fields are called like thing1.", field="fields")
+            _check_form(text, "fields")
+
+    def _check_texts(self) -> None:
+        if self.wechat_template or self.fields:
+            raise INVALID.error("A text to a phone has no fields.", field="fields")
         wanted = {
             Language.ZH: ("text_zh",),
             Language.EN: ("text_en",),
@@ -97,6 +132,10 @@ class NewTemplate(msgspec.Struct, frozen=True, kw_only=True):
 def _check_text(text: str, field: str) -> None:
     if not _SIGNED.match(text):
         raise INVALID.error("A text begins with the sender's signature: 【…】.", field=field)
+    _check_form(text, field)
+
+
+def _check_form(text: str, field: str) -> None:
     try:
         used = {name for _, name, form, _ in Formatter().parse(text) if name is not None}
         forms = [
@@ -116,10 +155,13 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     programme: str
     company: str
     event_type: str
+    medium: Medium
+    purpose: Purpose
+    language: Language
     text_zh: str
     text_en: str
-    language: Language
-    purpose: Purpose
+    wechat_template: str
+    fields: dict[str, str]
     created_at: datetime
     retired_at: datetime | None
 
@@ -131,6 +173,10 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
             Language.BOTH: [self.text_zh, _SIGNED.sub("", self.text_en, count=1)],
         }[self.language]
         return "\n".join(text.format_map(values) for text in texts)
+
+    def filled(self, values: Mapping[str, str]) -> dict[str, str]:
+        """What stands in the fields of a WeChat message, none longer than WeChat takes."""
+        return {name: text.format_map(values)[:MAX_FIELD] for name, text in self.fields.items()}
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):

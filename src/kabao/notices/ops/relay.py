@@ -129,13 +129,15 @@ class Relay:
         kinds = {template.event_type for template in templates}
         told = [e for e in page if e.type in kinds and e.root and named(e, "card")]
         programmes = await self._whose.programmes(conn, told)
-        by_both = {(t.event_type, t.programme): t for t in templates}
-        texts = []
-        for event in told:
-            template = by_both.get((event.type, programmes.get(event.root or "", "")))
-            if template is not None and event.recorded_at >= template.created_at:
-                texts.append(self._text(template, event))
-        return texts
+        by_both: dict[tuple[str, str], list[Template]] = {}
+        for template in templates:
+            by_both.setdefault((template.event_type, template.programme), []).append(template)
+        return [
+            self._text(template, event)
+            for event in told
+            for template in by_both.get((event.type, programmes.get(event.root or "", "")), [])
+            if event.recorded_at >= template.created_at
+        ]
 
     def _text(self, template: Template, event: Written) -> Text:
         at = now(self._clock)

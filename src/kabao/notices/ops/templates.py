@@ -10,6 +10,7 @@ from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import Ids
 from kabao.base.web.principal import Principal
 from kabao.cards.ops import Cards
+from kabao.customers.ops import Customers
 from kabao.notices.model.texts import (
     TEMPLATE_RETIRED,
     TEMPLATE_THERE,
@@ -18,15 +19,20 @@ from kabao.notices.model.texts import (
     TextState,
 )
 from kabao.notices.sql import texts as sql
+from kabao.vault.ops import Vault
 
 TEMPLATE, TEXT = "ntp", "txt"
+FOLLOWER = "notices.follower"
 
 
 class Templates:
     """What holders are told, and what they were. For keys that cover the issuer."""
 
-    def __init__(self, cards: Cards, ids: Ids, clock: Clock) -> None:
-        self._cards, self._ids, self._clock = cards, ids, clock
+    def __init__(
+        self, cards: Cards, customers: Customers, vault: Vault, ids: Ids, clock: Clock
+    ) -> None:
+        self._cards, self._customers, self._vault = cards, customers, vault
+        self._ids, self._clock = ids, clock
 
     async def add(self, conn: Conn, principal: Principal, new: NewTemplate) -> Template:
         """From now on an event of the programme's cards is told to their holders.
@@ -42,10 +48,13 @@ class Templates:
             programme=programme.id,
             company=programme.issuer,
             event_type=new.event_type,
+            medium=new.medium,
+            purpose=new.purpose,
+            language=new.language,
             text_zh=new.text_zh,
             text_en=new.text_en,
-            language=new.language,
-            purpose=new.purpose,
+            wechat_template=new.wechat_template,
+            fields=dict(new.fields),
             created_at=now(self._clock),
             retired_at=None,
         )
@@ -82,6 +91,22 @@ class Templates:
         return await sql.templates(
             conn, companies=principal.companies, programme=programme, before=before, limit=limit
         )
+
+    async def follow(self, conn: Conn, principal: Principal, customer: str, openid: str) -> None:
+        """A customer follows the official account under this id. Raises `not_found`."""
+        await self._check_customer(conn, principal, customer)
+        sealed = self._vault.encrypt(FOLLOWER, "openid", customer, openid.encode())
+        await sql.put_follower(conn, customer, sealed, now(self._clock))
+
+    async def unfollow(self, conn: Conn, principal: Principal, customer: str) -> None:
+        """Forget under which id. Raises `not_found`."""
+        await self._check_customer(conn, principal, customer)
+        if not await sql.drop_follower(conn, customer):
+            raise NOT_FOUND.error("This customer follows nobody.")
+
+    async def _check_customer(self, conn: Conn, principal: Principal, customer: str) -> None:
+        if not principal.covers(await self._customers.company_of(conn, customer)):
+            raise NOT_FOUND.error("There is no such customer.")
 
     async def texts(
         self,

@@ -6,19 +6,33 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KabaoError
 from kabao.base.ids import from_edge
 from kabao.cards.model import Card
 from kabao.cards.ops import Cards
+from kabao.customers.model import Customer
 from kabao.customers.ops import Customers
-from kabao.notices.model.texts import Drop, Limits, Template, Text, TextState, may_tell, yuan
-from kabao.notices.ports import Phones, SmsOutcome
+from kabao.notices.model.texts import (
+    Drop,
+    Limits,
+    Medium,
+    Template,
+    Text,
+    TextState,
+    may_tell,
+    yuan,
+)
+from kabao.notices.ops.templates import FOLLOWER
+from kabao.notices.ports import Followers, Handed, Phones
 from kabao.notices.sql import texts as sql
 from kabao.org.ops import Org
 from kabao.policy.ops import Policy
 from kabao.proofs.ops import Proofs, SmsTable
+from kabao.vault.ops import Vault
 
 AT_ONCE = 50
 SURELY = timedelta(minutes=5)
@@ -32,6 +46,17 @@ PURGE_BATCH = 5_000
 _LOCAL = ZoneInfo("Asia/Shanghai")
 
 
+class Ready(msgspec.Struct, frozen=True):
+    """Whom to tell what. Personal: never logged, never stored."""
+
+    template: Template
+    address: str
+    values: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"<Ready {self.template.id}>"
+
+
 class Texter:
     """Sends texts: what certainly did not go out again later, what may have never again."""
 
@@ -39,6 +64,8 @@ class Texter:
         self,
         db: Database,
         phones: Phones | None,
+        followers: Followers | None,
+        vault: Vault,
         proofs: Proofs,
         codes: SmsTable,
         cards: Cards,
@@ -48,8 +75,11 @@ class Texter:
         clock: Clock,
         days: BusinessDays,
     ) -> None:
-        """`phones` is the gateway; without one texts are dropped, and codes stay where they are."""
-        self._db, self._phones, self._proofs, self._codes = db, phones, proofs, codes
+        """`phones` and `followers` are the gateways; without one its texts are dropped, and
+        codes stay where they are.
+        """
+        self._db, self._phones, self._followers, self._vault = db, phones, followers, vault
+        self._proofs, self._codes = proofs, codes
         self._cards, self._customers, self._org = cards, customers, org
         self._policy, self._clock, self._days = policy, clock, days
 
@@ -85,67 +115,96 @@ class Texter:
     async def _tell(self, text: Text) -> None:
         limits = self.limits()
         async with self._db.read() as conn:
-            found = await self._addressed(conn, text, limits)
-        if isinstance(found, Drop):
-            await self._end(text, TextState.DROPPED, found)
+            ready = await self._ready(conn, text, limits)
+        if isinstance(ready, Drop):
+            await self._end(text, TextState.DROPPED, ready)
             return
-        assert self._phones is not None, "else it was dropped"
-        phone, words = found
-        hit = await self._proofs.counters.hit_now(COUNTER, phone, A_DAY, limits.per_day)
+        hit = await self._proofs.counters.hit_now(COUNTER, ready.address, A_DAY, limits.per_day)
         if not hit.allowed:
             await self._end(text, TextState.DROPPED, Drop.TOO_MANY)
             return
         async with self._db.transaction() as conn:
             if not await sql.sending(conn, text.id, now(self._clock)):
                 return
-        await self._told(text, limits, await self._phones.send(phone, words, text.id))
+        await self._told(text, limits, await self._hand_over(ready, text.id))
 
-    async def _told(self, text: Text, limits: Limits, outcome: SmsOutcome) -> None:
+    async def _hand_over(self, ready: Ready, reference: str) -> Handed:
+        template, address = ready.template, ready.address
+        match template.medium:
+            case Medium.SMS:
+                assert self._phones is not None, "else it was dropped"
+                return await self._phones.send(address, template.words(ready.values), reference)
+            case Medium.WECHAT:
+                assert self._followers is not None, "else it was dropped"
+                fields = template.filled(ready.values)
+                return await self._followers.send(
+                    address, template.wechat_template, fields, reference
+                )
+
+    async def _told(self, text: Text, limits: Limits, outcome: Handed) -> None:
         match outcome:
-            case SmsOutcome.ACCEPTED:
+            case Handed.ACCEPTED:
                 await self._end(text, TextState.SENT, None)
-            case SmsOutcome.UNREACHABLE if text.attempts < limits.attempts:
+            case Handed.UNREACHABLE if text.attempts < limits.attempts:
                 async with self._db.transaction() as conn:
                     await sql.later(conn, text.id, now(self._clock) + AGAIN * text.attempts)
-            case SmsOutcome.UNREACHABLE | SmsOutcome.REFUSED:
+            case Handed.UNREACHABLE | Handed.REFUSED:
                 await self._end(text, TextState.REFUSED, outcome)
-            case SmsOutcome.UNKNOWN:
+            case Handed.UNKNOWN:
                 await self._end(text, TextState.UNKNOWN, outcome)
 
     async def _end(self, text: Text, state: TextState, reason: str | None) -> None:
         async with self._db.transaction() as conn:
             await sql.end(conn, text.id, state, reason, now(self._clock))
 
-    async def _addressed(self, conn: Conn, text: Text, limits: Limits) -> tuple[str, str] | Drop:
-        """Whose phone, and the words; or why nobody is told."""
-        if self._phones is None:
+    async def _ready(self, conn: Conn, text: Text, limits: Limits) -> Ready | Drop:
+        """Whom to tell what; or why nobody is told."""
+        template = await sql.template(conn, text.template)
+        assert template is not None, "templates are never deleted"
+        if not self._has_gateway(template.medium):
             return Drop.NO_GATEWAY
         if now(self._clock) - text.occurred_at > limits.oldest:
             return Drop.TOO_OLD
-        template = await sql.template(conn, text.template)
-        assert template is not None, "templates are never deleted"
         card = await self._cards.find_card(conn, text.card)
         customer = None if card.holder is None else await self._customers.find(conn, card.holder)
         if customer is None:
             return Drop.NO_HOLDER
-        phone = None if customer.profile is None else customer.profile.phone
-        if phone is None:
-            return Drop.NO_PHONE
+        address = await self._address(conn, template.medium, customer)
+        if isinstance(address, Drop):
+            return address
         consents = await self._customers.consents(conn, customer.id, limit=CONSENTS)
         if not may_tell(template.purpose, consents):
             return Drop.NO_CONSENT
-        return phone, self._words(template, text, card)
+        return Ready(template, address, self._values(text, card))
 
-    def _words(self, template: Template, text: Text, card: Card) -> str:
+    def _has_gateway(self, medium: Medium) -> bool:
+        match medium:
+            case Medium.SMS:
+                return self._phones is not None
+            case Medium.WECHAT:
+                return self._followers is not None
+
+    async def _address(self, conn: Conn, medium: Medium, customer: Customer) -> str | Drop:
+        match medium:
+            case Medium.SMS:
+                phone = None if customer.profile is None else customer.profile.phone
+                return Drop.NO_PHONE if phone is None else phone
+            case Medium.WECHAT:
+                sealed = await sql.follower(conn, customer.id)
+                if sealed is None:
+                    return Drop.NO_FOLLOWER
+                return self._vault.decrypt(FOLLOWER, "openid", customer.id, sealed).decode()
+
+    def _values(self, text: Text, card: Card) -> dict[str, str]:
+        """What a text may tell."""
         local: datetime = text.occurred_at.astimezone(_LOCAL)
-        values = {
+        return {
             "amount": yuan(text.data.get("amount")),
             "balance": yuan(text.data.get("balance_after")),
             "last4": card.last4,
             "store": self._store(text.data.get("store")),
             "time": f"{local:%m-%d %H:%M}",
         }
-        return template.words(values)
 
     def _store(self, named: Any) -> str:
         try:

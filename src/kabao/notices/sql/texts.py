@@ -18,12 +18,14 @@ async def insert_template(conn: Conn, template: Template) -> bool:
     """A new template; False when the event of that programme has one."""
     found = await fetch_value(
         conn,
-        "insert into notices.template (id, programme, company, event_type, text_zh, text_en,"
-        " language, purpose, created_at)"
-        " values (%(id)s, %(programme)s, %(company)s, %(event_type)s, %(text_zh)s, %(text_en)s,"
-        " %(language)s, %(purpose)s, %(created_at)s)"
-        " on conflict (programme, event_type) where retired_at is null do nothing returning 1",
-        asdict(template),
+        "insert into notices.template (id, programme, company, event_type, medium, purpose,"
+        " language, text_zh, text_en, wechat_template, fields, created_at)"
+        " values (%(id)s, %(programme)s, %(company)s, %(event_type)s, %(medium)s, %(purpose)s,"
+        " %(language)s, %(text_zh)s, %(text_en)s, %(wechat_template)s, %(fields)s::json,"
+        " %(created_at)s)"
+        " on conflict (programme, event_type, medium) where retired_at is null do nothing"
+        " returning 1",
+        asdict(template) | {"fields": msgspec.json.encode(template.fields).decode()},
     )
     return found is not None
 
@@ -73,7 +75,7 @@ async def templates(
 
 
 async def living(conn: Conn) -> list[Template]:
-    """Every template in use: at most one for each event type and programme."""
+    """Every template in use: one for each event type, programme and medium at most."""
     rows = await fetch_all(conn, dict, "select * from notices.template where retired_at is null")
     return convert(rows, list[Template])
 
@@ -145,8 +147,8 @@ async def texts(
     return await fetch_all(
         conn,
         dict,
-        "select x.id, x.card, x.event, t.event_type, x.state, x.reason, x.attempts, x.created_at,"
-        " x.ended_at from notices.text x join notices.template t on t.id = x.template"
+        "select x.id, x.card, x.event, t.event_type, t.medium, x.state, x.reason, x.attempts,"
+        " x.created_at, x.ended_at from notices.text x join notices.template t on t.id = x.template"
         " where (%(companies)s::uuid[] is null or t.company = any(%(companies)s::uuid[]))"
         " and (%(card)s::uuid is null or x.card = %(card)s::uuid)"
         " and (%(state)s::text is null or x.state = %(state)s)"
@@ -169,3 +171,29 @@ async def purge(conn: Conn, before: datetime, limit: int) -> None:
         " where created_at < %s and state <> 'waiting' order by created_at limit %s)",
         [before, limit],
     )
+
+
+async def put_follower(conn: Conn, customer: str, openid: bytes, at: datetime) -> None:
+    """By which account a customer is told, sealed; one known before gives way."""
+    await conn.execute(
+        "insert into notices.follower (customer, openid, followed_at) values (%s, %s, %s)"
+        " on conflict (customer) do update set openid = excluded.openid,"
+        " followed_at = excluded.followed_at",
+        [customer, openid, at],
+    )
+
+
+async def follower(conn: Conn, customer: str) -> bytes | None:
+    """The sealed account of a customer."""
+    found: bytes | None = await fetch_value(
+        conn, "select openid from notices.follower where customer = %s", [customer]
+    )
+    return found
+
+
+async def drop_follower(conn: Conn, customer: str) -> bool:
+    """Forget it; False when there was none."""
+    found = await fetch_value(
+        conn, "delete from notices.follower where customer = %s returning 1", [customer]
+    )
+    return found is not None
