@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from msgspec import structs
 
 from kabao.funding.model.answers import (
     Bill,
@@ -158,6 +159,27 @@ async def test_an_order_ends_with_its_time(at: World) -> None:
     at.clock.advance(timedelta(minutes=16))
     assert not at.pays(order)
     assert isinstance(await at.channel.close(order), Closed | Refused)
+
+
+async def test_refunds_wait_while_our_account_there_is_empty(at: World) -> None:
+    """What may be there tomorrow is no refusal: the same number is sent again until it is."""
+    if at.name == "bank":
+        return  # it refuses a payout for good, and takes no number twice
+    order, paid = await sold(at)
+    refund = at.refund(order, paid.channel_no, 5_000)
+    at.party.book.short = True
+    for _ in range(2):
+        assert isinstance(await at.channel.refund(order, refund), Unknown)
+        assert await at.channel.query_refund(order, refund) == NotThere()
+    at.party.book.short = False
+    assert await at.channel.refund(order, refund) in (Refunded(5_000), Waiting())
+    assert await at.channel.query_refund(order, refund) == Refunded(5_000)
+
+
+async def test_words_as_long_as_people_write_them_stop_no_refund(at: World) -> None:
+    order, paid = await sold(at)
+    refund = structs.replace(at.refund(order, paid.channel_no, 5_000), reason="退货" * 127)
+    assert await at.channel.refund(order, refund) in (Refunded(5_000), Waiting())
 
 
 async def test_what_was_never_asked_for_is_not_there(at: World) -> None:

@@ -59,7 +59,9 @@ class Site:
         keys = FileKeys(folder / "keys", clock, create_if_missing=True)
         cases = Cases(self.policy, ids, clock, self.days)
         makers: Any = {"alipay": _silent, "bank": _silent}
-        self.channels = Channels(db, Vault(keys, clock), self.policy, makers, ids, clock, self.days)
+        self.channels = Channels(
+            db, Vault(keys, clock), self.policy, makers, ids, clock, self.days, "http://127.0.0.1"
+        )
         self.watch = Watch(db, self.channels, cases, self.policy, ids, clock, self.days)
         self.router = Router(
             db, self.channels, self.watch, self._rules, {"bank"}, ids, clock, self.days

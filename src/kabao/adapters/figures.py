@@ -40,6 +40,11 @@ def fen_of(text: str) -> int:
     return mfen // _MFEN_PER_FEN
 
 
+def cut(text: str, most: int) -> str:
+    """As much of a text as fits into so many bytes of UTF-8: by which channels count differs."""
+    return text.encode()[:most].decode(errors="ignore")
+
+
 def local(us: int, form: str = SECONDS) -> str:
     """A moment as the channels write it."""
     return from_us(us).astimezone(LOCAL).strftime(form)

@@ -175,9 +175,11 @@ class Alipay:
 
     def _refund(self, content: dict[str, Any], params: Mapping[str, str]) -> Answered:
         del params
-        trade = self.book.find(str(content["out_trade_no"]))
+        trade = self.book.find_paid(str(content["trade_no"]))
         if trade is None:
             return _no(FAILED, "ACQ.TRADE_NOT_EXIST")
+        if self.book.short:
+            return _no(FAILED, "ACQ.SELLER_BALANCE_NOT_ENOUGH")
         no, amount_fen = str(content["out_request_no"]), _fen(content["refund_amount"])
         again = no in trade.refunds
         refund = self.book.refund(trade, no, amount_fen, trade.number)
@@ -189,7 +191,7 @@ class Alipay:
 
     def _query_refund(self, content: dict[str, Any], params: Mapping[str, str]) -> Answered:
         del params
-        trade = self.book.find(str(content["out_trade_no"]))
+        trade = self.book.find_paid(str(content["trade_no"]))
         if trade is None:
             return _no(FAILED, "ACQ.TRADE_NOT_EXIST")
         refund = trade.refunds.get(str(content["out_request_no"]))

@@ -159,6 +159,10 @@ class Gateway:
 
     def _refund(self, asked: dict[str, Any]) -> dict[str, Any]:
         trade, no = self._found(asked), str(asked["refund"])
+        if asked["number"] != trade.number:
+            raise ProblemError("ORDER_NOT_FOUND", 404)
+        if self.book.short:
+            raise ProblemError("NOT_ENOUGH_ON_ACCOUNT")
         again = no in trade.refunds
         refund = self.book.refund(trade, no, int(asked["amount"]), self._number())
         if refund is None or int(asked["total"]) != trade.amount_fen:

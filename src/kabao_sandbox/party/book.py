@@ -78,6 +78,8 @@ class Book:
         self._trades: dict[str, Trade] = {}
         self._codes: dict[str, bool] = {}
         self._last = 0
+        self.short = False
+        """Whether the merchant's account is empty, so that nothing can be refunded for now."""
 
     def __iter__(self) -> Iterator[Trade]:
         return iter(self._trades.values())
@@ -93,6 +95,10 @@ class Book:
         if trade and trade.state is State.WAITING and self._now() >= trade.expires_us:
             trade.state = State.CLOSED
         return trade
+
+    def find_paid(self, number: str) -> Trade | None:
+        """An order by the party's own number."""
+        return next((trade for trade in self if trade.number == number), None)
 
     def add(self, trade: Trade) -> Trade:
         """A new order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -25,6 +26,30 @@ SCENES = {("01", "07"): "qr", ("01", "06"): "code", ("01", "01"): "page"}
 MINUTES_US = 900 * moment.US
 
 Fields = dict[str, str]
+
+FORMS = {
+    "merId": r"[0-9A-Za-z]{15}",
+    "orderId": r"[0-9A-Za-z]{8,40}",
+    "txnTime": r"\d{14}",
+    "bizType": r"\d{6}",
+    "accessType": r"\d",
+    "channelType": r"\d{2}",
+    "txnAmt": r"\d{1,12}",
+    "currencyCode": r"\d{3}",
+    "backUrl": r"https?://[!-~]{1,248}",
+    "origQryId": r"\d{21}",
+    "termId": r"[!-~]{8}",
+    "payTimeout": r"\d{14}",
+}
+"""How the fields of a message are written, those that are kept here."""
+
+ALWAYS = ("merId", "orderId", "txnTime", "bizType", "accessType", "channelType")
+NEEDED = {
+    "01": (*ALWAYS, "txnAmt", "currencyCode", "backUrl"),
+    "04": (*ALWAYS, "txnAmt", "origQryId", "backUrl"),
+    "99": ALWAYS,
+}
+"""Without which a message of a kind is refused; an empty field is none."""
 
 
 class Unionpay:
@@ -67,6 +92,9 @@ class Unionpay:
 
     def _said(self, path: str, asked: Fields) -> Fields:
         kind = asked["txnType"]
+        wrong = _wrong(kind, asked)
+        if wrong is not None:
+            return wrong
         if path == "/queryTrans.do":
             return self._query(asked)
         if path == "/frontTransReq.do" or (path == "/backTransReq.do" and kind == "01"):
@@ -169,14 +197,16 @@ class Unionpay:
         }
 
     def _refund(self, asked: Fields) -> Fields:
-        trade = next((one for one in self.book if one.number == asked["origQryId"]), None)
+        trade = self.book.find_paid(asked["origQryId"])
         if trade is None:
             return _no("35")
+        if self.book.short:
+            return _no("64")
         no, number = asked["orderId"], f"{asked['txnTime']}{self.book.number():07d}"
         again = no in trade.refunds
         refund = self.book.refund(trade, no, int(asked["txnAmt"]), number)
         if refund is None:
-            return _no("61")
+            return _no("36")  # 与原交易信息不符
         self._refunds[no] = refund
         if not again:
             self.host.tell(trade, refund)
@@ -249,6 +279,15 @@ def digest(fields: Mapping[str, str]) -> bytes:
     names = sorted(name for name, value in fields.items() if value and name != "signature")
     text = "&".join(f"{name}={fields[name]}" for name in names)
     return hashlib.sha256(text.encode()).hexdigest().encode()
+
+
+def _wrong(kind: str, asked: Fields) -> Fields | None:
+    """The answer to a message that lacks a field, or has one that is written otherwise."""
+    if any(not asked.get(name) for name in NEEDED.get(kind, ())):
+        return _no("13")  # 报文交易要素缺失
+    known = FORMS.keys() & asked.keys()
+    fits = all(re.fullmatch(FORMS[name], asked[name]) for name in known if asked[name])
+    return None if fits else _no("10")
 
 
 def _yes(**more: str) -> Fields:

@@ -34,6 +34,7 @@ STATES = {
 }
 _TOKENS = re.compile(r'(\w+)="([^"]*)"')
 _ORDER = re.compile(r"/v3/pay/transactions/out-trade-no/([^/]+)(?:/(close|reverse))?")
+REASON_MAX = 80
 _REFUND = re.compile(r"/v3/refund/domestic/refunds(?:/([^/]+))?")
 
 
@@ -193,15 +194,19 @@ class Wechat:
                 if no in trade.refunds:
                     return self._shown_refund(trade, trade.refunds[no])
             raise ProblemError(404, "RESOURCE_NOT_EXISTS")
-        found = self.book.find(data["out_trade_no"])
+        found = self.book.find_paid(data["transaction_id"])
         if found is None:
             raise ProblemError(404, "RESOURCE_NOT_EXISTS")
+        if len(data.get("reason", "")) > REASON_MAX:
+            raise ProblemError(400, "PARAM_ERROR")
+        if self.book.short:
+            raise ProblemError(403, "NOT_ENOUGH")
         again = data["out_refund_no"] in found.refunds
         refund = self.book.refund(
             found, data["out_refund_no"], int(data["amount"]["refund"]), self._refund_number()
         )
         if refund is None or int(data["amount"]["total"]) != found.amount_fen:
-            raise ProblemError(403, "NOT_ENOUGH")
+            raise ProblemError(400, "INVALID_REQUEST")
         if not again:
             self.host.tell(found, refund)
         return self._shown_refund(found, refund)

@@ -12,7 +12,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from kabao.adapters.alipay import bill, notices, signing
-from kabao.adapters.figures import fen_of, local, us_of, yuan
+from kabao.adapters.figures import cut, fen_of, local, us_of, yuan
 from kabao.adapters.line import FILE_BYTES, OK, Answer, Line
 from kabao.base.clock import Clock
 from kabao.funding.model.answers import (
@@ -54,6 +54,21 @@ UNDECIDED = frozenset(
     }
 )
 """Failures after which only a query tells what became of the order."""
+
+REFUND_FINAL = frozenset(
+    {
+        "ACQ.TRADE_HAS_FINISHED",
+        "ACQ.TRADE_HAS_CLOSE",
+        "ACQ.REASON_TRADE_REFUND_FEE_ERR",
+        "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL",
+        "ACQ.NOT_ALLOW_PARTIAL_REFUND",
+        "ACQ.ONLINE_TRADE_VOUCHER_NOT_ALLOW_REFUND",
+    }
+)
+"""Failures of a refund that no repetition helps. All others, such as too little money in our
+account there (`ACQ.SELLER_BALANCE_NOT_ENOUGH`), are repeated with the same number."""
+
+REASON_BYTES = 256
 
 CREDIT = "credit_group"
 """Credit cards and pay-later, as `disable_pay_channels` names them."""
@@ -177,21 +192,21 @@ class AlipayChannel:
     async def refund(self, order: Order, refund: Refund) -> RefundAnswer:
         """Give back part or all. Without `fund_change` only a query tells."""
         content = {
-            "out_trade_no": order.no,
-            "out_request_no": refund.no,
+            **_payment(order, refund),
             "refund_amount": yuan(refund.amount_fen),
-            "refund_reason": refund.reason,
+            "refund_reason": cut(refund.reason, REASON_BYTES),
         }
         said = await self._ask("alipay.trade.refund", content)
         if not isinstance(said, Said):
             return said
         if said.code != DONE:
-            return _failed(said)
+            final = said.sub_code in REFUND_FINAL
+            return Refused(said.sub_code, said.sub_msg) if final else _not_told(said)
         return Refunded(refund.amount_fen) if said.fund_change == "Y" else Waiting()
 
     async def query_refund(self, order: Order, refund: Refund) -> RefundAnswer:
         """Ask what became of a refund. An answer without its status knows of none."""
-        content = {"out_trade_no": order.no, "out_request_no": refund.no}
+        content = _payment(order, refund)
         said = await self._ask("alipay.trade.fastpay.refund.query", content)
         if not isinstance(said, Said):
             return said
@@ -281,8 +296,17 @@ def _content(order: Order, product: str) -> dict[str, Any]:
     return content
 
 
+def _payment(order: Order, refund: Refund) -> dict[str, Any]:
+    """Which refund of which payment; where an order was paid twice its number does not say."""
+    return {
+        "out_trade_no": order.no,
+        "trade_no": refund.channel_no,
+        "out_request_no": refund.no,
+    }
+
+
 def _failed(said: Said) -> Refused | Unknown:
-    """A failure when money was asked for, or to be given back: final, unless it says otherwise."""
+    """A failure when money was asked for: final, unless it says otherwise."""
     undecided = said.code == UNAVAILABLE or said.sub_code in UNDECIDED
     if undecided or said.sub_code.startswith(("aop.", "isp.")):
         return Unknown(said.sub_code or said.code)

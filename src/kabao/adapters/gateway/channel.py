@@ -45,6 +45,9 @@ NO_ORDER, NO_REFUND, NO_FILE = "ORDER_NOT_FOUND", "REFUND_NOT_FOUND", "NO_BILL"
 UNDECIDED = frozenset({"BUSY", "ORDER_EXISTS", "ORDER_PAID", "ORDER_CLOSED"})
 """Problems after which only a query tells what became of the order."""
 
+REFUND_FINAL = frozenset({"NOT_SO_MUCH_LEFT", "TOO_LATE"})
+"""Problems of a refund that no repetition helps; all others are repeated with the same number."""
+
 _SERVER_FAILED = 500
 _T = TypeVar("_T")
 
@@ -102,6 +105,7 @@ class GatewayChannel:
         """Give back part or all. Most banks take it first; what became of it is asked."""
         asked = {
             "order": order.no,
+            "number": refund.channel_no,
             "refund": refund.no,
             "amount": refund.amount_fen,
             "total": refund.order_fen,
@@ -109,7 +113,8 @@ class GatewayChannel:
         }
         back = await self._ask("/v1/refunds", Back, asked)
         if isinstance(back, Problem):
-            return _failed(back)
+            final = back.code in REFUND_FINAL
+            return Refused(back.code, back.text) if final else Unknown(back.code)
         return _about_refund(refund, back) if isinstance(back, Back) else back
 
     async def query_refund(self, order: Order, refund: Refund) -> RefundAnswer:
@@ -209,7 +214,7 @@ def _decoded(body: bytes, kind: type[_T]) -> _T | Unknown:
 
 
 def _failed(problem: Problem) -> Refused | Unknown:
-    """A problem when money was asked for, or to be given back: final, unless it says otherwise."""
+    """A problem when money was asked for: final, unless it says otherwise."""
     undecided = problem.code in UNDECIDED or not problem.code
     return Unknown(problem.code) if undecided else Refused(problem.code, problem.text)
 

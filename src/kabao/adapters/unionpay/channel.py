@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from kabao.adapters.figures import local
+from kabao.adapters.figures import cut, local
 from kabao.adapters.line import FILE_BYTES, OK, Answer, Line
 from kabao.adapters.unionpay import bill, notices
 from kabao.adapters.unionpay.signing import Trust, fields_of, signed
@@ -53,8 +53,18 @@ UNDER_WAY = frozenset({"03", "04", "05"})
 UNDECIDED = frozenset({"01", "02", "06", "12"}) | UNDER_WAY
 """Response codes after which only a query tells: busy, timed out, or a repeated order."""
 
+REFUND_FINAL = frozenset({"35", "36", "61", "62", "63"})
+"""Response codes to a refund that no repetition helps: the original or the amount is not right,
+the card is no more. All others are asked about and repeated with the same number."""
+
 MOMENT = "%Y%m%d%H%M%S"
 CNY = "156"
+
+SUBJECT_BYTES = 32
+
+LATE_US = 300_000_000
+"""So long after its time an order that UnionPay does not know of cannot be paid any more; one
+whose payer was at it in the last second has been told of by then."""
 
 _QR, _SCANNED, _PAGE = ("01", "07", "000000"), ("01", "06", "000000"), ("01", "01", "000201")
 _KIND = {Scene.PAGE: _PAGE, Scene.QR: _QR, Scene.CODE: _SCANNED}
@@ -101,12 +111,12 @@ class UnionpayChannel:
             "currencyCode": CNY,
             "backUrl": order.notify_url,
             "payTimeout": local(order.expires_us, MOMENT),
-            "orderDesc": order.subject,
+            "orderDesc": cut(order.subject, SUBJECT_BYTES),
         }
-        if order.terminal:
-            fields["termId"] = order.terminal
+        # No `termId`: that is a number of the acquirer's terminals, 8 characters, not of our tills.
         if order.scene is Scene.PAGE:
-            fields["frontUrl"] = order.return_url or ""
+            if order.return_url:
+                fields["frontUrl"] = order.return_url
             whole = signed(self._merchant.key, self._merchant.cert_id, fields)
             return Waiting(Show.FORM, self._line.url("/frontTransReq.do"), whole)
         if order.scene is Scene.CODE:
@@ -139,8 +149,8 @@ class UnionpayChannel:
         """Reverse where a code was scanned; other orders only end with their time."""
         if order.scene is not Scene.CODE:
             found = await self.query(order)
-            over = self._clock.now_us() > order.expires_us
-            if isinstance(found, NotThere | Waiting):
+            if isinstance(found, NotThere):
+                over = self._clock.now_us() > order.expires_us + LATE_US
                 return Closed() if over else Waiting()
             return found
         fields = self._order(order) | {"txnType": "99", "txnSubType": "01"}
@@ -165,7 +175,9 @@ class UnionpayChannel:
         if not isinstance(said, dict):
             return said
         code = said.get("respCode", "")
-        return Waiting() if code == TAKEN else _failed(code, said)
+        if code == TAKEN:
+            return Waiting()
+        return Refused(code, said.get("respMsg", "")) if code in REFUND_FINAL else Unknown(code)
 
     async def query_refund(self, order: Order, refund: Refund) -> RefundAnswer:
         """Ask what became of a refund."""
@@ -290,7 +302,7 @@ def paid(said: Mapping[str, str], near_us: int) -> Paid | Unknown:
 
 
 def _failed(code: str, said: Mapping[str, str]) -> Refused | Unknown:
-    """A refusal when money was asked for, or to be given back: final, unless it says otherwise."""
+    """A refusal when money was asked for: final, unless it says otherwise."""
     return (
         Unknown(code) if code in UNDECIDED or not code else Refused(code, said.get("respMsg", ""))
     )

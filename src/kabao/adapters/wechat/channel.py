@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from kabao.adapters.figures import local
+from kabao.adapters.figures import cut, local
 from kabao.adapters.line import FILE_BYTES, OK, Answer, Line
 from kabao.adapters.wechat import bill, notices
 from kabao.adapters.wechat.said import Problem, RefundSaid, Trade, of_refund, of_trade
@@ -67,6 +67,12 @@ UNDECIDED = frozenset(
     }
 )
 """Problems after which only a query tells what became of the order."""
+
+REFUND_FINAL = frozenset({"INVALID_REQUEST", "TRADE_OVERDUE", "USER_ACCOUNT_ABNORMAL"})
+"""Problems of a refund that no repetition helps. All others, such as too little money in our
+account there (`NOT_ENOUGH`), are repeated with the same number."""
+
+REASON_BYTES = 80
 
 _HTTP_SUCCESS = range(200, 300)
 _SERVER_FAILED = 500
@@ -166,11 +172,12 @@ class WechatChannel:
         return Closed() if isinstance(said, Done) else said
 
     async def refund(self, order: Order, refund: Refund) -> RefundAnswer:
-        """Give back part or all."""
+        """Give back part or all of a payment; an order may have been paid twice."""
         body = {
-            "out_trade_no": order.no,
+            "transaction_id": refund.channel_no,
             "out_refund_no": refund.no,
-            "reason": refund.reason,
+            "reason": cut(refund.reason, REASON_BYTES),
+            "notify_url": order.notify_url,
             "amount": {
                 "refund": refund.amount_fen,
                 "total": refund.order_fen,
@@ -179,7 +186,8 @@ class WechatChannel:
         }
         said = await self._ask("POST", "/v3/refund/domestic/refunds", RefundSaid, body)
         if isinstance(said, Problem):
-            return _failed(said)
+            final = said.code in REFUND_FINAL
+            return Refused(said.code, said.message) if final else Unknown(said.code)
         return _about_refund(refund, said) if isinstance(said, RefundSaid) else said
 
     async def query_refund(self, order: Order, refund: Refund) -> RefundAnswer:
@@ -291,7 +299,7 @@ def _path(order: Order) -> str:
 
 
 def _failed(problem: Problem) -> Refused | Unknown:
-    """A problem when money was asked for, or to be given back: final, unless it says otherwise."""
+    """A problem when money was asked for: final, unless it says otherwise."""
     if problem.code in UNDECIDED:
         return Unknown(problem.code)
     return Refused(problem.code, problem.message)

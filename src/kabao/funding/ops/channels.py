@@ -11,10 +11,11 @@ from kabao.base import logs
 from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
-from kabao.base.ids import Ids
+from kabao.base.ids import Ids, to_edge
 from kabao.base.news import News
 from kabao.funding.model.answers import Order, Queried, Refund, RefundAnswer, Unknown
 from kabao.funding.model.channels import (
+    CHANNEL,
     CHANNEL_ACCOUNT_UNUSABLE,
     CHANNEL_KIND_UNKNOWN,
     CHANNEL_NAME_TAKEN,
@@ -46,10 +47,16 @@ class Channels:
         ids: Ids,
         clock: Clock,
         days: BusinessDays,
+        notify_base: str,
     ) -> None:
-        """`makers`: how the adapter of each kind is made, handed in by `app`."""
+        """Args that are not collaborators:
+
+        makers: how the adapter of each kind is made, handed in by `app`.
+        notify_base: where channels reach us, such as `https://pay.example.com`.
+        """
         self._db, self._vault, self._policy, self._makers = db, vault, policy, makers
         self._ids, self._clock, self._days = ids, clock, days
+        self._notify_base = notify_base.rstrip("/")
         self._known: dict[str, Channel] = {}
         self._adapters: dict[str, PayChannel] = {}
         self._revision = 0
@@ -77,6 +84,10 @@ class Channels:
     def adapter(self, ident: str) -> PayChannel | None:
         """What speaks with a channel; None if it is unknown here or has no usable account."""
         return self._adapters.get(ident)
+
+    def notify_url(self, ident: str) -> str:
+        """Where a channel tells us of orders and refunds."""
+        return f"{self._notify_base}/v1/notifications/{to_edge(CHANNEL, ident)}"
 
     async def reached(self, ident: str) -> PayChannel | None:
         """The same, after a look for news if it is unknown: a sibling may just have added it."""

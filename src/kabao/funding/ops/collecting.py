@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
-from kabao.base.ids import Ids, to_edge
+from kabao.base.ids import Ids
 from kabao.funding.model.answers import (
     Created,
     Paid,
@@ -21,7 +21,6 @@ from kabao.funding.model.answers import (
     Waiting,
 )
 from kabao.funding.model.asking import US, outcome_of
-from kabao.funding.model.channels import CHANNEL
 from kabao.funding.model.collections import Ask, ChannelOrder, Collection, Held, Shown
 from kabao.funding.model.life import State
 from kabao.funding.model.receipts import reference_of
@@ -52,12 +51,9 @@ class Collecting:
         ids: Ids,
         clock: Clock,
         days: BusinessDays,
-        notify_base: str,
     ) -> None:
-        """`notify_base`: where channels reach us, such as `https://pay.example.com`."""
         self._db, self._channels, self._router, self._steps = db, channels, router, steps
         self._ids, self._clock, self._days = ids, clock, days
-        self._notify_base = notify_base.rstrip("/")
 
     # Opening
 
@@ -157,12 +153,9 @@ class Collecting:
         adapter = await self._channels.reached(held.order.channel)
         if adapter is None:
             return Unreachable("there is no adapter for this channel"), 0
-        order = held.order.told(held.collection, self.notify_url(held.order.channel))
+        notify_url = self._channels.notify_url(held.order.channel)
+        order = held.order.told(held.collection, notify_url)
         return await timed(adapter.create(order, payer))
-
-    def notify_url(self, channel: str) -> str:
-        """Where a channel tells us of an order."""
-        return f"{self._notify_base}/v1/notifications/{to_edge(CHANNEL, channel)}"
 
     async def _began(self, conn: Conn, order: str, said: Created, took_ms: int) -> bool:
         """Apply what came of sending. Whether another order is to be sent now."""

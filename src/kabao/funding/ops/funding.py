@@ -62,16 +62,12 @@ class Funding:
             rules_of: what holds for a programme on a day.
             notify_base: where channels reach us, such as `https://pay.example.com`.
         """
-        self.channels = Channels(db, vault, policy, makers, ids, clock, days)
+        self.channels = Channels(db, vault, policy, makers, ids, clock, days, notify_base)
         self.watch = Watch(db, self.channels, cases, policy, ids, clock, days)
         self.router = Router(db, self.channels, self.watch, rules_of, direct, ids, clock, days)
         self._steps = Steps(self.channels, cases, vault, policy, org, ids, clock, days)
-        self._collecting = Collecting(
-            db, self.channels, self.router, self._steps, ids, clock, days, notify_base
-        )
-        self._looking = Looking(
-            db, self.channels, self.router, self._steps, clock, self._collecting.notify_url
-        )
+        self._collecting = Collecting(db, self.channels, self.router, self._steps, ids, clock, days)
+        self._looking = Looking(db, self.channels, self.router, self._steps, clock)
         self._refunding = Refunding(db, self.channels, self._steps, clock)
         self._receiving = Receiving(db, self.channels, self._steps, cases, vault, ids, clock, days)
         self._matching = Matching(

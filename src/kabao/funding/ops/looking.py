@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
@@ -44,11 +44,9 @@ class Looking:
         router: Router,
         steps: Steps,
         clock: Clock,
-        notify_url: Callable[[str], str],
     ) -> None:
-        """`notify_url`: where a channel tells us of an order."""
         self._db, self._channels, self._router, self._steps = db, channels, router, steps
-        self._clock, self._notify_url = clock, notify_url
+        self._clock = clock
         self._crew = Crew(channels)
 
     async def due(self) -> int:
@@ -154,7 +152,7 @@ class Looking:
 
     def _of(self, held: Held) -> tuple[str, Order]:
         channel = held.order.channel
-        return channel, held.order.told(held.collection, self._notify_url(channel))
+        return channel, held.order.told(held.collection, self._channels.notify_url(channel))
 
     async def _looked(self, order: str, said: Queried, took_ms: int) -> None:
         async with self._db.transaction() as conn:

@@ -154,7 +154,8 @@ class Refunding:
             await self.told(conn, held, refund, said, unsent=unsent)
 
     async def _said(self, held: Held, refund: FundingRefund, *, first: bool) -> RefundAnswer:
-        channel, order = held.order.channel, held.order.told(held.collection, "")
+        channel = held.order.channel
+        order = held.order.told(held.collection, self._channels.notify_url(channel))
         told = refund.told(held.collection.amount_fen)
         if first and refund.back is Back.LATE:
             gone = _gone_already(await self._channels.query(channel, order), refund)
