@@ -19,7 +19,8 @@ import msgspec
 from kabao.adapters.line import client
 from kabao.base.errors import UNAVAILABLE
 
-START_S = 60
+START_S = 180
+"""Their keys are made first, which takes a while on a busy machine."""
 DOWN_FOR_S = 3600
 """Until it is told to come back."""
 
