@@ -53,8 +53,9 @@ unsent         fail    ask     ask     .         .          .      .       ask  
 refund_begun   !       !       !       refg      refg       !      !       .         .
 refund_done    !       !       !       !         !          !      !       refd      .
 refund_refused !       !       !       !         !          !      !       hold      !
+refund_returned !      !       !       .         .          !      !       .         refg
 matched        !       !       !       reco      .          !      !       .         .
-recalled       rcse    rcse    rcse    rcal      rcal       .      .       rcse      !
+recalled       rcse    rcse    rcse    rcal      rcal       .      .       rcal      !
 """
 
 CELLS: dict[str, tuple[State | None, Effect]] = {
@@ -72,7 +73,7 @@ CELLS: dict[str, tuple[State | None, Effect]] = {
     "refd": (State.REFUNDED, Effect.NONE),
     "hold": (State.CONFIRMED, Effect.CASE),
     "reco": (State.RECONCILED, Effect.NONE),
-    "rcal": (State.REFUNDED, Effect.RECALL),
+    "rcal": (State.REFUNDING, Effect.RECALL),
     "rcse": (State.REFUNDED, Effect.CASE),
 }
 

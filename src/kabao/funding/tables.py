@@ -164,7 +164,7 @@ refund = sa.Table(
     sa.UniqueConstraint("collection", "key"),
     sa.CheckConstraint("amount_fen > 0", name="positive"),
     sa.CheckConstraint("back in ('asked', 'late', 'second', 'recalled')", name="back"),
-    sa.CheckConstraint("state in ('unknown', 'done', 'refused')", name="state"),
+    sa.CheckConstraint("state in ('unknown', 'done', 'refused', 'returned')", name="state"),
     schema=_SCHEMA,
 )
 

@@ -75,7 +75,7 @@ class OrderView(msgspec.Struct, frozen=True):
 
 
 class RefundView(msgspec.Struct, frozen=True):
-    """Money that went back, or goes."""
+    """Money that went back, or goes. `returned`: it had arrived, and came back to us."""
 
     id: str
     order: str
@@ -221,10 +221,11 @@ async def retry_refund(
     funding: Funding,
     data: Nothing = Nothing(),  # noqa: B008 - a frozen value
 ) -> Response[WholeCollection]:
-    """Send money back once more that came late or twice and that the channel refused.
+    """Send money back once more that did not arrive.
 
-    For the case that its refusal opened, once the reason is out of the way. A refund
-    that somebody asked for is asked for again there.
+    For the case of it, once the reason is out of the way: the channel refused what came
+    late or twice, a refund came back to us, or the channel does not tell that late money
+    is here. A refund that somebody asked for and that was refused is asked for again there.
     """
 
     async def work(conn: Conn) -> WholeCollection:

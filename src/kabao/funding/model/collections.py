@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
 
@@ -199,13 +200,17 @@ class Shown(msgspec.Struct, frozen=True):
     waiting: Waiting | None
 
 
+AGAIN = "again:"
+"""What the key of a refund begins with that takes another's place; that one's id follows."""
+
+
 class Back(StrEnum):
     """Why money went back, or goes."""
 
     ASKED = "asked"  # somebody above asked for it
     LATE = "late"  # it came to an order that was given up, or could not be used
     SECOND = "second"  # it came twice
-    RECALLED = "recalled"  # taken back from us
+    RECALLED = "recalled"  # taken back from us; unknown as long as a refund may have taken it
 
 
 class FundingRefund(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,11 +235,43 @@ class FundingRefund(msgspec.Struct, frozen=True, kw_only=True):
     created_us: int
     done_us: int | None
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the purpose asked for it and does not know how it ended."""
+        return self.back is Back.ASKED and not self.is_again
+
+    @property
+    def is_again(self) -> bool:
+        """Whether it takes the place of one that did not arrive."""
+        return self.key.startswith(AGAIN)
+
     def told(self, order_fen: int) -> Refund:
         """The refund as a channel is told of it."""
         return Refund(
             self.id, self.amount_fen, order_fen, self.channel_no, self.created_us, self.reason
         )
+
+
+def gone_fen(refunds: Sequence[FundingRefund]) -> int:
+    """What of an order's payment has gone back or is on its way, of all that went back of it."""
+    again = {one.key for one in refunds if one.state is not RefundState.REFUSED}
+    return sum(
+        one.amount_fen
+        for one in refunds
+        if one.back is not Back.SECOND
+        and one.state is not RefundState.REFUSED
+        and not (one.back is Back.RECALLED and one.state is RefundState.UNKNOWN)
+        and AGAIN + one.id not in again
+    )
+
+
+def done_fen(refunds: Sequence[FundingRefund]) -> int:
+    """What of an order's payment is back with the payer."""
+    return sum(
+        one.amount_fen
+        for one in refunds
+        if one.back is not Back.SECOND and one.state is RefundState.DONE
+    )
 
 
 class Choice(msgspec.Struct, frozen=True):

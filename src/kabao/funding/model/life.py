@@ -51,6 +51,7 @@ class Event(StrEnum):
     REFUND_BEGUN = "refund_begun"  # somebody asked for all of it back
     REFUND_DONE = "refund_done"
     REFUND_REFUSED = "refund_refused"
+    REFUND_RETURNED = "refund_returned"  # it was done, and came back to us
     MATCHED = "matched"  # found in the channel's bill, equal
     RECALLED = "recalled"  # taken back from us: charge-back, or reversed at the channel
 
@@ -81,6 +82,7 @@ class RefundState(StrEnum):
     UNKNOWN = "unknown"  # asked for, not told: ask again
     DONE = "done"
     REFUSED = "refused"
+    RETURNED = "returned"  # it was done, and came back to us: a person looks
 
 
 _S, _E, _F = State, Event, Effect
@@ -117,7 +119,8 @@ TABLE: dict[State, dict[Event, Step]] = {
         _E.UNSENT: Step(_S.CONFIRMED),
         _E.REFUND_BEGUN: Step(_S.REFUNDING),
         _E.MATCHED: Step(_S.RECONCILED),
-        _E.RECALLED: Step(_S.REFUNDED, _F.RECALL),
+        _E.RECALLED: Step(_S.REFUNDING, _F.RECALL),
+        _E.REFUND_RETURNED: Step(_S.CONFIRMED),  # a part
     },
     _S.RECONCILED: {
         _E.TAKEN: Step(_S.RECONCILED),
@@ -127,7 +130,8 @@ TABLE: dict[State, dict[Event, Step]] = {
         _E.UNSENT: Step(_S.RECONCILED),
         _E.REFUND_BEGUN: Step(_S.REFUNDING),
         _E.MATCHED: Step(_S.RECONCILED),
-        _E.RECALLED: Step(_S.REFUNDED, _F.RECALL),
+        _E.RECALLED: Step(_S.REFUNDING, _F.RECALL),
+        _E.REFUND_RETURNED: Step(_S.RECONCILED),  # a part
     },
     _S.FAILED: {
         _E.TAKEN: Step(_S.FAILED),
@@ -159,7 +163,8 @@ TABLE: dict[State, dict[Event, Step]] = {
         _E.REFUND_DONE: Step(_S.REFUNDED),
         _E.REFUND_REFUSED: Step(_S.CONFIRMED, _F.CASE),  # the money is here; where it belongs?
         _E.MATCHED: Step(_S.REFUNDING),
-        _E.RECALLED: Step(_S.REFUNDED, _F.CASE),  # perhaps it went back twice
+        _E.RECALLED: Step(_S.REFUNDING, _F.RECALL),
+        _E.REFUND_RETURNED: Step(_S.REFUNDING),
     },
     _S.REFUNDED: {
         _E.TAKEN: Step(_S.REFUNDED),
@@ -172,6 +177,7 @@ TABLE: dict[State, dict[Event, Step]] = {
         _E.REFUND_DONE: Step(_S.REFUNDED),
         _E.MATCHED: Step(_S.REFUNDED),
         _E.RECALLED: Step(_S.REFUNDED, _F.CASE),
+        _E.REFUND_RETURNED: Step(_S.REFUNDING),  # it is here, and to be sent again
     },
 }
 """What an event does in a state. What is not here cannot be: `step` makes it a case."""

@@ -6,6 +6,7 @@ collecting   opening and beginning
 looking      asking what became of orders, and ending them
 crew         who works off what is due, at each channel so much at once
 refunding    money back
+recalls      money that channels take back from us
 watch        how channels do: their figures, shared among processes, and their breakers
 router       which channel is taken, within the limits of its day
 notices      what channels send by themselves

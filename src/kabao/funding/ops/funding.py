@@ -152,10 +152,12 @@ class Funding:
         return await self._refunding.refund_in(conn, collection, amount_fen, key=key, reason=reason)
 
     async def refund_again_in(self, conn: Conn, refund: str) -> FundingRefund:
-        """Send money back once more that nobody has a use for and the channel refused.
+        """Send money back once more that did not arrive.
 
-        A refund that was asked for is not touched: whoever asked was told, and asks anew.
-        Raises `not_found`, `refund_not_open`.
+        What came late or twice and was refused is sent again under its number. What came back
+        to us after it had arrived, and late money of which the channel does not tell that it
+        is here, gets a new refund in its place. A refund that was asked for and refused is
+        not touched: whoever asked was told, and asks anew. Raises `not_found`, `refund_not_open`.
         """
         return await self._refunding.again_in(conn, refund)
 
@@ -164,7 +166,8 @@ class Funding:
     ) -> Collection:
         """Book that a channel took back what it had paid; None: all of it.
 
-        Raises `not_found`, `not_collected`.
+        Refunds that were not sent yet are held back; what a recall takes beyond what is left
+        waits for those that were. Raises `not_found`, `not_collected`.
         """
         return await self._refunding.recall_in(conn, collection, amount_fen, key=key, reason=reason)
 

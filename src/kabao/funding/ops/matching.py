@@ -15,7 +15,7 @@ from kabao.base.db import Conn, Database
 from kabao.base.ids import is_id, to_edge
 from kabao.cases.model import Fact, NewCase
 from kabao.cases.ops import Cases
-from kabao.funding.model.answers import Bill, BillLine, LineKind, Recalled
+from kabao.funding.model.answers import Bill, BillLine, LineKind, Recalled, Refused
 from kabao.funding.model.asking import US
 from kabao.funding.model.bills import BillState, Found, Matched, of_payment, of_refund
 from kabao.funding.model.channels import CHANNEL, Channel
@@ -139,7 +139,7 @@ class Matching:
             case LineKind.RECALL:
                 return await self._recall(channel, line)
             case LineKind.RETURN:
-                return Found.RETURNED
+                return await self._returned(line)
 
     async def _payment(self, channel: Channel, line: BillLine) -> Found:
         found = await self._matched_payment(channel, line)
@@ -176,6 +176,15 @@ class Matching:
                 return found
             await self._refunding.look(no)
         raise AssertionError("the loop returns")
+
+    async def _returned(self, line: BillLine) -> Found:
+        """A refund came back to us: that is a difference, whatever we know of it."""
+        async with self._db.transaction() as conn:
+            no = line.refund_no or ""
+            known = await self._refunding.find(conn, no) if is_id(no) else None
+            if known is not None:
+                await self._refunding.told(conn, *known, Refused(Found.RETURNED))
+        return Found.RETURNED
 
     async def _recall(self, channel: Channel, line: BillLine) -> Found:
         async with self._db.transaction() as conn:

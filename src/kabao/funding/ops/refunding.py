@@ -23,10 +23,10 @@ from kabao.funding.model.answers import (
     Refused,
     Unknown,
     Unreachable,
-    Waiting,
 )
 from kabao.funding.model.asking import US
 from kabao.funding.model.collections import (
+    AGAIN,
     HELD,
     MORE_THAN_COLLECTED,
     NOT_COLLECTED,
@@ -36,13 +36,18 @@ from kabao.funding.model.collections import (
     Collection,
     FundingRefund,
     Held,
+    gone_fen,
 )
 from kabao.funding.model.life import Event, RefundState, State, refund_state
+from kabao.funding.ops import recalls
 from kabao.funding.ops.channels import Channels
 from kabao.funding.ops.crew import LEASE_S, Crew
-from kabao.funding.ops.steps import FUNDS_CHARS, RULE, Steps, gone_fen
+from kabao.funding.ops.steps import FUNDS_CHARS, RULE, Steps
 from kabao.funding.sql import collections as sql
 from kabao.funding.sql import refunds as refunds_sql
+
+SENT_AGAIN = "sent_again"
+"""Why a refund ended that another took the place of."""
 
 log = logs.get("funding")
 
@@ -67,7 +72,8 @@ class Refunding:
                 if refund.amount_fen != amount_fen:
                     raise KEY_REUSED.error()
                 return refund
-        rest_fen = held.collection.amount_fen - gone_fen(earlier, held.order)
+        ours = [one for one in earlier if one.order == held.order.id]
+        rest_fen = held.collection.amount_fen - gone_fen(ours)
         if held.order.state not in HELD or held.collection.code is not None:
             raise NOT_COLLECTED.error(rule=RULE)
         if amount_fen > rest_fen:
@@ -86,29 +92,57 @@ class Refunding:
     ) -> Collection:
         """A channel took back what it had paid. See `Funding.recall_in`."""
         held = await self._paid(conn, ident)
-        paid_by = held.order.channel_no
-        if paid_by is None or held.order.state not in (*HELD, State.REFUNDING):
-            raise NOT_COLLECTED.error(rule=RULE)
-        whole_fen = held.collection.amount_fen
+        whole_fen, paid_by = held.collection.amount_fen, held.order.channel_no or ""
         told = Recalled(key, paid_by, whole_fen if amount_fen is None else amount_fen, reason)
+        known = await refunds_sql.of_order(conn, held.order.id)
+        if any(recalls.is_of(refund, told) for refund in known):
+            return held.collection
+        if not paid_by or held.order.state not in (*HELD, State.REFUNDING):
+            raise NOT_COLLECTED.error(rule=RULE)
         return (await self._steps.recall(conn, held, told)).collection
 
     async def again_in(self, conn: Conn, ident: str) -> FundingRefund:
-        """Try a refused refund once more. See `Funding.refund_again_in`."""
+        """Try one once more that did not arrive. See `Funding.refund_again_in`."""
         found = await self.find(conn, ident)
         if found is None:
             raise NOT_FOUND.error("There is no such refund.")
         held, refund = found
-        if refund.back is Back.ASKED or refund.state is not RefundState.REFUSED:
-            raise REFUND_NOT_OPEN.error(rule=RULE)
-        now_us = self._clock.now_us()
-        refund = replace(
-            refund, state=RefundState.UNKNOWN, sent_us=None, ask_us=now_us, asked=0, done_us=None
-        )
-        await refunds_sql.update(conn, refund)
-        if refund.back is Back.LATE and held.order.state in HELD:
-            await self._steps.step(conn, held, Event.REFUND_BEGUN)
+        if refund.state is RefundState.REFUSED and not refund.is_told:
+            held_back = refund.refusal == recalls.HELD_BACK
+            if refund.back is Back.RECALLED or held_back:
+                raise REFUND_NOT_OPEN.error(rule=RULE)
+            refund = replace(
+                refund,
+                state=RefundState.UNKNOWN,
+                sent_us=None,
+                ask_us=self._clock.now_us(),
+                asked=0,
+                done_us=None,
+            )
+            await refunds_sql.update(conn, refund)
+        else:
+            refund = await self._in_place_of(conn, held, refund)
+        await recalls.settled(conn, self._steps, held)
         return refund
+
+    async def _in_place_of(self, conn: Conn, held: Held, refund: FundingRefund) -> FundingRefund:
+        """Another refund instead of one that came back, or of late money that the channel does
+        not tell is here: a person has looked.
+        """
+        key = AGAIN + refund.id
+        for one in await refunds_sql.of_order(conn, held.order.id):
+            if one.key == key:
+                return one
+        doubtful = refund.state is RefundState.UNKNOWN and refund.back is Back.LATE
+        if doubtful and refund.sent_us is None and refund.asked:
+            ended = replace(refund, state=RefundState.REFUSED, ask_us=None, refusal=SENT_AGAIN)
+            await refunds_sql.update(conn, replace(ended, done_us=self._clock.now_us()))
+        elif refund.state is not RefundState.RETURNED:
+            raise REFUND_NOT_OPEN.error(rule=RULE)
+        fen, paid_by = refund.amount_fen, refund.channel_no
+        return await self._steps.write_refund(
+            conn, held, refund.back, fen, paid_by, key, refund.reason
+        )
 
     async def _paid(self, conn: Conn, ident: str) -> Held:
         collection = await sql.lock(conn, ident)
@@ -157,15 +191,23 @@ class Refunding:
         channel = held.order.channel
         order = held.order.told(held.collection, self._channels.notify_url(channel))
         told = refund.told(held.collection.amount_fen)
-        if first and refund.back is Back.LATE:
-            gone = _gone_already(await self._channels.query(channel, order), refund)
+        if first and refund.back is Back.LATE and not refund.is_again:
+            said = await self._channels.query(channel, order)
+            gone = _gone_already(said, refund, reverses=self._steps.reverses(held))
             if gone is not None:
                 return gone
-        if not first:
-            said = await self._channels.query_refund(channel, order, told)
-            if not isinstance(said, NotThere):
-                return said
-        return await self._channels.refund(channel, order, told)
+        if first:
+            return await self._channels.refund(channel, order, told)
+        answer = await self._channels.query_refund(channel, order, told)
+        if not isinstance(answer, NotThere):
+            return answer
+        answer = await self._channels.refund(channel, order, told)
+        patience = self._steps.patience(held.collection.company)
+        if isinstance(answer, Refused) and patience.asking.pause_s(refund.asked) is not None:
+            return Unknown(
+                answer.code
+            )  # the first may have been taken, and this one refused for it
+        return answer
 
     async def find(self, conn: Conn, ident: str) -> tuple[Held, FundingRefund] | None:
         """A refund with its order, locked; None if there is none."""
@@ -194,6 +236,7 @@ class Refunding:
         `unsent`: it certainly never went out, so that it is sent next time, not asked about.
         """
         if refund.state is not RefundState.UNKNOWN:
+            await self._contradicted(conn, held, refund, said)
             return
         now_us = self._clock.now_us()
         patience = self._steps.patience(held.collection.company)
@@ -216,26 +259,35 @@ class Refunding:
         await refunds_sql.update(conn, refund)
         if state is RefundState.REFUSED:
             await self._case(conn, held, refund, "funding.refund_refused")
-        held = await self._move(conn, held, state)
-        if refund.back is Back.ASKED:
+        if refund.is_told:
             await self._steps.purpose(held).refunded(conn, refund)
+        await recalls.follow(conn, self._steps, held, refund)
+        await recalls.settled(conn, self._steps, held)
 
-    async def _move(self, conn: Conn, held: Held, state: RefundState) -> Held:
-        """The order is refunded when all of it is back, and not when some of it is refused."""
-        if held.order.state is not State.REFUNDING:
-            return held
-        if state is RefundState.REFUSED:
-            return await self._steps.step(conn, held, Event.REFUND_REFUSED)
-        done_fen = sum(
-            refund.amount_fen
-            for refund in await refunds_sql.of_collection(conn, held.collection.id)
-            if refund.order == held.order.id
-            and refund.back is not Back.SECOND
-            and refund.state is RefundState.DONE
-        )
-        if done_fen >= held.collection.amount_fen:
-            return await self._steps.step(conn, held, Event.REFUND_DONE)
-        return held
+    async def _contradicted(
+        self, conn: Conn, held: Held, refund: FundingRefund, said: RefundAnswer
+    ) -> None:
+        """A channel says otherwise than it did: what had arrived came back, or what it had
+        refused has arrived. A person looks at both.
+        """
+        if refund.back is Back.RECALLED:
+            return
+        if refund.state is RefundState.DONE and isinstance(said, Refused):
+            refusal = said.code[:FUNDS_CHARS]
+            refund = replace(refund, state=RefundState.RETURNED, refusal=refusal)
+            await refunds_sql.update(conn, refund)
+            await self._case(conn, held, refund, "funding.refund_returned")
+            if refund.back is not Back.SECOND:
+                await self._steps.step(conn, held, Event.REFUND_RETURNED)
+        elif refund.state is RefundState.REFUSED and isinstance(said, Refunded):
+            now_us = self._clock.now_us()
+            refund = replace(refund, state=RefundState.DONE, refusal=None, done_us=now_us)
+            await refunds_sql.update(conn, refund)
+            await self._case(conn, held, refund, "funding.refund_contradicted")
+            held = await recalls.settled(conn, self._steps, held)
+            if refund.is_told:  # the payer has the money, and what it was for: that is taken back
+                purpose = self._steps.purpose(held)
+                await purpose.recalled(conn, held.collection, refund.amount_fen)
 
     async def _case(self, conn: Conn, held: Held, refund: FundingRefund, kind: str) -> None:
         facts: dict[str, Fact] = {
@@ -247,16 +299,21 @@ class Refunding:
         await self._steps.open_case(conn, held, kind, refund.id, facts)
 
 
-def _gone_already(said: Queried, refund: FundingRefund) -> RefundAnswer | None:
+def _gone_already(said: Queried, refund: FundingRefund, *, reverses: bool) -> RefundAnswer | None:
     """Whether money that came late has gone back: the notice of a payment can be slower than
     its cancellation. None: it is there, and is to be given back.
+
+    Some channels say of any part that it is gone. Only of a code that was cancelled it is
+    known to be all of it; else nothing is sent, and in the end a person looks.
     """
     match said:
         case Paid() if not said.given_back:
             return None
-        case Paid() | Closed() | Refused():
+        case Closed() if said.given_back or reverses:
             return Refunded(refund.amount_fen)
-        case Waiting() | NotThere() | Unknown():
-            return Unreachable("the channel does not know it as paid")
+        case Paid() if reverses:
+            return Refunded(refund.amount_fen)
         case Unreachable():
             return said
+        case _:
+            return Unreachable("the channel does not tell that it is there")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 from msgspec.structs import replace
 
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn
-from kabao.base.errors import KabaoError, Kind
+from kabao.base.errors import UNAVAILABLE, KabaoError, Kind
 from kabao.base.ids import Ids, to_edge
 from kabao.cases.model import Fact, NewCase
 from kabao.cases.ops import Cases
@@ -28,13 +28,11 @@ from kabao.funding.model.collections import (
     CANCELLED,
     COLLECTION,
     EXPIRED,
-    HELD,
     OPEN,
     ORDER,
     PAYMENT_REFUSED,
     TAKEN_BACK,
     Back,
-    ChannelOrder,
     FundingRefund,
     Held,
 )
@@ -48,6 +46,7 @@ from kabao.funding.model.life import (
     event_of,
     step,
 )
+from kabao.funding.ops import recalls
 from kabao.funding.ops.channels import Channels
 from kabao.funding.ports import Purpose
 from kabao.funding.sql import collections as sql
@@ -59,7 +58,6 @@ from kabao.policy.ops import Policy
 from kabao.vault.ops import Vault
 
 FUNDS_CHARS = 64
-KEY_CHARS = 128
 RULE = "T-20"
 
 _TRANSIENT = frozenset({Kind.UNAVAILABLE, Kind.IN_DOUBT, Kind.INTERNAL})
@@ -142,11 +140,15 @@ class Steps:
 
     def _is_cancelled_code(self, held: Held) -> bool:
         """Whether what was paid is going back, and never to the purpose."""
-        collection = held.collection
-        if collection.wanted or collection.scene is not Scene.CODE:
+        return not held.collection.wanted and self.reverses(held)
+
+    def reverses(self, held: Held) -> bool:
+        """Whether a channel pays back what was paid when it ends such an order."""
+        scene = held.collection.scene
+        if scene is not Scene.CODE:
             return False
         adapter = self._channels.adapter(held.order.channel)
-        return adapter is None or collection.scene in adapter.capabilities.reverses_paid
+        return adapter is None or scene in adapter.capabilities.reverses_paid
 
     async def step(
         self, conn: Conn, held: Held, event: Event, said: Created | Queried | Recalled | None = None
@@ -209,7 +211,7 @@ class Steps:
             case Effect.CASE:
                 return await self._impossible(conn, held, before, event)
             case Effect.RECALL:
-                await self._recalled(conn, held, said)
+                return await recalls.book(conn, self, held, said)
             case Effect.NONE | Effect.ASK:
                 pass  # it is asked when `ask_us` comes
         return held
@@ -275,8 +277,8 @@ class Steps:
         key: str,
         reason: str,
     ) -> FundingRefund:
-        """A new refund, due at once; one that was recalled is done already."""
-        now_us, recalled = self._clock.now_us(), back is Back.RECALLED
+        """A new refund, due at once; what is recalled is not to be sent."""
+        now_us = self._clock.now_us()
         refund = FundingRefund(
             id=self._ids.new(),
             collection=held.collection.id,
@@ -284,46 +286,31 @@ class Steps:
             back=back,
             amount_fen=amount_fen,
             channel_no=channel_no,
-            state=RefundState.DONE if recalled else RefundState.UNKNOWN,
+            state=RefundState.UNKNOWN,
             key=key,
             reason=reason,
             refusal=None,
             sent_us=None,
-            ask_us=None if recalled else now_us,
+            ask_us=None if back is Back.RECALLED else now_us,
             asked=0,
             created_us=now_us,
-            done_us=now_us if recalled else None,
+            done_us=None,
         )
         await refunds_sql.insert(conn, refund)
         return refund
 
     async def recall(self, conn: Conn, held: Held, told: Recalled) -> Held:
-        """The channel takes back what it had paid us, all or part; told again, it is nothing."""
-        earlier = await refunds_sql.of_collection(conn, held.collection.id)
-        if any(refund.key == _recall_key(told) for refund in earlier):
-            return held
-        rest_fen = held.collection.amount_fen - gone_fen(earlier, held.order)
-        if told.amount_fen >= rest_fen or held.order.state not in HELD:
-            return await self.step(conn, held, Event.RECALLED, told)
-        await self._recalled(conn, held, told)
-        return held
+        """The channel takes back what it had paid us, all or part; told again, it is nothing.
 
-    async def _recalled(self, conn: Conn, held: Held, told: object) -> None:
-        """Book a recall: freeze what is left, the rest is owed to us, and a person looks."""
-        earlier = await refunds_sql.of_collection(conn, held.collection.id)
-        rest_fen = held.collection.amount_fen - gone_fen(earlier, held.order)
-        paid_by = held.order.channel_no
-        assert paid_by is not None, "paid by something"
-        if not isinstance(told, Recalled):  # an answer that says no more than that it is gone
-            told = Recalled(paid_by, paid_by, rest_fen, "")
-        fen = min(told.amount_fen, rest_fen)
-        facts: dict[str, Fact] = {"amount": fen, "reason": told.reason[:FUNDS_CHARS]}
-        await self.open_case(conn, held, "funding.recalled", _recall_key(told), facts)
-        if fen > 0:
-            key = _recall_key(told)
-            await self.write_refund(conn, held, Back.RECALLED, fen, paid_by, key, told.reason)
-            if held.collection.code is None:  # else the purpose never had it
-                await self.purpose(held).recalled(conn, held.collection, fen)
+        Raises `unavailable` before the payment itself is known: it is to be told again then.
+        """
+        if held.order.open:
+            raise UNAVAILABLE.error("The payment that is recalled is being asked for.")
+        return await recalls.take(conn, self, held, told)
+
+    def now_us(self) -> int:
+        """The moment of a step."""
+        return self._clock.now_us()
 
     async def _impossible(self, conn: Conn, held: Held, before: State, event: Event) -> Held:
         """What the table calls a case; some of them end a collection as well."""
@@ -370,18 +357,3 @@ class Steps:
 
 def _shown(waiting: Waiting) -> str:
     return msgspec.json.encode(waiting).decode()
-
-
-def gone_fen(refunds: Sequence[FundingRefund], order: ChannelOrder) -> int:
-    """What of an order's payment has gone back, or is on its way."""
-    return sum(
-        refund.amount_fen
-        for refund in refunds
-        if refund.order == order.id
-        and refund.back is not Back.SECOND
-        and refund.state is not RefundState.REFUSED
-    )
-
-
-def _recall_key(told: Recalled) -> str:
-    return f"recall:{told.no}"[:KEY_CHARS]

@@ -70,6 +70,12 @@ async def of_collection(conn: Conn, collection: str) -> list[FundingRefund]:
     return [msgspec.convert(row, FundingRefund) for row in rows]
 
 
+async def of_order(conn: Conn, order: str) -> list[FundingRefund]:
+    """What went back of an order, or goes, oldest first."""
+    rows = await fetch_all(conn, dict, _SELECT + "where channel_order = %s order by id", [order])
+    return [msgspec.convert(row, FundingRefund) for row in rows]
+
+
 async def claim_due(
     conn: Conn, room: Mapping[str, int], most: int, now_us: int, again_us: int
 ) -> list[tuple[str, str]]:
