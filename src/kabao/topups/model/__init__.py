@@ -4,6 +4,7 @@ channel comes. `refunding`: it goes back. `bonus`: what is given on top. `limits
 
 from kabao.topups.model.loading import Load as Load
 from kabao.topups.model.loading import Loading as Loading
+from kabao.topups.model.topup import NOT_ACCEPTED as NOT_ACCEPTED
 from kabao.topups.model.topup import REFUSALS as REFUSALS
 from kabao.topups.model.topup import Refused as Refused
 from kabao.topups.model.topup import Status as Status
