@@ -49,3 +49,18 @@ async def test_every_party_is_a_kind_of_channel(name: str, clock: FixedClock) ->
     finally:
         await host.stop()
         await lines.close()
+
+
+@pytest.mark.parametrize("name", ["wechat", "unionpay", "acquirer"])
+async def test_a_contract_may_bar_credit(name: str, clock: FixedClock) -> None:
+    """They cannot be asked for it by order."""
+    host, lines = Host(PARTIES[name](clock.now_us, Chance(1), key_pool()), Chance(2)), Lines()
+    await host.start()
+    make = makers(lines, clock)[host.party.kind]
+    try:
+        for said, bars in ({}, False), ({"debit_only": True}, True), ({"debit_only": "no"}, False):
+            channel = make(config(host, host.account() | said))
+            assert channel.capabilities.no_credit is bars
+    finally:
+        await host.stop()
+        await lines.close()

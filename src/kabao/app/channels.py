@@ -107,7 +107,9 @@ def _wechat(lines: Lines, clock: Clock, config: ChannelConfig) -> PayChannel:
         api_key=account["api_key"].encode(),
     )
     line = lines.to(account, "url", WECHAT)
-    return wechat.WechatChannel(line, merchant, clock, age_s=config.age_s)
+    return wechat.WechatChannel(
+        line, merchant, clock, age_s=config.age_s, debit_only=_debit_only(account)
+    )
 
 
 def _unionpay(lines: Lines, clock: Clock, config: ChannelConfig) -> PayChannel:
@@ -126,6 +128,7 @@ def _unionpay(lines: Lines, clock: Clock, config: ChannelConfig) -> PayChannel:
         lines.to(account, "files", real_files),
         merchant,
         clock,
+        debit_only=_debit_only(account),
     )
 
 
@@ -154,7 +157,14 @@ def _acquirer(lines: Lines, clock: Clock, config: ChannelConfig) -> PayChannel:
     account = config.account
     ours = acquirer.Account(_partner(account), frozenset(map(str, account["terminals"])))
     line = lines.to(account, "url", None)
-    return acquirer.AcquirerChannel(line, ours, clock, age_s=config.age_s)
+    return acquirer.AcquirerChannel(
+        line, ours, clock, age_s=config.age_s, debit_only=_debit_only(account)
+    )
+
+
+def _debit_only(account: Account) -> bool:
+    """Whether our contract there bars credit cards (ruling 16)."""
+    return account.get("debit_only") is True
 
 
 def _partner(account: Account) -> Partner:

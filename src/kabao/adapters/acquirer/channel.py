@@ -64,17 +64,19 @@ class Account(msgspec.Struct, frozen=True):
 class AcquirerChannel:
     """Implements `kabao.funding.ports.PayChannel`."""
 
-    capabilities = CAPABILITIES
-
-    def __init__(self, line: Line, account: Account, clock: Clock, *, age_s: int) -> None:
+    def __init__(
+        self, line: Line, account: Account, clock: Clock, *, age_s: int, debit_only: bool = False
+    ) -> None:
+        """`debit_only`: our contract there bars credit cards."""
         self._account, self._clock = account, clock
         self._envelope = Envelope(line, account.partner, clock, age_s=age_s)
+        self.capabilities = msgspec.structs.replace(CAPABILITIES, no_credit=debit_only)
 
     async def create(self, order: Order, payer: Payer) -> Created:
         """Take a slip for what it says. The amount is the order's: the cashier compares."""
         if order.scene is not Scene.TERMINAL:
             return Refused("scene_not_offered")
-        if order.no_credit:
+        if order.no_credit and not self.capabilities.no_credit:
             return Refused("no_credit_not_offered")
         slip = payer.slip
         if slip is None or not _is_readable(slip):

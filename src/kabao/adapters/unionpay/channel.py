@@ -93,18 +93,20 @@ class UnionpayChannel:
     Args:
         line: to the gateway, `https://gateway.95516.com/gateway/api`.
         files: to where bills are, `https://filedownload.95516.com`.
+        debit_only: our contract there bars credit cards; it cannot be asked for by order.
     """
 
-    capabilities = CAPABILITIES
-
-    def __init__(self, line: Line, files: Line, merchant: Merchant, clock: Clock) -> None:
+    def __init__(
+        self, line: Line, files: Line, merchant: Merchant, clock: Clock, *, debit_only: bool = False
+    ) -> None:
         self._line, self._files, self._merchant, self._clock = line, files, merchant, clock
+        self.capabilities = msgspec.structs.replace(CAPABILITIES, no_credit=debit_only)
 
     async def create(self, order: Order, payer: Payer) -> Created:
         """Ask for the money. What is taken is told later, whatever the scene."""
         if order.scene not in _KIND:
             return Refused("scene_not_offered")
-        if order.no_credit:
+        if order.no_credit and not self.capabilities.no_credit:
             return Refused("no_credit_not_offered")
         fields = self._order(order) | {
             "txnAmt": str(order.amount_fen),

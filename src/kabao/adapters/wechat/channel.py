@@ -104,19 +104,21 @@ class WechatChannel:
     Args:
         line: to `https://api.mch.weixin.qq.com`.
         age_s: how old a signed answer or notification may be.
+        debit_only: our contract there bars credit cards; it cannot be asked for by order.
     """
 
-    capabilities = CAPABILITIES
-
-    def __init__(self, line: Line, merchant: Merchant, clock: Clock, *, age_s: int) -> None:
+    def __init__(
+        self, line: Line, merchant: Merchant, clock: Clock, *, age_s: int, debit_only: bool = False
+    ) -> None:
         self._line, self._merchant, self._clock = line, merchant, clock
         self._age_us = age_s * 1_000_000
+        self.capabilities = msgspec.structs.replace(CAPABILITIES, no_credit=debit_only)
 
     async def create(self, order: Order, payer: Payer) -> Created:
         """Ask for the money."""
         if order.scene not in CAPABILITIES.scenes:
             return Refused("scene_not_offered")
-        if order.no_credit:
+        if order.no_credit and not self.capabilities.no_credit:
             return Refused("no_credit_not_offered")
         body = self._body(order)
         if order.scene is Scene.CODE:
