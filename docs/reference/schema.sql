@@ -504,6 +504,51 @@ CREATE TABLE cards.stock_range (
 
 CREATE INDEX ix_stock_range_location ON cards.stock_range (location);
 
+create schema cases;
+
+CREATE TABLE cases."case" (
+    id UUID NOT NULL,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    company UUID NOT NULL,
+    store UUID,
+    facts JSON NOT NULL,
+    state TEXT NOT NULL,
+    occurrences INTEGER NOT NULL,
+    opened_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    last_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    due_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    taken_by UUID,
+    taken_name TEXT,
+    taken_at TIMESTAMP WITH TIME ZONE,
+    resolved_by UUID,
+    resolved_name TEXT,
+    resolved_at TIMESTAMP WITH TIME ZONE,
+    outcome TEXT,
+    CONSTRAINT pk_case PRIMARY KEY (id),
+    CONSTRAINT uq_case_kind_key UNIQUE (kind, key),
+    CONSTRAINT ck_case_state CHECK (state in ('open', 'taken', 'resolved')),
+    CONSTRAINT ck_case_occurred CHECK (occurrences > 0),
+    CONSTRAINT ck_case_taken CHECK ((taken_by is null) = (taken_at is null) and (taken_by is null) = (taken_name is null) and (taken_at is not null or state = 'open')),
+    CONSTRAINT ck_case_resolved CHECK ((resolved_at is not null) = (state = 'resolved') and (resolved_by is null) = (resolved_at is null) and (resolved_name is null) = (resolved_at is null) and (outcome is null) = (resolved_at is null))
+);
+
+CREATE INDEX ix_case_subject ON cases."case" (subject);
+
+CREATE INDEX ix_case_unresolved ON cases."case" (due_at) WHERE state in ('open', 'taken');
+
+CREATE TABLE cases.note (
+    "case" UUID NOT NULL,
+    n INTEGER NOT NULL,
+    by UUID NOT NULL,
+    name TEXT NOT NULL,
+    text TEXT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_note PRIMARY KEY ("case", n),
+    CONSTRAINT ck_note_counted CHECK (n > 0)
+);
+
 create schema customers;
 
 CREATE TABLE customers.customer (
@@ -599,6 +644,338 @@ CREATE TABLE evidence.tree (
     CONSTRAINT ck_tree_counted CHECK (no > 0 and leaves > 0),
     CONSTRAINT ck_tree_sizes CHECK (length(root) = 32 and length(previous) = 32 and length(signature) = 64 and length(public_key) = 64)
 );
+
+create schema funding;
+
+CREATE TABLE funding.channel (
+    id UUID NOT NULL,
+    company UUID NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    scenes TEXT[] NOT NULL,
+    purposes TEXT[] NOT NULL,
+    fee_ppm INTEGER NOT NULL,
+    fee_min_fen BIGINT NOT NULL,
+    fee_max_fen BIGINT,
+    cycle TEXT NOT NULL,
+    min_fen BIGINT NOT NULL,
+    max_fen BIGINT,
+    daily_fen BIGINT,
+    priority INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    account BYTEA NOT NULL,
+    revision BIGINT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_channel PRIMARY KEY (id),
+    CONSTRAINT uq_channel_company_name UNIQUE (company, name),
+    CONSTRAINT ck_channel_state CHECK (state in ('active', 'paused')),
+    CONSTRAINT ck_channel_cycle CHECK (cycle in ('T+0', 'T+1', 'D+3')),
+    CONSTRAINT ck_channel_scenes CHECK (cardinality(scenes) > 0),
+    CONSTRAINT ck_channel_fee CHECK (fee_ppm between 0 and 1000000 and fee_min_fen >= 0 and fee_max_fen >= fee_min_fen),
+    CONSTRAINT ck_channel_limits CHECK (min_fen > 0 and max_fen >= min_fen and daily_fen >= 0)
+);
+
+CREATE INDEX ix_channel_revision ON funding.channel (revision);
+
+CREATE TABLE funding.channel_change (
+    id UUID NOT NULL,
+    channel UUID NOT NULL,
+    kind TEXT NOT NULL,
+    by_id UUID,
+    by_name TEXT,
+    reason TEXT,
+    facts JSON NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_channel_change PRIMARY KEY (id),
+    CONSTRAINT ck_channel_change_kind CHECK (kind in ('opened', 'closed', 'limit_set', 'limit_lowered', 'limit_restored')),
+    CONSTRAINT ck_channel_change_by CHECK ((by_id is null) = (by_name is null)),
+    CONSTRAINT ck_channel_change_person CHECK ((kind = 'limit_set') = (by_id is not null))
+);
+
+CREATE INDEX ix_channel_change_channel ON funding.channel_change (channel);
+
+CREATE TABLE funding.channel_day (
+    channel UUID NOT NULL,
+    day DATE NOT NULL,
+    used_fen BIGINT NOT NULL,
+    CONSTRAINT pk_channel_day PRIMARY KEY (channel, day),
+    CONSTRAINT ck_channel_day_used CHECK (used_fen >= 0)
+);
+
+CREATE TABLE funding.channel_minute (
+    channel UUID NOT NULL,
+    minute BIGINT NOT NULL,
+    succeeded INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    took_ms BIGINT NOT NULL,
+    CONSTRAINT pk_channel_minute PRIMARY KEY (channel, minute),
+    CONSTRAINT ck_channel_minute_counts CHECK (succeeded >= 0 and refused >= 0 and failed >= 0 and took_ms >= 0)
+);
+
+CREATE INDEX ix_channel_minute_minute ON funding.channel_minute (minute);
+
+CREATE TABLE funding.channel_standing (
+    channel UUID NOT NULL,
+    is_open BOOLEAN NOT NULL,
+    since_us BIGINT NOT NULL,
+    streak INTEGER NOT NULL,
+    probe_us BIGINT,
+    probes INTEGER NOT NULL,
+    lowered BOOLEAN NOT NULL,
+    CONSTRAINT pk_channel_standing PRIMARY KEY (channel),
+    CONSTRAINT ck_channel_standing_probes CHECK (is_open or (probe_us is null and probes = 0)),
+    CONSTRAINT ck_channel_standing_streak CHECK (not is_open or streak = 0)
+);
+
+CREATE TABLE funding.choice (
+    id UUID NOT NULL,
+    collection UUID NOT NULL,
+    channel UUID,
+    amount_fen BIGINT NOT NULL,
+    day DATE NOT NULL,
+    share TEXT NOT NULL,
+    lines JSON NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_choice PRIMARY KEY (id),
+    CONSTRAINT ck_choice_share CHECK (share in ('open', 'kept', 'returned')),
+    CONSTRAINT ck_choice_nobody CHECK (channel is not null or share = 'returned')
+);
+
+CREATE INDEX ix_choice_collection ON funding.choice (collection);
+
+CREATE INDEX ix_choice_open ON funding.choice (id) WHERE share = 'open';
+
+CREATE TABLE funding.collection (
+    id UUID NOT NULL,
+    purpose TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    company UUID NOT NULL,
+    store UUID,
+    terminal UUID,
+    programme UUID NOT NULL,
+    scene TEXT NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    currency CHAR(3) NOT NULL,
+    payer_ref UUID,
+    no_credit BOOLEAN NOT NULL,
+    channel TEXT,
+    return_url TEXT,
+    face_to_face BOOLEAN NOT NULL,
+    by_unit BOOLEAN NOT NULL,
+    title TEXT NOT NULL,
+    state TEXT NOT NULL,
+    current UUID NOT NULL,
+    wanted BOOLEAN NOT NULL,
+    settled BOOLEAN NOT NULL,
+    code TEXT,
+    rule TEXT,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    business_date DATE NOT NULL,
+    CONSTRAINT pk_collection PRIMARY KEY (id),
+    CONSTRAINT ck_collection_positive CHECK (amount_fen > 0),
+    CONSTRAINT ck_collection_state CHECK (state in ('created', 'pending', 'confirmed', 'reconciled', 'failed', 'expired', 'refunding', 'refunded', 'unknown')),
+    CONSTRAINT ck_collection_lives CHECK (expires_at > created_at)
+);
+
+CREATE INDEX ix_collection_subject ON funding.collection (subject);
+
+CREATE TABLE funding.nonce (
+    channel UUID NOT NULL,
+    nonce TEXT NOT NULL,
+    taken_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_nonce PRIMARY KEY (channel, nonce)
+);
+
+CREATE INDEX ix_nonce_taken_at ON funding.nonce (taken_at);
+
+CREATE TABLE funding.revision (
+    id SMALLSERIAL NOT NULL,
+    revision BIGINT NOT NULL,
+    CONSTRAINT pk_revision PRIMARY KEY (id),
+    CONSTRAINT ck_revision_one CHECK (id = 1)
+);
+
+CREATE TABLE funding.bill (
+    channel UUID NOT NULL,
+    day DATE NOT NULL,
+    state TEXT NOT NULL,
+    ask_at TIMESTAMP WITH TIME ZONE,
+    asked INTEGER NOT NULL,
+    lines INTEGER NOT NULL,
+    differences INTEGER NOT NULL,
+    reason TEXT,
+    CONSTRAINT pk_bill PRIMARY KEY (channel, day),
+    CONSTRAINT ck_bill_state CHECK (state in ('waiting', 'matched')),
+    CONSTRAINT fk_bill_channel FOREIGN KEY(channel) REFERENCES funding.channel (id)
+);
+
+CREATE INDEX ix_bill_ask_at ON funding.bill (ask_at) WHERE ask_at is not null;
+
+CREATE TABLE funding.channel_order (
+    id UUID NOT NULL,
+    collection UUID NOT NULL,
+    no INTEGER NOT NULL,
+    channel UUID NOT NULL,
+    state TEXT NOT NULL,
+    channel_no TEXT,
+    paid_at TIMESTAMP WITH TIME ZONE,
+    funds TEXT NOT NULL,
+    payer BYTEA,
+    begun_at TIMESTAMP WITH TIME ZONE,
+    ask_at TIMESTAMP WITH TIME ZONE,
+    asked INTEGER NOT NULL,
+    shown TEXT,
+    reference TEXT,
+    refusal TEXT,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_channel_order PRIMARY KEY (id),
+    CONSTRAINT uq_channel_order_collection_no UNIQUE (collection, no),
+    CONSTRAINT ck_channel_order_state CHECK (state in ('created', 'pending', 'confirmed', 'reconciled', 'failed', 'expired', 'refunding', 'refunded', 'unknown')),
+    CONSTRAINT ck_channel_order_counts CHECK (no > 0 and asked >= 0),
+    CONSTRAINT ck_channel_order_paid CHECK (state not in ('confirmed', 'reconciled') or channel_no is not null),
+    CONSTRAINT fk_channel_order_collection FOREIGN KEY(collection) REFERENCES funding.collection (id),
+    CONSTRAINT fk_channel_order_channel FOREIGN KEY(channel) REFERENCES funding.channel (id)
+);
+
+CREATE INDEX ix_channel_order_ask_at ON funding.channel_order (ask_at) WHERE ask_at is not null;
+
+CREATE INDEX ix_channel_order_channel_no ON funding.channel_order (channel, channel_no) WHERE channel_no is not null;
+
+CREATE INDEX ix_channel_order_paid_at ON funding.channel_order (channel, paid_at) WHERE paid_at is not null;
+
+CREATE INDEX ix_channel_order_reference ON funding.channel_order (channel, reference) WHERE reference is not null;
+
+CREATE TABLE funding.receipt (
+    id UUID NOT NULL,
+    channel UUID NOT NULL,
+    no TEXT NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    received_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    reference TEXT NOT NULL,
+    payer BYTEA,
+    channel_order UUID,
+    nobodys TEXT,
+    seen_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_receipt PRIMARY KEY (id),
+    CONSTRAINT uq_receipt_channel_no UNIQUE (channel, no),
+    CONSTRAINT ck_receipt_positive CHECK (amount_fen > 0),
+    CONSTRAINT ck_receipt_whose CHECK ((channel_order is null) = (nobodys is not null)),
+    CONSTRAINT fk_receipt_channel FOREIGN KEY(channel) REFERENCES funding.channel (id)
+);
+
+CREATE TABLE funding.refund (
+    id UUID NOT NULL,
+    collection UUID NOT NULL,
+    channel_order UUID NOT NULL,
+    back TEXT NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    channel_no TEXT NOT NULL,
+    state TEXT NOT NULL,
+    key TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    refusal TEXT,
+    sent_at TIMESTAMP WITH TIME ZONE,
+    ask_at TIMESTAMP WITH TIME ZONE,
+    asked INTEGER NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    done_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_refund PRIMARY KEY (id),
+    CONSTRAINT uq_refund_collection_key UNIQUE (collection, key),
+    CONSTRAINT ck_refund_positive CHECK (amount_fen > 0),
+    CONSTRAINT ck_refund_back CHECK (back in ('asked', 'late', 'second', 'recalled')),
+    CONSTRAINT ck_refund_state CHECK (state in ('unknown', 'done', 'refused', 'returned')),
+    CONSTRAINT fk_refund_collection FOREIGN KEY(collection) REFERENCES funding.collection (id),
+    CONSTRAINT fk_refund_channel_order FOREIGN KEY(channel_order) REFERENCES funding.channel_order (id)
+);
+
+CREATE INDEX ix_refund_ask_at ON funding.refund (ask_at) WHERE ask_at is not null;
+
+CREATE INDEX ix_refund_channel_order ON funding.refund (channel_order);
+
+create schema kiosks;
+
+CREATE TABLE kiosks.box (
+    id UUID NOT NULL,
+    terminal UUID NOT NULL,
+    store UUID NOT NULL,
+    opened_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    removed_at TIMESTAMP WITH TIME ZONE,
+    counted_at TIMESTAMP WITH TIME ZONE,
+    expected_fen BIGINT,
+    counted_fen BIGINT,
+    pieces JSON,
+    CONSTRAINT pk_box PRIMARY KEY (id),
+    CONSTRAINT ck_box_removed_first CHECK (counted_at is null or removed_at is not null),
+    CONSTRAINT ck_box_counted_whole CHECK ((counted_at is null) = (expected_fen is null) and (counted_at is null) = (counted_fen is null) and (counted_at is null) = (pieces is null))
+);
+
+CREATE INDEX ix_box_terminal ON kiosks.box (terminal, id);
+
+CREATE TABLE kiosks.event (
+    terminal UUID NOT NULL,
+    sequence BIGINT NOT NULL,
+    type TEXT NOT NULL,
+    value_fen BIGINT,
+    session UUID,
+    box UUID,
+    occurred_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_event PRIMARY KEY (terminal, sequence),
+    CONSTRAINT ck_event_type CHECK (type in ('accepted', 'stacked', 'rejected', 'jam', 'cassette_full', 'cassette_removed', 'cassette_inserted')),
+    CONSTRAINT ck_event_value CHECK ((type in ('accepted', 'stacked', 'rejected')) = (value_fen is not null)),
+    CONSTRAINT ck_event_box CHECK ((type = 'stacked') = (box is not null))
+);
+
+CREATE INDEX ix_event_box ON kiosks.event (box) WHERE box is not null;
+
+CREATE INDEX ix_event_session ON kiosks.event (session) WHERE session is not null;
+
+CREATE TABLE kiosks.kiosk (
+    terminal UUID NOT NULL,
+    next_sequence BIGINT NOT NULL,
+    box UUID,
+    CONSTRAINT pk_kiosk PRIMARY KEY (terminal)
+);
+
+CREATE TABLE kiosks.session (
+    id UUID NOT NULL,
+    terminal UUID NOT NULL,
+    store UUID NOT NULL,
+    company UUID NOT NULL,
+    card UUID NOT NULL,
+    last4 TEXT NOT NULL,
+    state TEXT NOT NULL,
+    most_fen BIGINT NOT NULL,
+    stacked_fen BIGINT NOT NULL,
+    credited_fen BIGINT NOT NULL,
+    opened_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    last_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_session PRIMARY KEY (id),
+    CONSTRAINT ck_session_state CHECK (state in ('open', 'finished', 'left')),
+    CONSTRAINT ck_session_never_more_than_stacked CHECK (credited_fen between 0 and stacked_fen)
+);
+
+CREATE INDEX ix_session_open ON kiosks.session (last_at) WHERE state = 'open';
+
+CREATE INDEX ix_session_terminal ON kiosks.session (terminal, id);
+
+CREATE TABLE kiosks.credit (
+    topup UUID NOT NULL,
+    session UUID NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    by UUID,
+    reason TEXT,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_credit PRIMARY KEY (topup),
+    CONSTRAINT ck_credit_positive CHECK (amount_fen > 0),
+    CONSTRAINT ck_credit_who_says_why CHECK ((by is null) = (reason is null)),
+    CONSTRAINT fk_credit_session FOREIGN KEY(session) REFERENCES kiosks.session (id)
+);
+
+CREATE INDEX ix_credit_session ON kiosks.credit (session);
 
 create schema ledger;
 
@@ -806,7 +1183,9 @@ CREATE TABLE merchants.terminal (
     state TEXT NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     revision BIGINT NOT NULL,
+    kind TEXT DEFAULT 'till' NOT NULL,
     CONSTRAINT pk_terminal PRIMARY KEY (id),
+    CONSTRAINT ck_terminal_kind CHECK (kind in ('till', 'kiosk')),
     CONSTRAINT ck_terminal_model_length CHECK (length(model) between 1 and 60),
     CONSTRAINT ck_terminal_certification_whole CHECK ((certification_scheme is null) = (certification_no is null) and (certification_scheme is not null or certification_expires_on is null)),
     CONSTRAINT ck_terminal_state CHECK (state in ('active', 'blocked', 'retired'))
@@ -852,7 +1231,7 @@ CREATE TABLE merchants.override (
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
     used_by TEXT,
     CONSTRAINT pk_override PRIMARY KEY (id),
-    CONSTRAINT ck_override_verb CHECK (verb in ('typed_card', 'refund', 'void', 'topup_void', 'return')),
+    CONSTRAINT ck_override_verb CHECK (verb in ('typed_card', 'refund', 'void', 'topup_void', 'return', 'paid_out')),
     CONSTRAINT ck_override_subject_length CHECK (length(subject) between 1 and 64),
     CONSTRAINT ck_override_amount CHECK (amount_fen >= 0),
     CONSTRAINT ck_override_two_persons CHECK (supervisor <> cashier),
@@ -915,6 +1294,37 @@ CREATE UNIQUE INDEX uq_terminal_key_active ON merchants.terminal_key (terminal) 
 
 CREATE UNIQUE INDEX uq_terminal_key_half ON merchants.terminal_key (terminal) WHERE state = 'half';
 
+CREATE TABLE merchants.drawer_count (
+    shift UUID NOT NULL,
+    no SMALLINT NOT NULL,
+    pieces JSON NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_drawer_count PRIMARY KEY (shift, no),
+    CONSTRAINT ck_drawer_count_amounts CHECK (no > 0 and amount_fen >= 0),
+    CONSTRAINT fk_drawer_count_shift FOREIGN KEY(shift) REFERENCES merchants.shift (id)
+);
+
+CREATE TABLE merchants.drawer_entry (
+    id UUID NOT NULL,
+    shift UUID NOT NULL,
+    kind TEXT NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    reason TEXT,
+    supervisor UUID,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_drawer_entry PRIMARY KEY (id),
+    CONSTRAINT ck_drawer_entry_kind CHECK (kind in ('float', 'paid_in', 'paid_out', 'drop', 'slip', 'slip_undone', 'over', 'short')),
+    CONSTRAINT ck_drawer_entry_positive CHECK (amount_fen > 0),
+    CONSTRAINT ck_drawer_entry_reason CHECK ((kind in ('float', 'over', 'short')) = (reason is null)),
+    CONSTRAINT fk_drawer_entry_shift FOREIGN KEY(shift) REFERENCES merchants.shift (id),
+    CONSTRAINT fk_drawer_entry_supervisor FOREIGN KEY(supervisor) REFERENCES merchants.cashier (id)
+);
+
+CREATE INDEX ix_drawer_entry_shift ON merchants.drawer_entry (shift);
+
+CREATE UNIQUE INDEX uq_drawer_entry_slip ON merchants.drawer_entry (kind, reason) WHERE kind in ('slip', 'slip_undone');
+
 CREATE TABLE merchants.z_report (
     shift UUID NOT NULL,
     terminal UUID NOT NULL,
@@ -930,6 +1340,132 @@ CREATE TABLE merchants.z_report (
     CONSTRAINT fk_z_report_shift FOREIGN KEY(shift) REFERENCES merchants.shift (id),
     CONSTRAINT fk_z_report_terminal FOREIGN KEY(terminal) REFERENCES merchants.terminal (id)
 );
+
+create schema notices;
+
+CREATE TABLE notices.delivery (
+    id UUID NOT NULL,
+    endpoint UUID NOT NULL,
+    lane UUID NOT NULL,
+    no BIGINT GENERATED ALWAYS AS IDENTITY,
+    event TEXT NOT NULL,
+    type TEXT NOT NULL,
+    body TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    last_status INTEGER,
+    last_error TEXT,
+    last_at TIMESTAMP WITH TIME ZONE,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    delivered_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_delivery PRIMARY KEY (id),
+    CONSTRAINT uq_delivery_endpoint_event UNIQUE (endpoint, event),
+    CONSTRAINT ck_delivery_state CHECK (state in ('waiting', 'delivered', 'dead')),
+    CONSTRAINT ck_delivery_delivered CHECK ((state = 'delivered') = (delivered_at is not null)),
+    CONSTRAINT ck_delivery_attempts CHECK (attempts >= 0)
+);
+
+CREATE INDEX ix_delivery_created_at ON notices.delivery (created_at);
+
+CREATE INDEX ix_delivery_listed ON notices.delivery (endpoint, id);
+
+CREATE INDEX ix_delivery_waiting ON notices.delivery (endpoint, lane, no) WHERE state = 'waiting';
+
+CREATE TABLE notices.endpoint (
+    id UUID NOT NULL,
+    company UUID NOT NULL,
+    companies UUID[],
+    stores UUID[],
+    url TEXT NOT NULL,
+    description TEXT NOT NULL,
+    types TEXT[],
+    state TEXT NOT NULL,
+    paused_for TEXT,
+    secret BYTEA NOT NULL,
+    old_secret BYTEA,
+    old_until TIMESTAMP WITH TIME ZONE,
+    failures INTEGER NOT NULL,
+    failing_since TIMESTAMP WITH TIME ZONE,
+    resting_until TIMESTAMP WITH TIME ZONE,
+    overfull BOOLEAN NOT NULL,
+    missed_from TIMESTAMP WITH TIME ZONE,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_endpoint PRIMARY KEY (id),
+    CONSTRAINT ck_endpoint_state CHECK (state in ('active', 'paused')),
+    CONSTRAINT ck_endpoint_paused_for CHECK ((state = 'paused') = (paused_for is not null) and (paused_for is null or paused_for in ('by_hand', 'failing', 'gone'))),
+    CONSTRAINT ck_endpoint_old_secret CHECK ((old_secret is null) = (old_until is null)),
+    CONSTRAINT ck_endpoint_failures CHECK (failures >= 0 and (failures = 0) = (failing_since is null))
+);
+
+CREATE INDEX ix_endpoint_company ON notices.endpoint (company);
+
+CREATE TABLE notices.follower (
+    customer UUID NOT NULL,
+    openid BYTEA NOT NULL,
+    followed_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_follower PRIMARY KEY (customer)
+);
+
+CREATE TABLE notices.lane (
+    endpoint UUID NOT NULL,
+    lane UUID NOT NULL,
+    pending INTEGER NOT NULL,
+    next_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    lease UUID,
+    leased_until TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_lane PRIMARY KEY (endpoint, lane),
+    CONSTRAINT ck_lane_counted CHECK (pending >= 0),
+    CONSTRAINT ck_lane_lease CHECK ((lease is null) = (leased_until is null))
+);
+
+CREATE INDEX ix_lane_due ON notices.lane (endpoint, next_at);
+
+CREATE TABLE notices.template (
+    id UUID NOT NULL,
+    programme UUID NOT NULL,
+    company UUID NOT NULL,
+    event_type TEXT NOT NULL,
+    medium TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    language TEXT NOT NULL,
+    text_zh TEXT NOT NULL,
+    text_en TEXT NOT NULL,
+    wechat_template TEXT NOT NULL,
+    fields JSON NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    retired_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_template PRIMARY KEY (id),
+    CONSTRAINT ck_template_medium CHECK (medium in ('sms', 'wechat')),
+    CONSTRAINT ck_template_language CHECK (language in ('zh', 'en', 'both')),
+    CONSTRAINT ck_template_purpose CHECK (purpose in ('service', 'marketing'))
+);
+
+CREATE UNIQUE INDEX uq_template_living ON notices.template (programme, event_type, medium) WHERE retired_at IS NULL;
+
+CREATE TABLE notices.text (
+    id UUID NOT NULL,
+    template UUID NOT NULL,
+    event TEXT NOT NULL,
+    card UUID NOT NULL,
+    data JSON NOT NULL,
+    occurred_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    attempts INTEGER NOT NULL,
+    next_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    ended_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_text PRIMARY KEY (id),
+    CONSTRAINT uq_text_template_event UNIQUE (template, event),
+    CONSTRAINT ck_text_state CHECK (state in ('waiting', 'sent', 'dropped', 'refused', 'unknown') and (state = 'waiting') = (ended_at is null)),
+    CONSTRAINT ck_text_attempts CHECK (attempts >= 0)
+);
+
+CREATE INDEX ix_text_card ON notices.text (card);
+
+CREATE INDEX ix_text_created_at ON notices.text (created_at);
+
+CREATE INDEX ix_text_waiting ON notices.text (next_at) WHERE state = 'waiting';
 
 create schema org;
 
@@ -1030,7 +1566,9 @@ CREATE TABLE paycodes.device (
     key_sealed BYTEA,
     enrolled_at TIMESTAMP WITH TIME ZONE NOT NULL,
     revoked_at TIMESTAMP WITH TIME ZONE,
+    public_key BYTEA,
     CONSTRAINT pk_device PRIMARY KEY (id),
+    CONSTRAINT ck_device_public_key CHECK (length(public_key) = 64),
     CONSTRAINT ck_device_head_digits CHECK (head ~ '^[0-9]{10}$'),
     CONSTRAINT ck_device_name_length CHECK (length(name) between 1 and 64),
     CONSTRAINT ck_device_key_dies_when_revoked CHECK ((key_sealed is null) = (revoked_at is not null)),
@@ -1364,6 +1902,23 @@ CREATE INDEX ix_sms_waiting ON proofs.sms (id) WHERE taken_at IS NULL;
 
 create schema tenders;
 
+CREATE TABLE tenders.cash_entry (
+    id UUID NOT NULL,
+    payment_order UUID NOT NULL,
+    tender UUID NOT NULL,
+    shift UUID,
+    verb TEXT NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_cash_entry PRIMARY KEY (id),
+    CONSTRAINT ck_cash_entry_verb CHECK (verb in ('order', 'order_refund')),
+    CONSTRAINT ck_cash_entry_positive CHECK (amount_fen > 0)
+);
+
+CREATE INDEX ix_cash_entry_shift ON tenders.cash_entry (shift) WHERE shift is not null;
+
+CREATE INDEX ix_cash_entry_tender ON tenders.cash_entry (tender);
+
 CREATE TABLE tenders.payment_order (
     id UUID NOT NULL,
     company UUID NOT NULL,
@@ -1442,6 +1997,7 @@ CREATE TABLE tenders.tender (
     rule TEXT,
     balance_after_fen BIGINT,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    rounding_fen BIGINT DEFAULT '0' NOT NULL,
     CONSTRAINT pk_tender PRIMARY KEY (id),
     CONSTRAINT uq_tender_payment_order_no UNIQUE (payment_order, no),
     CONSTRAINT ck_tender_kind CHECK (kind in ('card', 'cash', 'channel')),
@@ -1449,10 +2005,40 @@ CREATE TABLE tenders.tender (
     CONSTRAINT ck_tender_channel CHECK ((kind = 'channel') = (channel is not null)),
     CONSTRAINT ck_tender_decline CHECK ((approved_fen = 0) = (decline_code is not null)),
     CONSTRAINT ck_tender_amounts_in_order CHECK (requested_fen > 0 and approved_fen <= requested_fen and held_fen >= 0 and captured_fen >= 0 and held_fen + captured_fen <= approved_fen and refunded_fen between 0 and captured_fen),
+    CONSTRAINT ck_tender_rounding CHECK (rounding_fen >= 0 and (rounding_fen = 0 or kind = 'cash')),
     CONSTRAINT uq_tender_payment UNIQUE (payment)
 );
 
 create schema topups;
+
+CREATE TABLE topups.bonus_rule (
+    id UUID NOT NULL,
+    programme UUID NOT NULL,
+    name TEXT NOT NULL,
+    from_fen BIGINT NOT NULL,
+    give_fen BIGINT,
+    give_bp INTEGER,
+    topup_max_fen BIGINT,
+    card_max_fen BIGINT,
+    period TEXT NOT NULL,
+    starts_on DATE NOT NULL,
+    ends_on DATE NOT NULL,
+    budget_fen BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    used_fen BIGINT NOT NULL,
+    approval UUID NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    ended_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_bonus_rule PRIMARY KEY (id),
+    CONSTRAINT ck_bonus_rule_budget CHECK (used_fen between 0 and budget_fen),
+    CONSTRAINT ck_bonus_rule_gives CHECK ((give_fen is null) <> (give_bp is null)),
+    CONSTRAINT ck_bonus_rule_lives CHECK (starts_on <= ends_on),
+    CONSTRAINT ck_bonus_rule_state CHECK (state in ('running', 'ended')),
+    CONSTRAINT ck_bonus_rule_period CHECK (period in ('day', 'month', 'campaign')),
+    CONSTRAINT uq_bonus_rule_approval UNIQUE (approval)
+);
+
+CREATE INDEX ix_bonus_rule_programme ON topups.bonus_rule (programme);
 
 CREATE TABLE topups.topup (
     id UUID NOT NULL,
@@ -1460,7 +2046,7 @@ CREATE TABLE topups.topup (
     root UUID NOT NULL,
     card UUID NOT NULL,
     last4 TEXT NOT NULL,
-    store UUID NOT NULL,
+    store UUID,
     terminal UUID,
     cashier UUID,
     shift UUID,
@@ -1473,12 +2059,89 @@ CREATE TABLE topups.topup (
     confirmed_by UUID,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     business_date DATE NOT NULL,
+    issuer UUID,
+    payer UUID,
+    scene TEXT,
+    collection UUID,
+    paid_from UUID,
+    bonus_fen BIGINT DEFAULT '0' NOT NULL,
+    refunded_fen BIGINT DEFAULT '0' NOT NULL,
+    kept_fen BIGINT DEFAULT '0' NOT NULL,
+    clawed_fen BIGINT DEFAULT '0' NOT NULL,
+    failure TEXT,
+    rule TEXT,
+    confirmed_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_topup PRIMARY KEY (id),
     CONSTRAINT ck_topup_positive CHECK (amount_fen > 0),
-    CONSTRAINT ck_topup_status CHECK (status in ('confirmed', 'voided'))
+    CONSTRAINT ck_topup_status CHECK (status in ('pending', 'confirmed', 'failed', 'expired', 'refunding', 'refunded', 'recalled', 'voided')),
+    CONSTRAINT ck_topup_cash_has_a_store CHECK (store is not null or collection is not null or paid_from is not null),
+    CONSTRAINT ck_topup_back CHECK (bonus_fen >= 0 and refunded_fen >= 0 and kept_fen >= 0 and clawed_fen >= 0 and refunded_fen + kept_fen <= amount_fen and clawed_fen + kept_fen <= bonus_fen),
+    CONSTRAINT uq_topup_collection UNIQUE (collection)
 );
 
+CREATE INDEX ix_topup_payer_day ON topups.topup (payer, business_date) WHERE payer is not null;
+
 CREATE INDEX ix_topup_reference ON topups.topup (reference) WHERE reference is not null;
+
+CREATE INDEX ix_topup_root_day ON topups.topup (root, business_date);
+
+CREATE TABLE topups.bonus_grant (
+    topup UUID NOT NULL,
+    rule UUID NOT NULL,
+    root UUID NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    back_fen BIGINT NOT NULL,
+    business_date DATE NOT NULL,
+    CONSTRAINT pk_bonus_grant PRIMARY KEY (topup),
+    CONSTRAINT ck_bonus_grant_amounts CHECK (amount_fen > 0 and back_fen between 0 and amount_fen),
+    CONSTRAINT fk_bonus_grant_rule FOREIGN KEY(rule) REFERENCES topups.bonus_rule (id)
+);
+
+CREATE INDEX ix_bonus_grant_rule_root ON topups.bonus_grant (rule, root);
+
+CREATE TABLE topups.recall (
+    id UUID NOT NULL,
+    topup UUID NOT NULL,
+    root UUID NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    frozen_fen BIGINT NOT NULL,
+    frozen_bonus_fen BIGINT NOT NULL,
+    owed_fen BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    settled_by UUID,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    settled_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_recall PRIMARY KEY (id),
+    CONSTRAINT ck_recall_amounts CHECK (frozen_fen >= 0 and frozen_bonus_fen >= 0 and owed_fen >= 0 and frozen_fen + owed_fen = amount_fen),
+    CONSTRAINT ck_recall_state CHECK (state in ('open', 'lost', 'won')),
+    CONSTRAINT fk_recall_topup FOREIGN KEY(topup) REFERENCES topups.topup (id)
+);
+
+CREATE INDEX ix_recall_topup ON topups.recall (topup);
+
+CREATE TABLE topups.refund (
+    id UUID NOT NULL,
+    topup UUID NOT NULL,
+    root UUID NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    kept_fen BIGINT NOT NULL,
+    clawed_fen BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    fault TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    funding UUID,
+    refusal TEXT,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    done_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_refund PRIMARY KEY (id),
+    CONSTRAINT ck_refund_amounts CHECK (amount_fen > 0 and kept_fen >= 0 and clawed_fen >= 0),
+    CONSTRAINT ck_refund_state CHECK (state in ('pending', 'done', 'refused')),
+    CONSTRAINT ck_refund_fault CHECK (fault in ('payer', 'issuer')),
+    CONSTRAINT fk_refund_topup FOREIGN KEY(topup) REFERENCES topups.topup (id),
+    CONSTRAINT uq_refund_funding UNIQUE (funding)
+);
+
+CREATE INDEX ix_refund_topup ON topups.refund (topup);
 
 create schema vault;
 
@@ -1515,3 +2178,9 @@ create trigger z_report_stays before update or delete on merchants.z_report
 
 create trigger z_report_never_emptied before truncate on merchants.z_report
   for each statement execute function merchants.refuse_change();
+
+create trigger drawer_entry_stays before update or delete on merchants.drawer_entry
+  for each row execute function merchants.refuse_change();
+
+create trigger drawer_count_stays before update or delete on merchants.drawer_count
+  for each row execute function merchants.refuse_change();

@@ -86,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     wechat_app_id: str | None = None
     """The official account that tells holders by template messages; none without it."""
     wechat_app_secret: str | None = None
+    """Its secret; both come from the account's console."""
     webhooks_private: bool = False
     """Whether webhooks may go to private addresses and over plain http: for development only."""
     simulated: bool = False

@@ -172,9 +172,11 @@ def is_code(text: str) -> bool:
 
 
 def sms_text(code: str, ttl_s: int) -> str:
-    """What the phone shows. Says who asks and warns, since fraud begins with a phone call."""
+    """What the phone shows. Says who asks, in the brackets that gateways demand, and warns,
+    since fraud begins with a phone call.
+    """
     minutes = max(ttl_s // 60, 1)
     return (
-        f"[Kabao] {code} is your code, good for {minutes} min. "
-        "Our staff will never ask you for it on the phone."
+        f"【卡包】验证码{code}，{minutes}分钟内有效，工作人员绝不会向您索要。"
+        f"Your code is {code}, good for {minutes} min; our staff will never ask you for it."
     )
