@@ -171,6 +171,13 @@ class World:
         }
         return str((await made(self.merchant.post("/v1/overrides", body)))["id"])
 
+    async def channel(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A payment channel, asked for by one and agreed to by another."""
+        asked = await made(self.operator.post("/v1/channels", {"reason": "new"} | body))
+        agreed = await made(self.approve(asked["id"]))
+        await self.kabao.funding.refresh()
+        return await made(self.operator.get(f"/v1/channels/{agreed['result']['channel']}"))
+
     async def approve(self, approval: str) -> httpx.Response:
         return await self.approver.post(f"/v1/approvals/{approval}/approve")
 

@@ -42,7 +42,7 @@ class Platform:
             host = Host(PARTIES[name](clock.now_us, Chance(n), key_pool()), Chance(n + 100))
             await host.start()
             self.hosts[name] = host
-            self.channels[name] = await made(self.at.operator.post("/v1/channels", self.body(name)))
+            self.channels[name] = await self.at.channel(self.body(name))
 
     def body(self, party: str, /, **more: Any) -> dict[str, Any]:
         """What an operator enters of a party."""
@@ -52,6 +52,7 @@ class Platform:
             "kind": party,
             "account": self.hosts[party].account(),
             "scenes": ["qr", "code"],
+            "reason": "a new contract",
         } | more
 
     async def close(self) -> None:

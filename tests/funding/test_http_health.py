@@ -43,7 +43,7 @@ async def test_every_choice_is_explained(at: Platform) -> None:
     dear = at.body("alipay", name="dear", fee_ppm=9_000)
     first = at.body("wechat", name="first", fee_ppm=9_000, priority=1, min=20_000)
     for body in (dear, first):
-        await at.at.operator.post("/v1/channels", body)
+        await at.at.channel(body)
     for fen, taken in ((19_999, "alipay"), (20_000, "first")):
         whole = await at.got((await at.begun(fen)).collection)
         (choice,) = whole["choices"]
@@ -68,8 +68,7 @@ async def test_large_sums_go_to_the_bank(at: Platform) -> None:
     third = at.body("alipay", name="page", fee_ppm=6_000, cycle="T+0", **page)
     bank = at.body("netbank", fee_ppm=5_000, cycle="T+1", priority=200, **page)
     for body in (third, bank):
-        added = await at.at.operator.post("/v1/channels", body)
-        assert added.status_code == 201, added.text
+        await at.at.channel(body)
     for fen, taken in ((199_999, "page"), (200_000, "netbank")):
         shown = await at.begun(fen, scene=Scene.PAGE)
         assert shown.waiting is not None

@@ -53,8 +53,10 @@ async def alipay(doomed: Site) -> AsyncIterator[Host]:
         "kind": "alipay",
         "account": host.account(),
         "scenes": ["qr", "code"],
+        "reason": "a new contract",
     }
-    await Actors(http, world).operator.made("/v1/channels", body)
+    asked = await Actors(http, world).operator.made("/v1/channels", body)
+    await http.at(world.keys["approver"]).made(f"/v1/approvals/{asked['id']}/approve", {})
     yield host
     await host.stop()
     await http.close()

@@ -106,7 +106,11 @@ TABLE = {
             "kind": "alipay",
             "account": {"app_id": "x"},
             "scenes": ["qr"],
-        },
+        }
+        | WHY,
+    ),
+    "POST /v1/channels/{channel}/account": Route(
+        "channels:write", {"account": {"app_id": "x"}} | WHY
     ),
     "GET /v1/channels/{channel}": Route("channels:read"),
     "GET /v1/channels/{channel}/health": Route("channels:read"),

@@ -59,7 +59,7 @@ class Money:
             "account": account,
             "scenes": list(scenes),
         }
-        await made(self.home.operator.post("/v1/channels", body | terms))
+        await self.home.channel(body | terms)
         return host
 
     async def card(self, fen: int = 0, **terms: Any) -> dict[str, Any]:

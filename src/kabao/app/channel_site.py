@@ -40,22 +40,24 @@ class Site:
         self._kabao, self._clock = kabao, clock
         self._base = f"http://{settings.http_host}:{settings.http_port}"
         self._client = client(connect_s=3, answer_s=30, connections=32)
-        self._key, self._numbers = "", 0
+        self._key, self._approver, self._numbers = "", "", 0
 
     async def found(self) -> None:
-        """The first company and the first key; nobody is there yet to ask for them."""
+        """The first company and the first keys; nobody is there yet to ask for them."""
         async with self._kabao.db.transaction() as conn:
             group = NewCompany(name="Group", issuer_type=IssuerType.GROUP)
             company = (await self._kabao.org.add_company(conn, group)).id
         await self._kabao.org.refresh()
         async with self._kabao.db.transaction() as conn:
-            founders = await self._kabao.access.bootstrap(conn, founding(company, Role.OPERATOR))
-        self._key = founders[0].key
+            people = founding(company, Role.OPERATOR, Role.APPROVER)
+            founders = await self._kabao.access.bootstrap(conn, people)
+        self._key, self._approver = (founder.key for founder in founders)
 
-    async def post(self, path: str, body: Answer) -> Answer:
-        """Ask for something. Raises `RefusedError`."""
+    async def post(self, path: str, body: Answer, key: str = "") -> Answer:
+        """Ask for something, as the operator or with another key. Raises `RefusedError`."""
         self._numbers += 1
-        headers = {"Authorization": f"Bearer {self._key}", "Idempotency-Key": f"{self._numbers}"}
+        key = key or self._key
+        headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": f"{self._numbers}"}
         content = msgspec.json.encode(body)
         answer = await self._client.post(self._base + path, content=content, headers=headers)
         if not answer.is_success:
@@ -103,8 +105,11 @@ class Site:
             "scenes": ["qr"],
             "fee_ppm": offered.fee_ppm,
             "cycle": offered.cycle,
+            "reason": "simulation",
         }
-        return str((await self.post("/v1/channels", body))["id"])
+        asked = await self.post("/v1/channels", body)
+        done = await self.post(f"/v1/approvals/{asked['id']}/approve", {}, self._approver)
+        return str(done["result"]["channel"])
 
     async def passes(self, seconds: int, world: ChannelWorld) -> None:
         """Time goes by, for the parties too, and what falls due is done."""

@@ -11,6 +11,7 @@ from kabao.base.db import Conn
 from kabao.base.ids import from_edge
 from kabao.cards.approvals import executors
 from kabao.cards.approvals_life import life_executors
+from kabao.funding.approvals import funding_executors
 from kabao.payments.adjust import adjust_executors
 from kabao.payments.approvals import payment_executors
 from kabao.payments.suspense import suspense_executors
@@ -39,6 +40,7 @@ def register_executors(kabao: Kabao) -> None:
     lines: list[Line] = [
         *executors(kabao.cards),
         *life_executors(kabao.life),
+        *funding_executors(kabao.funding),
         *_policy_executors(kabao.policy),
         *adjust_executors(kabao.adjustments),
         *payment_executors(kabao.payments),

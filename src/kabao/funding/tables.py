@@ -46,6 +46,15 @@ channel = sa.Table(
     schema=_SCHEMA,
 )
 
+channel_offer = sa.Table(
+    "channel_offer",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("account", BYTEA, nullable=False),
+    sa.Column("asked_at", Instant, nullable=False),
+    schema=_SCHEMA,
+)
+
 revision = sa.Table(
     "revision",
     metadata,

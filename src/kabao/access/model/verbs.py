@@ -50,7 +50,7 @@ VERBS: dict[str, str] = {
     "topups:refund": "give a channel's top-up back to its payer",
     "topups:settle": "ask how the case of a top-up's recalled money ended",
     "channels:read": "see payment channels",
-    "channels:write": "add, pause and resume payment channels",
+    "channels:write": "ask for payment channels and their accounts, pause and resume them",
     "collections:read": "see what is collected through payment channels",
     "collections:write": "book that a channel took money back",
     "bonus-rules:read": "see what top-ups are given on top",

@@ -9,14 +9,25 @@ import msgspec
 from litestar import Request, Response, get, post
 from msgspec import Meta
 
-from kabao.base.clock import rfc3339, to_us
+from kabao.access.model import ApprovalView, view
+from kabao.access.ops import Access
+from kabao.base.clock import Clock, now, rfc3339, to_us
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import from_edge, to_edge
-from kabao.base.web.fields import Amount, AmountOrZero, Currency, EdgeId, Nothing, RequestBody
+from kabao.base.web.fields import (
+    LINE,
+    Amount,
+    AmountOrZero,
+    Currency,
+    EdgeId,
+    Nothing,
+    RequestBody,
+)
 from kabao.base.web.once import Once
 from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
+from kabao.funding.approvals import ACCOUNT_ACTION, CHANNEL_ACTION, NewAccount, NewChannel
 from kabao.funding.model.answers import Scene
 from kabao.funding.model.bills import BillState, Matched
 from kabao.funding.model.channels import CHANNEL, Channel, ChannelState, Cycle, Terms
@@ -34,6 +45,7 @@ Account = Annotated[
         "Kept sealed and never shown.",
     ),
 ]
+Reason = Annotated[str, Meta(min_length=1, max_length=255, pattern=LINE)]
 
 
 class AddChannel(RequestBody, frozen=True, kw_only=True):
@@ -58,6 +70,14 @@ class AddChannel(RequestBody, frozen=True, kw_only=True):
     daily_max: AmountOrZero | None = None
     priority: Annotated[int, Meta(ge=0, le=1_000)] = 100
     currency: Currency = "CNY"
+    reason: Reason
+
+
+class ChangeAccount(RequestBody, frozen=True, kw_only=True):
+    """Another account of a channel: all of it, also what stays as it is."""
+
+    account: Account
+    reason: Reason
 
 
 class ChannelView(msgspec.Struct, frozen=True):
@@ -111,18 +131,54 @@ async def add_channel(
     data: AddChannel,
     once: Once,
     funding: Funding,
-) -> Response[ChannelView]:
-    """Add a payment channel."""
+    access: Access,
+    clock: Clock,
+) -> Response[ApprovalView]:
+    """Ask a second person to agree to a payment channel; from then on it is there.
+
+    What is agreed to shows whose account it is and where it is reached, but no keys.
+    """
     company = from_edge("com", data.company, field="company")
     if not principal.covers(company):
         raise NOT_FOUND.error("There is no such company.", field="company")
 
-    async def work(conn: Conn) -> ChannelView:
-        return _view(await funding.channels.add(conn, company, _terms(data), data.account))
+    async def work(conn: Conn) -> ApprovalView:
+        terms = _terms(data)
+        offer = await funding.channels.offer(conn, company, terms, data.account)
+        payload = NewChannel(data.company, terms, offer)
+        touched = frozenset({company})
+        asked = await access.approvals.ask(
+            conn, principal, CHANNEL_ACTION, payload, data.reason, companies=touched
+        )
+        return view(asked, now(clock))
 
-    response = await once(request, principal, data, work)
-    await funding.channels.catch_up()
-    return response
+    return await once(request, principal, data, work)
+
+
+@post("/v1/channels/{channel:str}/account", guards=[requires(WRITE)])
+async def change_account(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    channel: str,
+    data: ChangeAccount,
+    once: Once,
+    funding: Funding,
+    access: Access,
+    clock: Clock,
+) -> Response[ApprovalView]:
+    """Ask a second person to agree to another account of a channel, such as new keys."""
+
+    async def work(conn: Conn) -> ApprovalView:
+        found = await visible(conn, principal, funding, channel)
+        offer = await funding.channels.offer_account(conn, found, data.account)
+        payload = NewAccount(to_edge(CHANNEL, found.id), offer)
+        touched = frozenset({found.company})
+        asked = await access.approvals.ask(
+            conn, principal, ACCOUNT_ACTION, payload, data.reason, companies=touched
+        )
+        return view(asked, now(clock))
+
+    return await once(request, principal, data, work)
 
 
 def _terms(data: AddChannel) -> Terms:
@@ -261,4 +317,12 @@ async def _set(
     return response
 
 
-ROUTES = [add_channel, list_channels, get_channel, list_bills, pause, resume]
+ROUTES = [
+    add_channel,
+    change_account,
+    list_channels,
+    get_channel,
+    list_bills,
+    pause,
+    resume,
+]

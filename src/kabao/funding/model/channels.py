@@ -12,8 +12,8 @@ import msgspec
 from kabao.base.errors import INVALID, Kind, code
 from kabao.funding.model.answers import Scene
 
-CHANNEL = "chn"
-"""Prefix at the edge."""
+CHANNEL, OFFER = "chn", "cho"
+"""Prefixes at the edge."""
 
 CHANNEL_NAME_TAKEN = code(
     "channel_name_taken", Kind.CONFLICT, "The company has another channel of this name."
@@ -24,6 +24,46 @@ CHANNEL_KIND_UNKNOWN = code(
 CHANNEL_ACCOUNT_UNUSABLE = code(
     "channel_account_unusable", Kind.INVALID, "The account lacks something or has a bad key."
 )
+CHANNEL_OFFER_GONE = code(
+    "channel_offer_gone", Kind.CONFLICT, "The account that was asked for is not kept any more."
+)
+
+SHOWN = frozenset(
+    {
+        "account",
+        "app_id",
+        "bank_name",
+        "bank_no",
+        "cert_id",
+        "files",
+        "holder",
+        "mch_id",
+        "mer_id",
+        "merchant",
+        "prefix",
+        "product",
+        "seller_id",
+        "serial",
+        "serial_no",
+        "url",
+        "wechat_key_id",
+    }
+)
+"""What of an account a second person is shown: whose it is and where it is reached. No keys."""
+
+
+class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An account that waits for the second person, as an approval names it."""
+
+    id: str
+    shown: dict[str, str]
+    digest: str
+    """Hex, keyed, of the whole account: what is agreed to is what was asked for."""
+
+
+def shown(account: Mapping[str, Any]) -> dict[str, str]:
+    """What of an account is no secret, for the second person."""
+    return {name: str(account[name])[:255] for name in sorted(SHOWN & account.keys())}
 
 
 class ChannelState(StrEnum):

@@ -18,6 +18,7 @@ COLLECTION, ORDER, REFUND = "col", "fund", "frf"
 
 REWRAP_TARGETS = (
     RewrapTarget(schema="funding", table="channel", id_column="id", sealed_column="account"),
+    RewrapTarget("funding", "channel_offer", "id", "account"),
     RewrapTarget("funding", "channel_order", "id", "payer"),
     RewrapTarget("funding", "receipt", "id", "payer"),
 )

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from kabao.base import logs
-from kabao.base.clock import BusinessDays, Clock, now
+from kabao.base.clock import US_PER_S, BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import Ids, to_edge
@@ -22,8 +22,10 @@ from kabao.funding.model.channels import (
     Channel,
     ChannelConfig,
     ChannelState,
+    Offer,
     Terms,
 )
+from kabao.funding.ops.offers import Offers
 from kabao.funding.ports import MakeChannel, PayChannel
 from kabao.funding.sql import channels as sql
 from kabao.policy import names
@@ -59,6 +61,9 @@ class Channels:
         self._notify_base = notify_base.rstrip("/")
         self._known: dict[str, Channel] = {}
         self._adapters: dict[str, PayChannel] = {}
+        self._accounts: dict[str, bytes] = {}
+        """Sealed, as the adapters were made from them."""
+        self.offers = Offers(vault, ids, clock)
         self._revision = 0
         self._news = News(self.refresh)
 
@@ -104,7 +109,7 @@ class Channels:
             changed = await sql.since(conn, self._revision)
         for channel, sealed in changed:
             self._known[channel.id] = channel
-            if channel.id not in self._adapters:
+            if self._accounts.get(channel.id) != sealed:
                 self._open(channel, sealed)
             self._revision = max(self._revision, channel.revision)
 
@@ -113,6 +118,8 @@ class Channels:
         await self._news.look()
 
     def _open(self, channel: Channel, sealed: bytes) -> None:
+        self._adapters.pop(channel.id, None)
+        self._accounts[channel.id] = sealed
         plain = self._vault.decrypt(*_SEALED_AT, channel.id, sealed)
         try:
             self._adapters[channel.id] = self._made(channel, msgspec.json.decode(plain))
@@ -134,6 +141,25 @@ class Channels:
 
     # Verbs
 
+    async def offer(
+        self, conn: Conn, company: str, terms: Terms, account: Mapping[str, Any]
+    ) -> Offer:
+        """Keep the account of a channel that a second person is to agree to.
+
+        Raises `channel_kind_unknown`, `channel_account_unusable`, `channel_name_taken`.
+        """
+        self._check(self._new(company, terms, revision=0), account)
+        if await sql.named(conn, company, terms.name):
+            raise CHANNEL_NAME_TAKEN.error(field="name")
+        return await self.offers.keep(conn, account)
+
+    async def offer_account(
+        self, conn: Conn, channel: Channel, account: Mapping[str, Any]
+    ) -> Offer:
+        """Keep another account of a channel. Raises `channel_account_unusable`."""
+        self._check(channel, account)
+        return await self.offers.keep(conn, account)
+
     async def add(
         self, conn: Conn, company: str, terms: Terms, account: Mapping[str, Any]
     ) -> Channel:
@@ -141,23 +167,50 @@ class Channels:
 
         Raises `channel_kind_unknown`, `channel_account_unusable`, `channel_name_taken`.
         """
-        channel = Channel(
+        channel = self._new(company, terms, await sql.next_revision(conn))
+        self._check(channel, account)
+        if not await sql.insert(conn, channel, self._sealed(channel.id, account)):
+            raise CHANNEL_NAME_TAKEN.error(field="name")
+        return channel
+
+    async def change_account(self, conn: Conn, ident: str, account: Mapping[str, Any]) -> Channel:
+        """Give a channel another account; orders it has are asked about with the new one.
+
+        Raises `not_found`, `channel_account_unusable`.
+        """
+        revision = await sql.next_revision(conn)
+        self._check(await self.find(conn, ident), account)
+        await sql.set_account(conn, ident, self._sealed(ident, account), revision)
+        return await self.find(conn, ident)
+
+    def _new(self, company: str, terms: Terms, revision: int) -> Channel:
+        return Channel(
             **msgspec.structs.asdict(terms),
             id=self._ids.new(),
             company=company,
             state=ChannelState.ACTIVE,
-            revision=await sql.next_revision(conn),
+            revision=revision,
             created_at=now(self._clock),
         )
+
+    def _check(self, channel: Channel, account: Mapping[str, Any]) -> None:
+        """Whether an adapter can be made of it that knows the scenes."""
         offered = self._made(channel, account).capabilities.scenes
         if not offered.issuperset(channel.scenes):
             raise CHANNEL_ACCOUNT_UNUSABLE.error(
                 "This kind of channel has no such scene.", field="scenes"
             )
-        sealed = self._vault.encrypt(*_SEALED_AT, channel.id, msgspec.json.encode(account))
-        if not await sql.insert(conn, channel, sealed):
-            raise CHANNEL_NAME_TAKEN.error(field="name")
-        return channel
+
+    def _sealed(self, ident: str, account: Mapping[str, Any]) -> bytes:
+        return self._vault.encrypt(*_SEALED_AT, ident, msgspec.json.encode(account))
+
+    async def forget_offers(self) -> int:
+        """Drop accounts nobody agreed to in time; for a tick. Gives how many."""
+        now_us = self._clock.now_us()
+        rules = self._policy.rules(jurisdiction="national", on=self._days.of(now_us))
+        valid_us = rules.int(names.APPROVAL_VALID_HOURS) * 3600 * US_PER_S
+        async with self._db.transaction() as conn:
+            return await self.offers.forget(conn, now_us - valid_us)
 
     async def set_state(self, conn: Conn, ident: str, state: ChannelState) -> Channel:
         """Pause or resume a channel. Raises `not_found`."""

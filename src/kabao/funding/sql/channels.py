@@ -78,6 +78,20 @@ async def insert(conn: Conn, channel: Channel, account: bytes) -> bool:
     return done.rowcount == 1
 
 
+async def named(conn: Conn, company: str, name: str) -> bool:
+    """Whether a company has a channel of that name."""
+    sql = "select true from funding.channel where company = %s and name = %s"
+    return await fetch_value(conn, sql, [company, name]) is not None
+
+
+async def set_account(conn: Conn, ident: str, account: bytes, revision: int) -> None:
+    """Give a channel another account."""
+    await conn.execute(
+        "update funding.channel set account = %s, revision = %s where id = %s",
+        [account, revision, ident],
+    )
+
+
 async def set_state(conn: Conn, ident: str, state: ChannelState, revision: int) -> None:
     """Pause or resume."""
     await conn.execute(
