@@ -118,6 +118,16 @@ async def test_what_an_answer_means(receiver: Receiver) -> None:
         assert await post(receiver.url, private=True) == Reply(Outcome.REFUSED, status)
 
 
+async def test_who_waits_for_a_connection_of_ours_has_not_failed(receiver: Receiver) -> None:
+    receiver.answer = lambda _: (200, 5.0)
+    async with HttpCourier(private=True, connections=1) as courier, receiving() as other:
+        slow = asyncio.create_task(courier.post(receiver.url, HEADERS, b"{}", 2.0))
+        await receiver.until(lambda _: True)
+        assert await courier.post(other.url, HEADERS, b"{}", 0.2) == Reply(Outcome.NOT_SENT)
+        assert await slow == Reply(Outcome.TIMED_OUT)
+        assert (await courier.post(other.url, HEADERS, b"{}", 2.0)).delivered
+
+
 async def test_whoever_is_slow_is_left(receiver: Receiver) -> None:
     receiver.answer = lambda _: (200, 5.0)
     assert await post(receiver.url, private=True, timeout_s=0.2) == Reply(Outcome.TIMED_OUT)

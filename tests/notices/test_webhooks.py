@@ -10,8 +10,14 @@ from typing import Any
 
 import pytest
 
+from kabao.adapters.webhooks.courier import HttpCourier
 from kabao.app.telling import Telling
-from kabao.base.clock import RealClock, from_us
+from kabao.base import outbox
+from kabao.base.clock import RealClock, from_us, rfc3339
+from kabao.base.ids import from_edge
+from kabao.base.outbox import Pending
+from kabao.notices.ops.sender import LANES_AT_ONCE, OF_A_COMPANY
+from kabao.notices.sql import endpoints as sql
 from tests.app.world import World, all_told, made, world
 
 from .receiver import Receiver, receiving
@@ -202,15 +208,98 @@ async def test_a_slow_endpoint_holds_up_no_other(w: World, receiver: Receiver) -
         await endpoint(w, slow, event_types=["topup.confirmed"])
         await endpoint(w, receiver, event_types=["topup.confirmed"])
         programme = await w.programme()
-        for _ in range(12):
+        for _ in range(20):
             await w.top_up((await w.card(programme))["id"], 100)
         await relayed(w)
         async with asyncio.timeout(4):
-            while len(receiver.got) < 12:
+            while len(receiver.got) < 20:
                 await w.kabao.telling.sender.round()
                 await asyncio.sleep(0.02)
-        assert len(slow.got) <= 8, "no more of its lanes at a time"
+        assert len(slow.got) <= LANES_AT_ONCE, "no more of its lanes at a time"
         await w.kabao.telling.sender.stop()
+
+
+async def many(w: World, count: int) -> None:
+    """Events that have nothing to do with each other, as a slice writes them."""
+    events = [
+        Pending("topup.confirmed", {"topup": w.kabao.ids.new(), "company": w.company, "amount": n})
+        for n in range(count)
+    ]
+    async with w.kabao.db.transaction() as conn:
+        await outbox.write(conn, events, w.clock.now_us())
+    await relayed(w)
+
+
+async def test_one_lane_after_the_other_is_sent_without_waiting(
+    w: World, receiver: Receiver
+) -> None:
+    """What a healthy receiver is told is bounded by its answers, and by no tick of ours."""
+    await endpoint(w, receiver, event_types=["topup.confirmed"])
+    await many(w, 60)
+    assert await w.kabao.telling.sender.round() == LANES_AT_ONCE
+    await w.kabao.telling.sender.settle()
+    assert len(set(receiver.ids())) == len(receiver.ids()) == 60
+
+
+async def test_an_endpoint_that_is_paused_meanwhile_is_sent_no_further_lane(
+    w: World, receiver: Receiver
+) -> None:
+    """Lanes that follow each other are sent to the endpoint as it is by then."""
+    hook = await endpoint(w, receiver, event_types=["topup.confirmed"])
+    await many(w, 60)
+    receiver.answer = lambda _: (204, 0.3)
+    await w.kabao.telling.sender.round()
+    await receiver.until(lambda _: True)
+    await made(w.operator.post(f"{PATH}/{hook['id']}/pause"))
+    await w.kabao.telling.sender.settle()
+    assert len(receiver.got) == LANES_AT_ONCE
+
+
+async def test_a_slow_company_has_so_many_lanes_in_all(w: World) -> None:
+    async with receiving() as slow:
+        slow.answer = lambda _: (200, 5.0)
+        for _ in range(3):
+            await endpoint(w, slow, event_types=["topup.confirmed"])
+        await many(w, 20)
+        for _ in range(4):
+            await w.kabao.telling.sender.round()
+        async with asyncio.timeout(3):
+            await slow.until(lambda _: len(slow.got) >= OF_A_COMPANY)
+        assert await w.kabao.telling.sender.round() == 0
+        assert len(slow.got) == OF_A_COMPANY
+        await w.kabao.telling.sender.stop()
+
+
+async def test_our_being_busy_is_nobodys_failure(
+    w: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = await endpoint(w, receiver, event_types=["topup.confirmed"])
+    await many(w, 3)
+    with monkeypatch.context() as busy:
+        busy.setattr(w.kabao.telling.sender, "_courier", HttpCourier(private=True, connections=0))
+        await sent(w)
+    assert receiver.got == []
+    assert (await shown(w, hook))["failures"] == 0
+    waiting = (await made(w.operator.get("/v1/webhook-deliveries", endpoint=hook["id"])))["data"]
+    assert {one["attempts"] for one in waiting} == {0}
+    w.clock.advance(timedelta(seconds=1))
+    await sent(w)
+    assert len(receiver.got) == 3
+
+
+async def test_lanes_that_fail_together_are_one_failure(w: World, receiver: Receiver) -> None:
+    """A blip of seconds does not mean an hour of silence."""
+    hook = await endpoint(w, receiver, event_types=["topup.confirmed"])
+    await many(w, 16)
+    receiver.answer = lambda _: (503, 0.1)
+    await sent(w)
+    assert (await shown(w, hook))["failures"] == 3
+    receiver.answer = lambda _: (204, 0.0)
+    w.clock.advance(timedelta(seconds=6.1))
+    await sent(w)
+    assert len(set(receiver.ids())) == 16
+    healthy = await shown(w, hook)
+    assert (healthy["failures"], healthy["resting_until"]) == (0, None)
 
 
 async def test_workers_share_the_sending(w: World, receiver: Receiver) -> None:
@@ -274,7 +363,7 @@ async def test_an_endpoint_that_fails_for_a_day_is_paused_and_somebody_looks(
         await w.top_up((await w.card(programme))["id"], 100)
     await told(w)
     failing = await shown(w, hook)
-    assert failing["failures"] == 4
+    assert failing["failures"] == 3
     assert failing["failing_since"] is not None
     assert failing["resting_until"] is not None
     w.clock.advance(timedelta(hours=24) - timedelta(seconds=1))
@@ -367,9 +456,16 @@ async def test_an_endpoint_for_which_too_much_waits_is_passed_by(
         **{name: getattr(limits, name) for name in limits.__struct_fields__} | {"waiting": 1}
     )
     monkeypatch.setattr(w.kabao.telling.endpoints, "limits", lambda: small)
-    await w.kabao.telling.sender.tend()
-    assert (await shown(w, hook))["missed_from"] is not None
     await w.top_up(card["id"], 300)
+    happened = rfc3339(w.clock.now_us())
+    w.clock.advance(timedelta(hours=1))
+    await w.kabao.telling.sender.tend()
+    assert (await shown(w, hook))["missed_from"] is None, "nothing so far"
+    assert await relayed(w) == 0
+    assert (await shown(w, hook))["missed_from"] == happened, "not when we noticed"
+    missed = await made(w.operator.get("/v1/events", since=happened, type="topup.confirmed"))
+    assert 300 in [event["data"]["amount"] for event in missed["data"]]
+    await w.top_up(card["id"], 350)
     assert await relayed(w) == 0
     (case,) = (await made(w.operator.get("/v1/cases", subject=hook["id"])))["data"]
     assert case["facts"]["why"] == "overfull"
@@ -379,6 +475,24 @@ async def test_an_endpoint_for_which_too_much_waits_is_passed_by(
     await w.top_up(card["id"], 400)
     await told(w)
     assert [got.event["data"]["amount"] for got in receiver.got] == [100, 200, 400]
+    assert (await shown(w, hook))["missed_from"] == happened, "until its owner has fetched it"
+    await made(w.operator.post(f"{PATH}/{hook['id']}/caught-up"))
+    assert (await shown(w, hook))["missed_from"] is None
+
+
+async def test_overfull_ends_when_half_is_told(w: World, receiver: Receiver) -> None:
+    hook = await endpoint(w, receiver, event_types=["topup.confirmed"])
+    await many(w, 5)
+
+    async def overfull(most: int) -> bool:
+        async with w.kabao.db.transaction() as conn:
+            await sql.weigh(conn, most)
+            found = await sql.get(conn, from_edge("whe", hook["id"]))
+            assert found is not None
+            return found.overfull
+
+    weighed = [await overfull(most) for most in (5, 4, 5, 9, 10)]
+    assert weighed == [False, True, True, True, False]
 
 
 async def test_a_deleted_endpoint_is_told_nothing_more(w: World, receiver: Receiver) -> None:

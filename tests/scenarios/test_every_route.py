@@ -149,6 +149,7 @@ TABLE = {
     ),
     "GET /v1/webhook-endpoints/{endpoint}": Route("webhook-endpoints:read"),
     "DELETE /v1/webhook-endpoints/{endpoint}": Route("webhook-endpoints:write"),
+    "POST /v1/webhook-endpoints/{endpoint}/caught-up": Route("webhook-endpoints:write", {}),
     "POST /v1/webhook-endpoints/{endpoint}/change": Route(
         "webhook-endpoints:write", {"url": "https://receiver.invalid/"}
     ),

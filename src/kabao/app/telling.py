@@ -29,7 +29,7 @@ class Telling:
         db, ids, clock, vault = kabao.db, kabao.ids, kabao.clock, kabao.vault
         self.endpoints = Endpoints(vault, kabao.policy, ids, clock, kabao.days, private=private)
         whose = Whose(kabao.ledger, kabao.org, kabao.cards)
-        self.relay = Relay(db, whose, ids, clock)
+        self.relay = Relay(db, whose, kabao.cases, ids, clock)
         self.reading = Reading(whose, kabao.cards, self.endpoints, clock)
         self._courier = HttpCourier(private=private)
         self.templates = Templates(kabao.cards, kabao.customers, vault, ids, clock)

@@ -20,7 +20,10 @@ class Courier(Protocol):
     async def post(
         self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float
     ) -> Reply:
-        """One POST, over within `timeout_s` seconds in all."""
+        """One POST, over within `timeout_s` seconds from when we had room for it.
+
+        `Reply.not_sent` when we had none: the receiver was not asked.
+        """
         ...
 
 

@@ -12,14 +12,18 @@ import httpcore
 from kabao.adapters.webhooks.guard import AddressRefusedError, Guarded, Resolve, resolve
 from kabao.notices.model.deliveries import Outcome, Reply
 
-CONNECTIONS = 100
-KEPT_OPEN = 20
+CONNECTIONS = 256
+"""As many as the sender asks for at once."""
+WAITS_S = 0.5
+"""For one of these somebody waits no longer: it is our doing, and no receiver's."""
+KEPT_OPEN = 64
 KEPT_OPEN_S = 30.0
 ANSWER_BYTES = 65_536
 """More of an answer is not read: nothing in it matters but its status."""
 
 _OUTCOMES: dict[type[Exception], Outcome] = {
     AddressRefusedError: Outcome.ADDRESS_REFUSED,
+    httpcore.PoolTimeout: Outcome.NOT_SENT,
     TimeoutError: Outcome.TIMED_OUT,
     httpcore.TimeoutException: Outcome.TIMED_OUT,
     httpcore.ConnectError: Outcome.UNREACHABLE,
@@ -42,11 +46,13 @@ class HttpCourier:
         private: bool = False,
         resolve: Resolve = resolve,
         tls: ssl.SSLContext | None = None,
+        connections: int = CONNECTIONS,
     ) -> None:
         """`private` lets it connect to any address: for development and tests only."""
+        self._room = asyncio.Semaphore(connections)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls or ssl.create_default_context(),
-            max_connections=CONNECTIONS,
+            max_connections=connections,
             max_keepalive_connections=KEPT_OPEN,
             keepalive_expiry=KEPT_OPEN_S,
             network_backend=Guarded(resolve, private=private),
@@ -55,7 +61,20 @@ class HttpCourier:
     async def post(
         self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float
     ) -> Reply:
-        """One POST, over within `timeout_s` in all."""
+        """One POST, over within `timeout_s` from when there is a connection for it."""
+        try:
+            async with asyncio.timeout(WAITS_S):
+                await self._room.acquire()
+        except TimeoutError:
+            return Reply(Outcome.NOT_SENT)
+        try:
+            return await self._post(url, headers, body, timeout_s)
+        finally:
+            self._room.release()
+
+    async def _post(
+        self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float
+    ) -> Reply:
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
         fields = [(name.encode(), value.encode()) for name, value in headers.items()]
         try:

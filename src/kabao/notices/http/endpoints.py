@@ -227,6 +227,27 @@ async def resume_endpoint(
     return await once(request, principal, None, work)
 
 
+@post(
+    PATH + "/{endpoint:str}/caught-up",
+    guards=[requires(WRITE)],
+    status_code=200,
+    tags=["webhooks"],
+)
+async def endpoint_caught_up(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    once: Once,
+    endpoints: Endpoints,
+    endpoint: EdgeId,
+) -> Response[EndpointView]:
+    """What it missed was fetched from `/v1/events` since `missed_from`, which is null again."""
+
+    async def work(conn: Conn) -> EndpointView:
+        return _view(await endpoints.caught_up(conn, principal, from_edge(ENDPOINT, endpoint)))
+
+    return await once(request, principal, None, work)
+
+
 @post(PATH + "/{endpoint:str}/test", guards=[requires(WRITE)], tags=["webhooks"])
 async def test_endpoint(
     request: Request[Any, Any, Any],
@@ -260,6 +281,7 @@ ROUTES: list[HTTPRouteHandler] = [
     rotate_secret,
     pause_endpoint,
     resume_endpoint,
+    endpoint_caught_up,
     test_endpoint,
     delete_endpoint,
 ]

@@ -57,6 +57,7 @@ class Outcome(StrEnum):
     UNREACHABLE = "unreachable"
     ADDRESS_REFUSED = "address_refused"
     BROKEN = "broken"  # TLS, or an answer that is no HTTP
+    NOT_SENT = "not_sent"  # we were too busy: nobody was asked, so nobody has failed
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -69,6 +70,11 @@ class Reply(msgspec.Struct, frozen=True):
     def delivered(self) -> bool:
         """Whether the receiver has it."""
         return self.outcome is Outcome.DELIVERED
+
+    @property
+    def not_sent(self) -> bool:
+        """Whether the receiver was never asked."""
+        return self.outcome is Outcome.NOT_SENT
 
     @property
     def gone(self) -> bool:

@@ -59,8 +59,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint as stored; its scope is that of the key that made it.
 
     `failures` counts sends that failed since the last that did not, `failing_since`
-    is the first of them. `overfull`: more waits than policy allows, so that events are
-    not kept for it now, since `missed_from`, which tells of the last such time.
+    is the first of them; lanes that fail together are one. `overfull`: more waits than
+    policy allows, so that events are not kept for it now. `missed_from`: the first event
+    that was not, until its owner says that they were fetched.
     """
 
     id: str
@@ -90,6 +91,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
             None if self.companies is None else frozenset(self.companies),
             None if self.stores is None else frozenset(self.stores),
         )
+
+    def may_be_sent(self, at: datetime) -> bool:
+        """Whether anything is sent to it then: it is not paused and does not rest."""
+        rests = self.resting_until is not None and at < self.resting_until
+        return self.state is EndpointState.ACTIVE and not rests
 
     @property
     def wants(self) -> tuple[str, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from kabao.base.db import Conn
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import Ids, to_edge
 from kabao.base.web.principal import Principal
+from kabao.cases.model import NewCase
 from kabao.notices.model.addresses import is_address, is_public
 from kabao.notices.model.deliveries import (
     NOT_REPLAYABLE,
@@ -193,6 +195,13 @@ class Endpoints:
         await sql.update(conn, resumed)
         return resumed
 
+    async def caught_up(self, conn: Conn, principal: Principal, ident: str) -> Endpoint:
+        """What it missed was fetched: `missed_from` begins anew. Raises `not_found`."""
+        endpoint = await self.get(conn, principal, ident, lock=True)
+        caught_up = replace(endpoint, missed_from=None)
+        await sql.update(conn, caught_up)
+        return caught_up
+
     async def remove(self, conn: Conn, principal: Principal, ident: str) -> None:
         """Forget an endpoint and what waits for it. Raises `not_found`."""
         await self.get(conn, principal, ident, lock=True)
@@ -271,6 +280,19 @@ class Endpoints:
         host = urlsplit(new.url).hostname or ""
         if not self._private and is_address(host) and not is_public(host):
             raise ADDRESS_REFUSED.error(rule="ATK-9", field="url")
+
+
+def case_of(endpoint: Endpoint, why: str, since: datetime) -> NewCase:
+    """Somebody must look at an endpoint: it fails, or misses events, since then."""
+    edge, stores = to_edge(ENDPOINT, endpoint.id), endpoint.stores or []
+    return NewCase(
+        kind="notices.endpoint_failing",
+        subject=edge,
+        company=endpoint.company,
+        store=stores[0] if len(stores) == 1 else None,
+        facts={"why": why, "failures": endpoint.failures, "since": since.isoformat()},
+        key=f"{edge} {why} {since.isoformat()}",
+    )
 
 
 def _listed(ids: frozenset[str] | None) -> list[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -12,6 +13,7 @@ from kabao.base.db import Conn, Database
 from kabao.base.ids import Ids
 from kabao.base.outbox import Position, Written
 from kabao.cards.ops import Cards
+from kabao.cases.ops import Cases
 from kabao.ledger.ops import Ledger
 from kabao.notices.model.endpoints import Endpoint
 from kabao.notices.model.events import (
@@ -25,6 +27,7 @@ from kabao.notices.model.events import (
     wanted,
 )
 from kabao.notices.model.texts import Template, Text, TextState
+from kabao.notices.ops.endpoints import case_of
 from kabao.notices.sql import endpoints as sql
 from kabao.notices.sql import queue
 from kabao.notices.sql import texts as sql_texts
@@ -68,8 +71,9 @@ class Relay:
     Killed at any moment it has written both or neither. One relays at a time.
     """
 
-    def __init__(self, db: Database, whose: Whose, ids: Ids, clock: Clock) -> None:
-        self._db, self._whose, self._ids, self._clock = db, whose, ids, clock
+    def __init__(self, db: Database, whose: Whose, cases: Cases, ids: Ids, clock: Clock) -> None:
+        self._db, self._whose, self._cases = db, whose, cases
+        self._ids, self._clock = ids, clock
         self._at: Position | None = None
 
     async def round(self) -> int:
@@ -97,9 +101,11 @@ class Relay:
             page = await outbox.read(conn, READER, PAGE)
             if not page:
                 return None
-            queued = await self._queued(conn, page, await sql.all_of(conn))
+            queued, missed = await self._queued(conn, page, await sql.all_of(conn))
             if queued:
                 await queue.enqueue(conn, queued, now(self._clock))
+            for endpoint, since in missed:
+                await self._missed(conn, endpoint, since)
             texts = await self._texts(conn, page, await sql_texts.living(conn))
             if texts:
                 await sql_texts.insert_texts(conn, texts)
@@ -108,17 +114,27 @@ class Relay:
 
     async def _queued(
         self, conn: Conn, page: Sequence[Written], endpoints: Sequence[Endpoint]
-    ) -> list[queue.Queued]:
-        """The deliveries of a page, in its order."""
+    ) -> tuple[list[queue.Queued], list[tuple[Endpoint, datetime]]]:
+        """The deliveries of a page, in its order, and who misses events of it, from when on."""
         told = [event for event in page if is_told(event.type)]
-        queued = []
+        queued, missed = list[queue.Queued](), dict[str, tuple[Endpoint, datetime]]()
         for event, whose in zip(told, await self._whose.of(conn, told), strict=True):
             body = ""
             for endpoint in endpoints:
-                if not endpoint.overfull and _is_for(endpoint, event, whose):
-                    body = body or _encode(envelope(event)).decode()
-                    queued.append(self._row(endpoint, event, body))
-        return queued
+                if not _is_for(endpoint, event, whose):
+                    continue
+                if endpoint.overfull:
+                    since = missed.get(endpoint.id, (endpoint, event.recorded_at))[1]
+                    missed[endpoint.id] = endpoint, min(since, event.recorded_at)
+                    continue
+                body = body or _encode(envelope(event)).decode()
+                queued.append(self._row(endpoint, event, body))
+        return queued, [missed[ident] for ident in sorted(missed)]
+
+    async def _missed(self, conn: Conn, endpoint: Endpoint, since: datetime) -> None:
+        """Events are not kept for an endpoint: say from when on, until its owner has caught up."""
+        if await sql.missed(conn, endpoint.id, since):
+            await self._cases.open_in(conn, case_of(endpoint, "overfull", since))
 
     async def _texts(
         self, conn: Conn, page: Sequence[Written], templates: Sequence[Template]

@@ -14,20 +14,25 @@ from kabao.base import logs
 from kabao.base.clock import Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KabaoError
-from kabao.base.ids import Ids, to_edge
-from kabao.cases.model import NewCase
+from kabao.base.ids import Ids
 from kabao.cases.ops import Cases
 from kabao.notices.model.deliveries import Reply, signed_headers
 from kabao.notices.model.endpoints import Endpoint, EndpointState, Limits, Pause
-from kabao.notices.ops.endpoints import ENDPOINT, TABLE, Endpoints
+from kabao.notices.ops.endpoints import TABLE, Endpoints, case_of
 from kabao.notices.ports import Courier
 from kabao.notices.sql import endpoints as sql
 from kabao.notices.sql import queue
 from kabao.vault.ops import Vault
 
-LANES_AT_ONCE = 8
+LANES_AT_ONCE = 16
 """Lanes of one endpoint that one worker sends at a time: a slow endpoint has no more."""
+OF_A_COMPANY = 32
+"""Lanes of all its endpoints together: a slow company has no more."""
+AT_ONCE = 256
+"""Lanes of everybody; the courier has a connection for each."""
 ENDPOINTS_AT_ONCE = 50
+BUSY = timedelta(seconds=1)
+"""When we were too busy to ask, we try again."""
 TURN = 50
 """Deliveries of a lane before another one's turn."""
 SURELY_S = 5
@@ -64,18 +69,32 @@ class Sender:
         self._vault, self._ids, self._clock, self._chance = vault, ids, clock, chance
         self._sending: set[asyncio.Task[None]] = set()
         self._lanes: Counter[str] = Counter()
+        self._of_company: Counter[str] = Counter()
+        self._waiting: frozenset[str] = frozenset()
 
     async def round(self) -> int:
         """Start sending what is due; for a tick. Returns how many lanes were taken."""
         limits, taken = self._endpoints.limits(), 0
         async with self._db.read() as conn:
             ready = await sql.ready(conn, now(self._clock))
-        ready.sort(key=lambda endpoint: self._lanes[endpoint.id])
+        ready.sort(key=lambda one: (self._of_company[one.company], self._lanes[one.id]))
+        waiting = set[str]()
         for endpoint in ready[:ENDPOINTS_AT_ONCE]:
-            room = LANES_AT_ONCE - self._lanes[endpoint.id]
+            room = self._room(endpoint)
             if room > 0:
                 taken += await self._take(endpoint, limits, room)
+            elif self._lanes[endpoint.id] < LANES_AT_ONCE:
+                waiting.add(endpoint.company)
+        self._waiting = frozenset(waiting)
         return taken
+
+    def _room(self, endpoint: Endpoint) -> int:
+        """How many more of its lanes may be sent now."""
+        return min(
+            LANES_AT_ONCE - self._lanes[endpoint.id],
+            OF_A_COMPANY - self._of_company[endpoint.company],
+            AT_ONCE - len(self._sending),
+        )
 
     async def settle(self) -> None:
         """Wait for what is being sent."""
@@ -94,46 +113,73 @@ class Sender:
         async with self._db.transaction() as conn:
             await sql.end_old_secrets(conn, at)
             await queue.purge(conn, at - limits.kept, PURGE_BATCH)
-            for ident in await sql.weigh(conn, limits.waiting, at):
-                endpoint = await sql.get(conn, ident)
-                assert endpoint is not None, "its row is locked"
-                await self._open_case(conn, endpoint, "overfull")
+            await sql.weigh(conn, limits.waiting)
 
     # A lane
 
     async def _take(self, endpoint: Endpoint, limits: Limits, room: int) -> int:
-        at = now(self._clock)
-        until = at + timedelta(seconds=limits.timeout_s + SURELY_S)
         async with self._db.transaction() as conn:
-            leases = await queue.lease(conn, endpoint.id, self._ids.new(), at, until, room)
+            leases = await self._lease(conn, endpoint.id, limits, room)
         for lease in leases:
             self._lanes[endpoint.id] += 1
-            task = asyncio.create_task(self._send_lane(endpoint, limits, lease))
+            self._of_company[endpoint.company] += 1
+            task = asyncio.create_task(self._send_lanes(endpoint, limits, lease))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
         return len(leases)
 
-    async def _send_lane(self, endpoint: Endpoint, limits: Limits, lease: queue.Lease) -> None:
-        """Send from a lane until something fails, its turn is over or its lease nearly is."""
+    async def _lease(self, conn: Conn, ident: str, limits: Limits, room: int) -> list[queue.Lease]:
+        at = now(self._clock)
+        until = at + timedelta(seconds=limits.timeout_s + SURELY_S)
+        return await queue.lease(conn, ident, self._ids.new(), at, until, room)
+
+    async def _send_lanes(self, endpoint: Endpoint, limits: Limits, lease: queue.Lease) -> None:
+        """Send lane after lane of an endpoint while any is due, without waiting for a tick."""
+        ident, company = endpoint.id, endpoint.company
         try:
-            async with self._db.read() as conn:
-                heads = await queue.heads(conn, lease, TURN)
-            for head in heads:
-                left = lease.until - now(self._clock)
-                if left < timedelta(seconds=limits.timeout_s + 1):
-                    break
-                reply = await self._send(endpoint, limits, head)
-                if not reply.delivered:
-                    await self._failed(limits, lease, head, reply)
-                    return
-                if not await self._delivered(endpoint, lease, head, reply):
-                    return  # somebody else has the lane now
-            async with self._db.transaction() as conn:
-                await queue.release(conn, lease, now(self._clock))
+            more: tuple[Endpoint, queue.Lease] | None = endpoint, lease
+            while more is not None:
+                await self._send_lane(more[0], limits, more[1])
+                more = await self._next(ident, company, limits)
         except (KabaoError, psycopg.Error) as away:
             log.warning("notices.lane_left", reason=type(away).__name__)
         finally:
-            self._lanes[endpoint.id] -= 1
+            self._lanes[ident] -= 1
+            self._of_company[company] -= 1
+
+    async def _next(
+        self, ident: str, company: str, limits: Limits
+    ) -> tuple[Endpoint, queue.Lease] | None:
+        """The endpoint's next lane, with the endpoint as it is by now; None gives way to others."""
+        if company in self._waiting or len(self._sending) >= AT_ONCE:
+            return None
+        async with self._db.transaction() as conn:
+            endpoint = await sql.get(conn, ident)
+            if endpoint is None or not endpoint.may_be_sent(now(self._clock)):
+                return None
+            leases = await self._lease(conn, ident, limits, 1)
+        return (endpoint, leases[0]) if leases else None
+
+    async def _send_lane(self, endpoint: Endpoint, limits: Limits, lease: queue.Lease) -> None:
+        """Send from a lane until something fails, its turn is over or its lease nearly is."""
+        async with self._db.read() as conn:
+            heads = await queue.heads(conn, lease, TURN)
+        for head in heads:
+            left = lease.until - now(self._clock)
+            if left < timedelta(seconds=limits.timeout_s + 1):
+                break
+            reply = await self._send(endpoint, limits, head)
+            if reply.not_sent:
+                async with self._db.transaction() as conn:
+                    await queue.release(conn, lease, now(self._clock) + BUSY)
+                return
+            if not reply.delivered:
+                await self._failed(limits, lease, head, reply)
+                return
+            if not await self._delivered(lease, head, reply):
+                return  # somebody else has the lane now
+        async with self._db.transaction() as conn:
+            await queue.release(conn, lease, now(self._clock))
 
     async def _send(self, endpoint: Endpoint, limits: Limits, head: queue.Head) -> Reply:
         body = head.body.encode()
@@ -153,17 +199,11 @@ class Sender:
             opened.append(old)
         return opened
 
-    async def _delivered(
-        self, endpoint: Endpoint, lease: queue.Lease, head: queue.Head, reply: Reply
-    ) -> bool:
+    async def _delivered(self, lease: queue.Lease, head: queue.Head, reply: Reply) -> bool:
         async with self._db.transaction() as conn:
             kept = await queue.delivered(conn, lease, head.id, reply, now(self._clock))
-            if endpoint.failures and kept:
-                found = await sql.get(conn, endpoint.id, lock=True)
-                if found is not None and found.failures:
-                    await sql.update(
-                        conn, replace(found, failures=0, failing_since=None, resting_until=None)
-                    )
+            if kept:
+                await sql.recovered(conn, lease.endpoint)
         return kept
 
     async def _failed(
@@ -185,36 +225,24 @@ class Sender:
         if endpoint is None:
             return
         at, failures = now(self._clock), endpoint.failures + 1
+        if reply.gone:
+            await self._pause(conn, endpoint, Pause.GONE)
+            return
+        if not endpoint.may_be_sent(at):
+            return  # lanes that failed together are one failure
         since = endpoint.failing_since or at
         rest = None
         if failures >= RESTS_FROM:
             rest = at + limits.pause(failures - RESTS_FROM + 1, self._chance())
         failing = replace(endpoint, failures=failures, failing_since=since, resting_until=rest)
         await sql.update(conn, failing)
-        if reply.gone:
-            await self._pause(conn, ident, Pause.GONE)
-        elif at - since >= limits.failing:
-            await self._pause(conn, ident, Pause.FAILING)
+        if at - since >= limits.failing:
+            await self._pause(conn, failing, Pause.FAILING)
 
-    async def _pause(self, conn: Conn, ident: str, why: Pause) -> None:
+    async def _pause(self, conn: Conn, endpoint: Endpoint, why: Pause) -> None:
         """Stop sending to an endpoint until somebody has looked at it."""
-        endpoint = await sql.get(conn, ident, lock=True)
-        if endpoint is None or endpoint.state is EndpointState.PAUSED:
+        if endpoint.state is EndpointState.PAUSED:
             return
         await sql.update(conn, replace(endpoint, state=EndpointState.PAUSED, paused_for=why))
-        await self._open_case(conn, endpoint, why)
-
-    async def _open_case(self, conn: Conn, endpoint: Endpoint, why: str) -> None:
         since = endpoint.failing_since or now(self._clock)
-        edge, stores = to_edge(ENDPOINT, endpoint.id), endpoint.stores or []
-        await self._cases.open_in(
-            conn,
-            NewCase(
-                kind="notices.endpoint_failing",
-                subject=edge,
-                company=endpoint.company,
-                store=stores[0] if len(stores) == 1 else None,
-                facts={"why": why, "failures": endpoint.failures, "since": since.isoformat()},
-                key=f"{edge} {why} {since.isoformat()}",
-            ),
-        )
+        await self._cases.open_in(conn, case_of(endpoint, why, since))

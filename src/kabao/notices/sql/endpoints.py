@@ -98,6 +98,15 @@ async def all_of(conn: Conn) -> list[Endpoint]:
     return convert(await fetch_all(conn, dict, "select * from notices.endpoint"), list[Endpoint])
 
 
+async def recovered(conn: Conn, ident: str) -> None:
+    """It has answered: failures before that count no more."""
+    await conn.execute(
+        "update notices.endpoint set failures = 0, failing_since = null, resting_until = null"
+        " where id = %s and failures > 0",
+        [ident],
+    )
+
+
 async def ready(conn: Conn, at: datetime) -> list[Endpoint]:
     """Endpoints for which something is due that nobody is sending."""
     rows = await fetch_all(
@@ -112,19 +121,29 @@ async def ready(conn: Conn, at: datetime) -> list[Endpoint]:
     return convert(rows, list[Endpoint])
 
 
-async def weigh(conn: Conn, most: int, at: datetime) -> list[str]:
-    """Note for which endpoints more waits than that; those for which it is new."""
-    rows = await fetch_all(
+async def weigh(conn: Conn, most: int) -> None:
+    """Note for which endpoints more waits than that, until half of it does."""
+    await conn.execute(
+        "with waiting as (select endpoint, sum(pending) as n from notices.lane group by 1)"
+        " update notices.endpoint e set overfull = not e.overfull"
+        " where case when e.overfull"
+        "   then coalesce((select n from waiting w where w.endpoint = e.id), 0) <= %(most)s / 2"
+        "   else (select n from waiting w where w.endpoint = e.id) > %(most)s end",
+        {"most": most},
+    )
+
+
+async def missed(conn: Conn, ident: str, at: datetime) -> bool:
+    """An event recorded then is not kept for an endpoint; whether it is the first of them."""
+    row = await fetch_one(
         conn,
         dict,
-        "with waiting as (select endpoint from notices.lane group by 1 having sum(pending) > %s)"
-        " update notices.endpoint e set overfull = not e.overfull,"
-        " missed_from = case when e.overfull then e.missed_from else %s end"
-        " where e.overfull <> exists (select 1 from waiting w where w.endpoint = e.id)"
-        " returning e.id, e.overfull",
-        [most, at],
+        "with before as (select id, missed_from from notices.endpoint where id = %(id)s for update)"
+        " update notices.endpoint e set missed_from = least(e.missed_from, %(at)s)"
+        " from before b where e.id = b.id returning b.missed_from is null as first",
+        {"id": ident, "at": at},
     )
-    return [row["id"] for row in rows if row["overfull"]]
+    return row is not None and bool(row["first"])
 
 
 async def end_old_secrets(conn: Conn, at: datetime) -> None:
