@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from kabao.adapters.acquirer import bill
+from kabao.adapters.blame import unsent
 from kabao.funding.model.answers import (
     Bill,
     Closed,
@@ -82,16 +83,16 @@ async def test_a_slip_that_cannot_be_ours_is_refused(
     at: World, slip: Slip | None, why: str
 ) -> None:
     order = at.order(Scene.TERMINAL)
-    assert await at.channel.create(order, Payer(slip=slip)) == Refused(why)
+    assert await at.channel.create(order, Payer(slip=slip)) == unsent(why)
 
 
 async def test_what_a_terminal_does_not_offer(at: World) -> None:
     slip = await charged(at)
     assert await at.channel.create(at.order(Scene.QR), Payer(slip=slip)) == (
-        Refused("scene_not_offered")
+        unsent("scene_not_offered")
     )
     barred = at.order(Scene.TERMINAL, no_credit=True)
-    assert await at.channel.create(barred, Payer(slip=slip)) == Refused("no_credit_not_offered")
+    assert await at.channel.create(barred, Payer(slip=slip)) == unsent("no_credit_not_offered")
     order = at.order(Scene.TERMINAL)
     assert await at.channel.query(order) == NotThere()
     assert await at.channel.close(order) == Closed()

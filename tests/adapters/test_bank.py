@@ -18,6 +18,7 @@ from xsdata.formats.dataclass.parsers.config import ParserConfig
 from kabao.adapters.bank import meaning, payout
 from kabao.adapters.bank.channel import BankChannel
 from kabao.adapters.bank.payout import Holder, Payout, written
+from kabao.adapters.blame import unsent
 from kabao.funding.model.answers import (
     Bill,
     Closed,
@@ -91,7 +92,7 @@ async def test_what_the_payer_is_shown(at: World) -> None:
         "amount": "123.45",
     }
     qr = at.order(Scene.QR)
-    assert await at.channel.create(qr, Payer()) == Refused("scene_not_offered")
+    assert await at.channel.create(qr, Payer()) == unsent("scene_not_offered")
 
 
 @pytest.mark.parametrize("words", ["{}", "充值 {} 谢谢", "NO:{}/2026-11-22"])

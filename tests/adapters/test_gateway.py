@@ -9,6 +9,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from kabao.adapters.blame import unsent
 from kabao.adapters.gateway import bill
 from kabao.funding.model.answers import (
     Bill,
@@ -20,7 +21,6 @@ from kabao.funding.model.answers import (
     Paid,
     Payer,
     Recalled,
-    Refused,
     Rejected,
     Scene,
     Show,
@@ -80,20 +80,20 @@ async def test_each_bank_takes_only_so_much_at_once(
     most_fen = netbank.account()["banks"]["ABC"]
     order = netbank.order(amount_fen=most_fen + more_fen)
     said = await netbank.channel.create(order, Payer(bank="ABC"))
-    assert isinstance(said, Waiting) if taken else said == Refused("bank_limit_exceeded")
+    assert isinstance(said, Waiting) if taken else said == unsent("bank_limit_exceeded")
     largest = max(netbank.account()["banks"].values())
     order = netbank.order(amount_fen=largest + more_fen)
     said = await netbank.channel.create(order, Payer())
-    assert isinstance(said, Waiting) if taken else said == Refused("bank_limit_exceeded")
+    assert isinstance(said, Waiting) if taken else said == unsent("bank_limit_exceeded")
 
 
 async def test_what_is_not_offered(netbank: World, cards: World) -> None:
     order = netbank.order()
-    assert await netbank.channel.create(order, Payer(bank="?")) == Refused("bank_not_offered")
+    assert await netbank.channel.create(order, Payer(bank="?")) == unsent("bank_not_offered")
     qr = netbank.order(Scene.QR)
-    assert await netbank.channel.create(qr, Payer()) == Refused("scene_not_offered")
+    assert await netbank.channel.create(qr, Payer()) == unsent("scene_not_offered")
     barred = cards.order(no_credit=True)
-    assert await cards.channel.create(barred, Payer()) == Refused("no_credit_not_offered")
+    assert await cards.channel.create(barred, Payer()) == unsent("no_credit_not_offered")
     assert isinstance(await netbank.channel.create(order, Payer()), Waiting)
     assert await netbank.channel.query(order) == NotThere()  # no browser has come
 

@@ -10,7 +10,7 @@ import pytest
 
 from kabao.adapters.line import Answer, Line, client
 from kabao.app.channels import Lines
-from kabao.funding.model.answers import Scene, Unknown, Unreachable
+from kabao.funding.model.answers import Unknown, Unreachable
 from kabao.funding.model.asking import outcome_of
 from kabao.funding.model.collections import Outcome
 
@@ -76,7 +76,7 @@ async def test_a_full_pool_is_no_fault_of_the_party() -> None:
         said = await line.ask("GET", "/")
         first.cancel()
     assert said == Unreachable("PoolTimeout", ours=True)
-    assert outcome_of(said, Scene.QR, later=False) is Outcome.NOT_ASKED
+    assert outcome_of(said) is Outcome.NOT_ASKED
 
 
 async def test_parties_share_no_connections(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from kabao.funding.model.answers import (
     Closed,
@@ -12,10 +13,10 @@ from kabao.funding.model.answers import (
     Paid,
     Queried,
     Refused,
-    Scene,
     Unknown,
     Unreachable,
     Waiting,
+    Whose,
 )
 from kabao.funding.model.asking import outcome_of
 from kabao.funding.model.collections import Outcome
@@ -52,28 +53,25 @@ GOOD, BAD, NO = Outcome.SUCCESS, Outcome.UNKNOWN, Outcome.REFUSED_BY_PAYER
 
 
 @pytest.mark.parametrize(
-    ("said", "scene", "later", "outcome"),
+    ("said", "outcome"),
     [
-        (Paid("1", 1, 1), Scene.QR, True, Outcome.SUCCESS),
-        (Waiting(), Scene.QR, False, Outcome.TAKEN),
-        (Closed(), Scene.QR, True, Outcome.TAKEN),
-        (Refused("no"), Scene.QR, False, Outcome.FAILED),
-        (Refused("no"), Scene.QR, True, NO),
-        (Refused("no"), Scene.CODE, False, NO),
-        (Unreachable("away"), Scene.QR, False, Outcome.UNREACHABLE),
-        (Unreachable("no connection free", ours=True), Scene.QR, False, Outcome.NOT_ASKED),
-        (Unknown("late"), Scene.CODE, True, BAD),
+        (Paid("1", 1, 1), Outcome.SUCCESS),
+        (Waiting(), Outcome.TAKEN),
+        (Closed(), Outcome.TAKEN),
+        (Refused("no"), Outcome.FAILED),
+        (Refused("no", whose=Whose.PAYER), NO),
+        (Refused("no", whose=Whose.OURS), Outcome.NOT_ASKED),
+        (Unreachable("away"), Outcome.UNREACHABLE),
+        (Unreachable("no connection free", ours=True), Outcome.NOT_ASKED),
+        (Unknown("late"), BAD),
     ],
 )
-def test_how_an_answer_speaks_for_a_channel(
-    said: Created | Queried, scene: Scene, outcome: Outcome, *, later: bool
-) -> None:
-    assert outcome_of(said, scene, later=later) is outcome
+def test_how_an_answer_speaks_for_a_channel(said: Created | Queried, outcome: Outcome) -> None:
+    assert outcome_of(said) is outcome
 
 
 def test_a_tally_counts_and_adds() -> None:
-    asked = [outcome for outcome in Outcome if outcome is not Outcome.NOT_ASKED]
-    all_ = [counted(told(outcome)) for outcome in asked]
+    all_ = [counted(told(outcome)) for outcome in Outcome]
     total = sum(all_, Tally())
     assert total == Tally(succeeded=2, refused=1, failed=3, took_ms=600)
     assert (total.judged, total.mean_ms, Tally().mean_ms) == (5, 100, 0)
@@ -127,10 +125,19 @@ def test_failures_in_a_row_open_it(in_a_row: int, *, opens: bool) -> None:
     assert breaker.is_open is opens
 
 
-@pytest.mark.parametrize("between", [GOOD, NO])
-def test_an_answer_ends_a_row(between: Outcome) -> None:
-    breaker = Breaker(streak=4).told(told(between), Tally(), RULE)
-    assert breaker.streak == 0
+@pytest.mark.parametrize(
+    ("between", "begins", "streak"),
+    [
+        (GOOD, True, 0),
+        (NO, True, 4),  # payers cannot hide that our account there is shut
+        (Outcome.NOT_ASKED, True, 4),
+        (GOOD, False, 4),  # nor can payments of orders from before
+        (BAD, False, 4),
+    ],
+)
+def test_what_ends_a_row(between: Outcome, streak: int, *, begins: bool) -> None:
+    one = replace(told(between), begins=begins)
+    assert Breaker(streak=4).told(one, Tally(), RULE) == Breaker(streak=streak)
 
 
 @pytest.mark.parametrize(
@@ -174,9 +181,18 @@ def test_probes_in_a_row_close_it() -> None:
     assert breaker == Breaker(since_us=T0 + int(62.5 * S))
 
 
-def test_a_refusal_is_a_good_probe() -> None:
+@pytest.mark.parametrize("silent", [NO, Outcome.NOT_ASKED])
+def test_what_says_nothing_lets_the_next_one_probe(silent: Outcome) -> None:
+    breaker = Breaker(is_open=True, since_us=T0, probes=1)
+    probed = breaker.probed(T0 + 60 * S)
+    assert probed.told(told(silent, 61), Tally(), RULE) == breaker
+    assert breaker.may_probe(T0 + 61 * S, RULE)
+
+
+@pytest.mark.parametrize("outcome", [GOOD, BAD, NO])
+def test_what_is_told_of_an_old_order_answers_no_probe(outcome: Outcome) -> None:
     breaker = Breaker(is_open=True, since_us=T0).probed(T0 + 60 * S)
-    assert breaker.told(told(NO, 61), Tally(), RULE).probes == 1
+    assert breaker.told(replace(told(outcome, 61), begins=False), Tally(), RULE) == breaker
 
 
 def test_a_failed_probe_opens_it_again() -> None:

@@ -41,7 +41,8 @@ async def other(site: Site, clock: FixedClock, tmp_path: Path) -> AsyncIterator[
 
 def tell(site: Site, channel: str, outcome: Outcome, times: int = 1) -> None:
     for _ in range(times):
-        site.router.tell(channel, outcome, 100)
+        now_us = site.clock.now_us()
+        site.router.tell(channel, outcome, 100, sent_us=now_us, begins=True)
 
 
 def circuit(site: Site, channel: str) -> Circuit:

@@ -133,12 +133,12 @@ class Router(Protocol):
         ...
 
     def tell(
-        self, channel_id: str, outcome: Outcome, took_ms: int, *, sent_us: int | None = None
+        self, channel_id: str, outcome: Outcome, took_ms: int, *, sent_us: int, begins: bool
     ) -> None:
         """How a channel did. `took_ms` is 0 where nothing was measured.
 
-        `sent_us`: when the call began, by our clock; None: so short a time ago that
-        nothing can have turned since.
+        `sent_us`: when the order was begun, by our clock. `begins`: whether this is what
+        came of sending it, and not of a later question or notification.
         Counts at once in this process and within a second in the others. What is
         told in a transaction that is undone is told all the same: it was so.
         """

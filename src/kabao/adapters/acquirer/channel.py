@@ -9,6 +9,7 @@ from datetime import date
 import msgspec
 
 from kabao.adapters.acquirer import bill
+from kabao.adapters.blame import unsent
 from kabao.adapters.envelope import Envelope, Partner
 from kabao.adapters.line import FILE_BYTES, OK, Line
 from kabao.base.clock import Clock
@@ -75,14 +76,14 @@ class AcquirerChannel:
     async def create(self, order: Order, payer: Payer) -> Created:
         """Take a slip for what it says. The amount is the order's: the cashier compares."""
         if order.scene is not Scene.TERMINAL:
-            return Refused("scene_not_offered")
+            return unsent("scene_not_offered")
         if order.no_credit and not self.capabilities.no_credit:
-            return Refused("no_credit_not_offered")
+            return unsent("no_credit_not_offered")
         slip = payer.slip
         if slip is None or not _is_readable(slip):
-            return Refused("slip_unreadable")
+            return unsent("slip_unreadable")
         if slip.terminal not in self._account.terminals:
-            return Refused("terminal_unknown")
+            return unsent("terminal_unknown")
         number = bill.number(slip.terminal, slip.reference)
         return Paid(number, order.amount_fen, self._clock.now_us(), funds=f"card {slip.auth_code}")
 

@@ -12,6 +12,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from kabao.adapters.alipay import bill, notices, signing
+from kabao.adapters.blame import Blame, unsent
 from kabao.adapters.figures import cut, fen_of, local, us_of, yuan
 from kabao.adapters.line import FILE_BYTES, OK, Answer, Line
 from kabao.base.clock import Clock
@@ -67,6 +68,33 @@ REFUND_FINAL = frozenset(
 )
 """Failures of a refund that no repetition helps. All others, such as too little money in our
 account there (`ACQ.SELLER_BALANCE_NOT_ENOUGH`), are repeated with the same number."""
+
+BLAME = Blame(
+    account=frozenset(
+        {
+            "40001",
+            "40002",
+            "40006",
+            "ACQ.ACCESS_FORBIDDEN",
+            "ACQ.BLOCK_USER_FORBBIDEN_RECIEVE",
+            "ACQ.ERROR_SELLER_CERTIFY_LEVEL_LIMIT",
+            "ACQ.EXIST_FORBIDDEN_WORD",
+            "ACQ.MERCHANT_AGREEMENT_INVALID",
+            "ACQ.MERCHANT_AGREEMENT_NOT_EXIST",
+            "ACQ.PARTNER_ERROR",
+            "ACQ.SELLER_BEEN_BLOCKED",
+            "ACQ.SELLER_NOT_EXIST",
+        }
+    ),
+    payer=frozenset(
+        {
+            "ACQ.BEYOND_PAY_RESTRICTION",
+            "ACQ.BEYOND_PER_RECEIPT_RESTRICTION",
+            "ACQ.PRODUCT_AMOUNT_LIMIT_ERROR",
+            "ACQ.TOTAL_FEE_EXCEED",
+        }
+    ),
+)
 
 REASON_BYTES = 256
 
@@ -134,7 +162,7 @@ class AlipayChannel:
     async def create(self, order: Order, payer: Payer) -> Created:
         """Ask for the money; a page needs no question, only a signed address."""
         if order.scene not in _PRODUCT:
-            return Refused("scene_not_offered")
+            return unsent("scene_not_offered")
         method, product = _PRODUCT[order.scene]
         content = _content(order, product)
         if order.scene is Scene.PAGE:
@@ -151,7 +179,7 @@ class AlipayChannel:
         if said.code == PAYER_ASKED:
             return Waiting()
         if said.code != DONE:
-            return _failed(said)
+            return _failed(said, order.scene)
         if order.scene is Scene.CODE:
             return _paid(said, order, said.gmt_payment)
         return Waiting(Show.QR, said.qr_code) if said.qr_code else Unknown("no QR code came")
@@ -305,12 +333,14 @@ def _payment(order: Order, refund: Refund) -> dict[str, Any]:
     }
 
 
-def _failed(said: Said) -> Refused | Unknown:
+def _failed(said: Said, scene: Scene) -> Refused | Unknown:
     """A failure when money was asked for: final, unless it says otherwise."""
     undecided = said.code == UNAVAILABLE or said.sub_code in UNDECIDED
     if undecided or said.sub_code.startswith(("aop.", "isp.")):
         return Unknown(said.sub_code or said.code)
-    return Refused(said.sub_code or said.code, said.sub_msg)
+    if said.sub_code.startswith("isv."):
+        return Refused(said.sub_code, said.sub_msg)  # our signature, app or permission
+    return BLAME.refused(said.sub_code or said.code, said.sub_msg, scene)
 
 
 def _not_told(said: Said) -> Unknown:

@@ -12,6 +12,7 @@ from kabao.adapters.bank import meaning, payout, statement, table
 from kabao.adapters.bank.entries import Entry
 from kabao.adapters.bank.payout import Holder, Payout
 from kabao.adapters.bank.xml import NotReadableError
+from kabao.adapters.blame import unsent
 from kabao.adapters.envelope import NONCE, Envelope, Partner
 from kabao.adapters.figures import local, yuan
 from kabao.adapters.line import ANSWER_BYTES, OK, Answer, Line
@@ -95,7 +96,7 @@ class BankChannel:
         """Open the order's virtual account, and show the payer where to transfer to."""
         del payer
         if order.scene not in CAPABILITIES.scenes:
-            return Refused("scene_not_offered")
+            return unsent("scene_not_offered")
         ours, number = self._account, self._virtual(order)
         expires = local(order.expires_us, "%Y-%m-%dT%H:%M:%S+08:00")
         asked = {

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from kabao.adapters.blame import unsent
 from kabao.adapters.envelope import Envelope, form
 from kabao.adapters.figures import local
 from kabao.adapters.gateway import bill, notices, said
@@ -75,19 +76,19 @@ class GatewayChannel:
         """Ask for the money. Online banking needs no question, only a signed form."""
         can, most_fen = self.capabilities, self._most_fen(payer)
         if order.scene not in can.scenes:
-            return Refused("scene_not_offered")
+            return unsent("scene_not_offered")
         if order.no_credit and not can.no_credit:
-            return Refused("no_credit_not_offered")
+            return unsent("no_credit_not_offered")
         if most_fen is None:
-            return Refused("bank_not_offered")
+            return unsent("bank_not_offered")
         if order.amount_fen > most_fen:
-            return Refused("bank_limit_exceeded")
+            return unsent("bank_limit_exceeded")
         fields = self._fields(order, payer)
         if self._merchant.product in BY_FORM:
             return Waiting(Show.FORM, self._line.url("/pay"), form(self._merchant.partner, fields))
         trade = await self._ask("/v1/orders", Trade, fields | {"amount": order.amount_fen})
         if isinstance(trade, Problem):
-            return _failed(trade)
+            return _failed(trade, order.scene)
         return self._shown(order, trade) if isinstance(trade, Trade) else trade
 
     async def query(self, order: Order) -> Queried:
@@ -213,10 +214,11 @@ def _decoded(body: bytes, kind: type[_T]) -> _T | Unknown:
         return Unknown("the answer cannot be read")
 
 
-def _failed(problem: Problem) -> Refused | Unknown:
+def _failed(problem: Problem, scene: Scene) -> Refused | Unknown:
     """A problem when money was asked for: final, unless it says otherwise."""
-    undecided = problem.code in UNDECIDED or not problem.code
-    return Unknown(problem.code) if undecided else Refused(problem.code, problem.text)
+    if problem.code in UNDECIDED or not problem.code:
+        return Unknown(problem.code)
+    return said.BLAME.refused(problem.code, problem.text, scene)
 
 
 def _about_refund(refund: Refund, back: Back) -> Refunded | Waiting | Refused | Unknown:

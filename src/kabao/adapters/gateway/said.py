@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kabao.adapters.blame import Blame
 from kabao.adapters.figures import us_of_rfc3339
 from kabao.funding.model.answers import (
     Closed,
@@ -15,6 +16,11 @@ from kabao.funding.model.answers import (
 )
 
 CNY = "CNY"
+
+BLAME = Blame(
+    account=frozenset({"BAD_SIGNATURE", "BY_FORM_ONLY", "NO_SUCH_DOOR"}),
+    payer=frozenset({"BANK_LIMIT", "CODE_INVALID", "NOT_ENOUGH"}),
+)
 
 
 class Trade(msgspec.Struct, frozen=True):
@@ -63,7 +69,7 @@ def of_trade(trade: Trade) -> Waiting | Paid | Closed | Refused | Unknown:
         case "CLOSED":
             return Closed(given_back=trade.given_back > 0)
         case "FAILED":
-            return Refused(trade.code or "FAILED")
+            return BLAME.declined(trade.code or "FAILED")
     return Unknown("a state we do not know")
 
 

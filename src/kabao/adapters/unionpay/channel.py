@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from kabao.adapters.blame import Blame, unsent
 from kabao.adapters.figures import cut, local
 from kabao.adapters.line import FILE_BYTES, OK, Answer, Line
 from kabao.adapters.unionpay import bill, notices
@@ -56,6 +57,13 @@ UNDECIDED = frozenset({"01", "02", "06", "12"}) | UNDER_WAY
 REFUND_FINAL = frozenset({"35", "36", "61", "62", "63"})
 """Response codes to a refund that no repetition helps: the original or the amount is not right,
 the card is no more. All others are asked about and repeated with the same number."""
+
+BLAME = Blame(
+    account=frozenset({"10", "11", "13", "31", "32", "37", "39"}),
+    payer=frozenset({"33", "38"}),
+)
+"""Malformed, unsigned or incomplete; the merchant's state, permission, pace or hours; and the
+amount or the risk that goes with it."""
 
 MOMENT = "%Y%m%d%H%M%S"
 CNY = "156"
@@ -105,9 +113,9 @@ class UnionpayChannel:
     async def create(self, order: Order, payer: Payer) -> Created:
         """Ask for the money. What is taken is told later, whatever the scene."""
         if order.scene not in _KIND:
-            return Refused("scene_not_offered")
+            return unsent("scene_not_offered")
         if order.no_credit and not self.capabilities.no_credit:
-            return Refused("no_credit_not_offered")
+            return unsent("no_credit_not_offered")
         fields = self._order(order) | {
             "txnAmt": str(order.amount_fen),
             "currencyCode": CNY,
@@ -128,7 +136,7 @@ class UnionpayChannel:
             return said
         code = said.get("respCode", "")
         if code != TAKEN:
-            return _failed(code, said)
+            return _failed(code, said, order.scene)
         if order.scene is Scene.CODE:
             return Waiting()
         return Waiting(Show.QR, said["qrCode"]) if said.get("qrCode") else Unknown("no QR code")
@@ -142,7 +150,7 @@ class UnionpayChannel:
         if code in UNDER_WAY:
             return Waiting()
         if code not in SUCCESS:
-            return Refused(code, said.get("origRespMsg", ""))
+            return BLAME.declined(code, said.get("origRespMsg", ""))
         if said.get("txnAmt") != str(order.amount_fen) or said.get("currencyCode", CNY) != CNY:
             return Unknown("another amount was told")
         return paid(said, order.created_us)
@@ -303,11 +311,11 @@ def paid(said: Mapping[str, str], near_us: int) -> Paid | Unknown:
         return Unknown("number, amount or time cannot be read")
 
 
-def _failed(code: str, said: Mapping[str, str]) -> Refused | Unknown:
+def _failed(code: str, said: Mapping[str, str], scene: Scene) -> Refused | Unknown:
     """A refusal when money was asked for: final, unless it says otherwise."""
-    return (
-        Unknown(code) if code in UNDECIDED or not code else Refused(code, said.get("respMsg", ""))
-    )
+    if code in UNDECIDED or not code:
+        return Unknown(code)
+    return BLAME.refused(code, said.get("respMsg", ""), scene)
 
 
 def _inflated(text: str) -> bytes | None:

@@ -11,10 +11,11 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
+from kabao.adapters.blame import unsent
 from kabao.adapters.figures import cut, local
 from kabao.adapters.line import FILE_BYTES, OK, Answer, Line
 from kabao.adapters.wechat import bill, notices
-from kabao.adapters.wechat.said import Problem, RefundSaid, Trade, of_refund, of_trade
+from kabao.adapters.wechat.said import BLAME, Problem, RefundSaid, Trade, of_refund, of_trade
 from kabao.adapters.wechat.signing import PREFIX, Merchant
 from kabao.base.clock import Clock
 from kabao.funding.model.answers import (
@@ -117,9 +118,9 @@ class WechatChannel:
     async def create(self, order: Order, payer: Payer) -> Created:
         """Ask for the money."""
         if order.scene not in CAPABILITIES.scenes:
-            return Refused("scene_not_offered")
+            return unsent("scene_not_offered")
         if order.no_credit and not self.capabilities.no_credit:
-            return Refused("no_credit_not_offered")
+            return unsent("no_credit_not_offered")
         body = self._body(order)
         if order.scene is Scene.CODE:
             return await self._scan(order, body, payer)
@@ -128,7 +129,7 @@ class WechatChannel:
             door, body["payer"] = "jsapi", {"openid": payer.openid or ""}
         said = await self._ask("POST", f"/v3/pay/transactions/{door}", Prepaid, body)
         if isinstance(said, Problem):
-            return _failed(said)
+            return _failed(said, order.scene)
         if not isinstance(said, Prepaid):
             return said
         if said.code_url:
@@ -144,12 +145,12 @@ class WechatChannel:
         body["scene_info"] = {"store_info": {"id": order.terminal or "till"}}
         said = await self._ask("POST", "/v3/pay/transactions/codepay", Trade, body)
         if isinstance(said, Problem):
-            return Waiting() if said.code == PAYER_ASKED else _failed(said)
+            return Waiting() if said.code == PAYER_ASKED else _failed(said, order.scene)
         if not isinstance(said, Trade):
             return said
         found = self._about(order, said)
         if isinstance(found, Closed):
-            return Refused("CLOSED")
+            return BLAME.declined("CLOSED")
         return found
 
     async def query(self, order: Order) -> Queried:
@@ -300,11 +301,11 @@ def _path(order: Order) -> str:
     return f"/v3/pay/transactions/out-trade-no/{quote(order.no, safe='')}"
 
 
-def _failed(problem: Problem) -> Refused | Unknown:
+def _failed(problem: Problem, scene: Scene) -> Refused | Unknown:
     """A problem when money was asked for: final, unless it says otherwise."""
     if problem.code in UNDECIDED:
         return Unknown(problem.code)
-    return Refused(problem.code, problem.message)
+    return BLAME.refused(problem.code, problem.message, scene)
 
 
 def _about_refund(refund: Refund, said: RefundSaid) -> Refunded | Waiting | Refused | Unknown:

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import msgspec
 
+from kabao.adapters.blame import Blame
 from kabao.adapters.figures import us_of_rfc3339
 from kabao.funding.model.answers import Closed, Paid, Refunded, Refused, Unknown, Waiting
+
+BLAME = Blame(
+    account=frozenset(
+        {
+            "APPID_MCHID_NOT_MATCH",
+            "APPID_NOT_EXIST",
+            "MCH_NOT_EXISTS",
+            "NO_AUTH",
+            "NOAUTH",
+            "SIGN_ERROR",
+        }
+    ),
+    payer=frozenset({"RULE_LIMIT"}),
+)
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -77,7 +92,7 @@ def of_trade(trade: Trade) -> Waiting | Paid | Closed | Refused | Unknown:
         case "CLOSED" | "REVOKED":
             return Closed()
         case "PAYERROR":
-            return Refused("PAYERROR")
+            return BLAME.declined("PAYERROR")
     return Unknown("a trade state we do not know")
 
 

@@ -125,12 +125,21 @@ class NotThere(msgspec.Struct, frozen=True, tag=True):
     """The channel knows no such order or refund. It may still be on its way."""
 
 
+class Whose(StrEnum):
+    """Whose doing a refusal is: only the channel's own speaks against it (T-22)."""
+
+    CHANNEL = "channel"  # it does not work, or our account there does not
+    PAYER = "payer"  # no money, no will, a used code, a limit of theirs
+    OURS = "ours"  # we know better than to ask; the channel never heard of it
+
+
 class Refused(msgspec.Struct, frozen=True, tag=True):
     """A final no; nothing moved."""
 
     code: str
     """The channel's own."""
     text: str = ""
+    whose: Whose = Whose.CHANNEL
 
 
 class Refunded(msgspec.Struct, frozen=True, tag=True):

@@ -14,6 +14,7 @@ from kabao.funding.model.answers import (
     Scene,
     Unknown,
     Unreachable,
+    Whose,
 )
 from kabao.funding.model.collections import OPEN, Held, Outcome
 from kabao.funding.model.life import Asking, CounterRule, CounterStep, State
@@ -112,19 +113,20 @@ _LOOK = {
 }
 
 
-def outcome_of(said: Created | Queried, scene: Scene, *, later: bool) -> Outcome:
-    """How an answer speaks for a channel. A payer who is refused is no fault of its.
+_REFUSED = {
+    Whose.CHANNEL: Outcome.FAILED,
+    Whose.PAYER: Outcome.REFUSED_BY_PAYER,
+    Whose.OURS: Outcome.NOT_ASKED,
+}
 
-    `later`: it was asked what became of an order. A refusal is the payer's then, as it is
-    where their code was scanned; at the beginning of other orders there is no payer yet.
-    """
+
+def outcome_of(said: Created | Queried) -> Outcome:
+    """How an answer speaks for a channel. A payer who is refused is no fault of its."""
     match said:
         case Paid():
             return Outcome.SUCCESS
-        case Refused() if later or scene is Scene.CODE:
-            return Outcome.REFUSED_BY_PAYER
-        case Refused():
-            return Outcome.FAILED
+        case Refused(whose=whose):
+            return _REFUSED[whose]
         case Unreachable(ours=True):
             return Outcome.NOT_ASKED
         case Unreachable():

@@ -291,4 +291,4 @@ class Outcome(StrEnum):
     FAILED = "failed"  # the channel said no
     UNREACHABLE = "unreachable"  # nothing got out
     UNKNOWN = "unknown"  # no answer that could be trusted
-    NOT_ASKED = "not_asked"  # we were too busy to ask: it says nothing of the channel
+    NOT_ASKED = "not_asked"  # too busy, or we knew better: it says nothing of the channel

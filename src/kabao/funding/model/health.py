@@ -34,11 +34,18 @@ class Told(msgspec.Struct, frozen=True):
     at_us: int
     took_ms: int
     """In real time, also where our clock is a simulated one."""
+    begins: bool = True
+    """Whether it is what came of sending an order; only that answers a probe."""
 
     @property
     def failed(self) -> bool:
         """Whether the channel is to blame."""
         return self.outcome in FAILURES
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it says anything of the channel, good or bad."""
+        return self.failed or self.outcome in DID
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -76,7 +83,7 @@ def counted(told: Told) -> Tally:
         succeeded=int(told.outcome in DID),
         refused=int(told.outcome is Outcome.REFUSED_BY_PAYER),
         failed=int(told.failed),
-        took_ms=told.took_ms,
+        took_ms=0 if told.outcome is Outcome.NOT_ASKED else told.took_ms,
     )
 
 
@@ -196,20 +203,24 @@ class Breaker(msgspec.Struct, frozen=True):
         """
         if self.is_open:
             return self._probe_told(told, rule)
-        if told.sent_us < self.since_us:
+        if told.sent_us < self.since_us or not told.speaks:
             return self
-        streak = self.streak + 1 if told.failed else 0
+        streak = self.streak
+        if told.begins:  # an answer about an old order does not hide that new ones fail
+            streak = streak + 1 if told.failed else 0
         often = (
             window.judged >= rule.from_count
             and window.failed * 10_000 >= window.judged * rule.failure_bp
         )
-        if told.failed and (often or streak >= rule.streak_count):
+        if told.failed and (often or (told.begins and streak >= rule.streak_count)):
             return Breaker(is_open=True, since_us=told.at_us)
         return replace(self, streak=streak)
 
     def _probe_told(self, told: Told, rule: BreakerRule) -> Breaker:
-        if self.probe_us is None or told.sent_us < self.probe_us:
+        if self.probe_us is None or not told.begins or told.sent_us < self.probe_us:
             return self
+        if not told.speaks:
+            return replace(self, probe_us=None)  # the next one may probe
         if told.failed:
             return Breaker(is_open=True, since_us=told.at_us)
         if self.probes + 1 >= rule.probes_count:

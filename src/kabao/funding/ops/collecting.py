@@ -170,8 +170,13 @@ class Collecting:
             and held.collection.scene in _SWITCHES
             and isinstance(said, Refused | Unreachable | Unknown)
         )
-        outcome = outcome_of(said, held.collection.scene, later=False)
-        self._router.tell(held.order.channel, outcome, took_ms, sent_us=held.order.begun_us)
+        self._router.tell(
+            held.order.channel,
+            outcome_of(said),
+            took_ms,
+            sent_us=held.order.begun_us or held.order.created_us,
+            begins=True,
+        )
         another = await self._another(conn, held) if switches else None
         if another is None:
             await self._steps.take(conn, held, said)

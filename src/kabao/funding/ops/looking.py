@@ -159,8 +159,13 @@ class Looking:
             held = await self._locked(conn, order)
             if not held.order.open and not isinstance(said, Paid | Closed):
                 return  # it was overtaken
-            outcome = outcome_of(said, held.collection.scene, later=True)
-            self._router.tell(held.order.channel, outcome, took_ms)
+            self._router.tell(
+                held.order.channel,
+                outcome_of(said),
+                took_ms,
+                sent_us=held.order.begun_us or held.order.created_us,
+                begins=False,
+            )
             if isinstance(said, Unreachable) and held.order.state is State.CREATED:
                 # Only the question did not get out. The order is being sent, and may arrive.
                 said = Unknown(said.reason)

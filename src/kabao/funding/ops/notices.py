@@ -133,7 +133,13 @@ class Notices:
                 first = held.order.open
                 held = await self._steps.take(conn, held, about)
                 if first:
-                    self._router.tell(held.order.channel, Outcome.SUCCESS, 0)
+                    self._router.tell(
+                        held.order.channel,
+                        Outcome.SUCCESS,
+                        0,
+                        sent_us=held.order.begun_us or held.order.created_us,
+                        begins=False,
+                    )
             case Closed():
                 await self._steps.take(conn, held, about)
             case Recalled():

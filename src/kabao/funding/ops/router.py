@@ -90,10 +90,10 @@ class Router:
         return Choice(taken.id, chosen.id)
 
     def tell(
-        self, channel_id: str, outcome: Outcome, took_ms: int, *, sent_us: int | None = None
+        self, channel_id: str, outcome: Outcome, took_ms: int, *, sent_us: int, begins: bool
     ) -> None:
         """How a channel did; see `ports.Router`."""
-        self._watch.tell(channel_id, outcome, took_ms, sent_us)
+        self._watch.tell(channel_id, outcome, took_ms, sent_us, begins=begins)
 
     async def set_limit(
         self, conn: Conn, channel: str, daily_fen: int | None, by: Principal, reason: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kabao.base.db import Conn
-from kabao.funding.model.answers import Created, Paid, Refused, Scene
+from kabao.funding.model.answers import Created, Paid, Refused, Scene, Whose
 from kabao.funding.model.collections import Held
 from kabao.funding.model.receipts import Receipt
 from kabao.funding.sql import receipts as sql
@@ -31,4 +31,4 @@ async def once(conn: Conn, held: Held, said: Created, ident: str, now_us: int) -
     first = await sql.insert(
         conn, ident, channel, slip, payer=None, order=order, nobodys=None, seen_us=now_us
     )
-    return said if first else Refused(SLIP_USED)
+    return said if first else Refused(SLIP_USED, whose=Whose.OURS)

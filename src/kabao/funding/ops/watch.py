@@ -108,12 +108,13 @@ class Watch:
             ),
         )
 
-    def tell(self, channel: str, outcome: Outcome, took_ms: int, sent_us: int | None) -> None:
-        """How a channel did. Counts here at once. `sent_us` None: just now."""
+    def tell(
+        self, channel: str, outcome: Outcome, took_ms: int, sent_us: int, *, begins: bool
+    ) -> None:
+        """How a channel did; see `ports.Router`. Counts here at once."""
         told = self._untold.setdefault(channel, [])
-        if len(told) < UNTOLD_MAX and outcome is not Outcome.NOT_ASKED:
-            now_us = self._clock.now_us()
-            told.append(Told(outcome, now_us if sent_us is None else sent_us, now_us, took_ms))
+        if len(told) < UNTOLD_MAX:
+            told.append(Told(outcome, sent_us, self._clock.now_us(), took_ms, begins))
 
     def of(self, channel: str) -> Health:
         """How a channel does, with what was told here a moment ago."""
