@@ -12,7 +12,9 @@ from random import Random  # noqa: TID251 -- seeded: a run can be repeated
 import httpx
 import pytest
 
+from kabao.base.db import fetch_all
 from kabao.funding.model.collections import Collection
+from kabao_sandbox.party.book import Refund
 from kabao_sandbox.party.notifier import Message
 
 from .platform import Platform, platform
@@ -94,6 +96,64 @@ async def test_another_amount_is_refused_and_becomes_one_case(at: Platform, name
     assert (case["subject"], case["facts"]["why"]) == (f"col_{collection.id}", "wrong_amount")
     assert taken(await at.send(notice(at, collection, name)))
     assert at.loads.confirmed_for == [collection.id]
+
+
+async def test_numbers_that_are_not_ours_make_one_case_a_day(at: Platform) -> None:
+    """Others are customers of the same channel, and their notices are well signed, too."""
+    collection = (await at.begun(channel="unionpay")).collection
+    paid(at, collection, "unionpay")
+    trade = at.trade(collection, "unionpay")
+    for n in range(5):
+        trade.no = f"{n:032x}"
+        assert not taken(await at.send(at.hosts["unionpay"].party.notice(trade, None)()))
+    (case,) = await at.cases()
+    assert (case["kind"], case["occurrences"]) == ("funding.unknown_order", 5)
+    assert case["subject"] == at.channels["unionpay"]["id"]
+
+
+@pytest.mark.row("T-05")
+@pytest.mark.parametrize("name", ["wechat", "unionpay"])
+async def test_a_refund_of_another_amount_is_not_believed(at: Platform, name: str) -> None:
+    collection = (await at.begun(10_000, name)).collection
+    assert at.hosts[name].pay(at.trade(collection, name))
+    await at.told()
+    async with at.at.kabao.db.transaction() as conn:
+        refund = await at.funding.refund_in(conn, collection.id, 4_000, key="1", reason="x")
+    trade = at.trade(collection, name)
+    told = Refund(refund.id, "5" * 21, 3_999, at.at.clock.now_us())
+    assert not taken(await at.send(at.hosts[name].party.notice(trade, told)()))
+    async with at.at.kabao.db.read() as conn:
+        (seen,) = await at.funding.refunds(conn, collection.id)
+    assert seen.state.value == "unknown"
+    (case,) = await at.cases()
+    assert (case["kind"], case["facts"]["why"]) == ("funding.wrong_notice", "wrong_amount")
+    told = Refund(refund.id, "5" * 21, 4_000, at.at.clock.now_us())
+    assert taken(await at.send(at.hosts[name].party.notice(trade, told)()))
+    async with at.at.kabao.db.read() as conn:
+        (seen,) = await at.funding.refunds(conn, collection.id)
+    assert seen.state.value == "done"
+
+
+async def test_what_is_told_again_writes_nothing(at: Platform) -> None:
+    collection = (await at.begun(channel="alipay")).collection
+    paid(at, collection, "alipay")
+    message = notice(at, collection, "alipay")
+    assert taken(await at.send(message))
+    before = await versions(at)
+    for _ in range(3):
+        assert taken(await at.send(message))
+    assert await versions(at) == before
+
+
+async def versions(at: Platform) -> list[dict[str, str]]:
+    """Which transactions wrote the orders and collections as they stand."""
+    async with at.at.kabao.db.read() as conn:
+        return await fetch_all(
+            conn,
+            dict,
+            "select xmin::text as xid from funding.channel_order"
+            " union all select xmin::text from funding.collection",
+        )
 
 
 @pytest.mark.row("T-05")

@@ -81,7 +81,7 @@ class Funding:
             days,
         )
         self._notices = Notices(
-            db, self.channels, self.router, self._steps, self._refunding, cases, clock
+            db, self.channels, self.router, self._steps, self._refunding, cases, clock, days
         )
 
     @property

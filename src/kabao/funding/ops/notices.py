@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import assert_never
 
 from kabao.base import logs
-from kabao.base.clock import Clock
+from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import is_id, to_edge
 from kabao.base.web.metrics import Counts
-from kabao.cases.model import NewCase
+from kabao.cases.model import Fact, NewCase
 from kabao.cases.ops import Cases
 from kabao.funding.model.answers import (
     Closed,
@@ -18,6 +18,7 @@ from kabao.funding.model.answers import (
     Notice,
     Paid,
     Recalled,
+    Refunded,
     RefundNews,
     Rejected,
     Reply,
@@ -26,7 +27,14 @@ from kabao.funding.model.answers import (
 )
 from kabao.funding.model.asking import US
 from kabao.funding.model.channels import CHANNEL, Channel
-from kabao.funding.model.collections import ORDER, Held, Outcome
+from kabao.funding.model.collections import (
+    HELD,
+    ORDER,
+    ChannelOrder,
+    FundingRefund,
+    Held,
+    Outcome,
+)
 from kabao.funding.ops.channels import Channels
 from kabao.funding.ops.refunding import Refunding
 from kabao.funding.ops.steps import Steps
@@ -54,10 +62,11 @@ class Notices:
         refunding: Refunding,
         cases: Cases,
         clock: Clock,
+        days: BusinessDays,
     ) -> None:
         self._db, self._channels, self._router = db, channels, router
         self._steps, self._refunding, self._cases = steps, refunding, cases
-        self._clock = clock
+        self._clock, self._days = clock, days
         self.refused = Counts(
             "kabao_funding_notices_refused",
             "Notifications of payment channels that changed nothing.",
@@ -96,14 +105,18 @@ class Notices:
         return self._steps.rules("")
 
     async def _take(self, conn: Conn, channel: Channel, notice: Notice) -> str:
-        held = await self._held(conn, channel, notice)
-        if held is None:
+        held, refund = await self._found(conn, notice)
+        if held is None or held.order.channel != channel.id:
             # Well signed, and of nothing that we ask for: somebody else uses the account.
             await self._case(conn, channel, "funding.unknown_order", notice.order_no, None)
             return STRANGE
         told = check(notice, held.order.told(held.collection, ""))
+        if refund is not None and _is_of_another_amount(notice.about, refund):
+            told = Rejected(Why.WRONG_AMOUNT, held.order.id)
         if isinstance(told, Rejected):
             return await self._reject(conn, channel, told)
+        if _tells_nothing_new(notice.about, held.order):
+            return TAKEN
         now_us = self._clock.now_us()
         if notice.nonce is not None and not await notices_sql.take_nonce(
             conn, channel.id, notice.nonce, now_us
@@ -112,19 +125,14 @@ class Notices:
         await self._apply(conn, held, notice)
         return TAKEN
 
-    async def _held(self, conn: Conn, channel: Channel, notice: Notice) -> Held | None:
-        """The order a notice is about, locked, if it is this channel's."""
+    async def _found(self, conn: Conn, notice: Notice) -> tuple[Held | None, FundingRefund | None]:
+        """The order a notice is about, locked, and the refund if it is about one."""
         if isinstance(notice.about, RefundNews):
-            found = (
-                await self._refunding.find(conn, notice.about.no)
-                if is_id(notice.about.no)
-                else None
-            )
-            held = None if found is None else found[0]
-        else:
-            no = notice.order_no
-            held = await sql.lock_of_order(conn, no) if is_id(no) else None
-        return held if held is not None and held.order.channel == channel.id else None
+            no = notice.about.no
+            found = await self._refunding.find(conn, no) if is_id(no) else None
+            return (None, None) if found is None else found
+        no = notice.order_no
+        return (await sql.lock_of_order(conn, no) if is_id(no) else None), None
 
     async def _apply(self, conn: Conn, held: Held, notice: Notice) -> None:
         about = notice.about
@@ -161,18 +169,36 @@ class Notices:
         self, conn: Conn, channel: Channel, kind: str, order_no: str, why: Why | None
     ) -> None:
         held = await sql.held(conn, order_no) if is_id(order_no) else None
-        facts = {"channel": to_edge(CHANNEL, channel.id)}
+        facts: dict[str, Fact] = {"channel": to_edge(CHANNEL, channel.id)}
         if why is not None:
             facts["why"] = why.value
-        if held is not None:
+        if held is not None and held.order.channel == channel.id:
             await self._steps.open_case(conn, held, kind, f"{order_no}:{why}", facts)
             return
+        # Numbers of orders that are not ours are anybody's: one case a day, however many come.
         shown = "".join(c for c in order_no if c.isalnum())[:64]
+        day = self._days.of(self._clock.now_us())
         case = NewCase(
             kind=kind,
             subject=to_edge(CHANNEL, channel.id),
             company=channel.company,
             facts=facts | {"order": to_edge(ORDER, shown)},
-            key=f"{channel.id}:{shown}:{why}",
+            key=f"{channel.id}:{why}:{day}",
         )
         await self._cases.open_in(conn, case)
+
+
+def _is_of_another_amount(about: object, refund: FundingRefund) -> bool:
+    """Whether a refund is told to be done, and was for another sum than we asked for."""
+    done = about.answer if isinstance(about, RefundNews) else None
+    return isinstance(done, Refunded) and done.amount_fen != refund.amount_fen
+
+
+def _tells_nothing_new(about: object, order: ChannelOrder) -> bool:
+    """Whether it repeats the payment that an order is confirmed by: nothing is written then."""
+    return (
+        isinstance(about, Paid)
+        and not about.given_back
+        and order.state in HELD
+        and order.channel_no == about.channel_no
+    )
