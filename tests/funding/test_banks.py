@@ -202,3 +202,15 @@ async def test_a_slip_loads_one_card(at: World) -> None:
     assert len(at.loads.confirmed_for) == 1 and len(at.loads.given_up_for) == 1
     again = await at.funding.begin(made[0].id, Payer(slip=slip))
     assert again.collection.state is both[0].collection.state
+
+
+async def test_a_slip_that_was_being_recorded_in_a_crash_is_recorded_again(at: World) -> None:
+    async with httpx.AsyncClient(base_url=at.hosts["acquirer"].desk_url, trust_env=False) as asks:
+        slip = Slip(**(await asks.post("/sales", json={"amount": 10_000})).json())
+    made = await at.opened(10_000, Scene.TERMINAL)
+    async with at.db.transaction() as conn:  # and then the process was killed
+        await at.funding._collecting._about_to_send(conn, made.id)
+    await asyncio.gather(*(at.funding.begin(made.id, Payer(slip=slip)) for _ in range(3)))
+    shown = await at.funding.begin(made.id, Payer(slip=slip))
+    assert shown.collection.state is State.CONFIRMED
+    assert at.loads.confirmed_for == [made.id] and not await at.cases()

@@ -147,7 +147,7 @@ class Collecting:
         return held, first
 
     def _resends(self, held: Held) -> bool:
-        return held.collection.scene not in (Scene.CODE, Scene.TERMINAL)
+        return held.collection.scene is not Scene.CODE
 
     async def _create(self, held: Held, payer: Payer) -> tuple[Created, int]:
         adapter = await self._channels.reached(held.order.channel)

@@ -19,6 +19,8 @@ async def once(conn: Conn, held: Held, said: Created, ident: str, now_us: int) -
     """
     if held.collection.scene is not Scene.TERMINAL or not isinstance(said, Paid):
         return said
+    if held.order.channel_no == said.channel_no:
+        return said  # this order was paid with it: recorded twice at once
     slip = Receipt(
         no=said.channel_no,
         amount_fen=said.amount_fen,
