@@ -12,7 +12,7 @@ from kabao.funding.model.asking import US, Look, Patience
 from kabao.funding.model.collections import ChannelOrder, Collection, Held
 from kabao.funding.model.life import Asking, CounterRule, State
 
-PATIENCE = Patience(Asking(5, 2, 600, 12), CounterRule(5, 10, 45, 15, 4))
+PATIENCE = Patience(Asking(5, 2, 600, 12), CounterRule(5, 10, 45, 15, 4), 2, 300)
 LIFE_S = 900
 
 
@@ -26,8 +26,8 @@ def held(scene: Scene = Scene.QR, **order: object) -> Held:
     )  # fmt: skip
     made = ChannelOrder(
         id="2", collection="1", no=1, channel="ch", state=State.PENDING, channel_no=None,
-        paid_us=None, funds="", begun_us=0, ask_us=None, asked=0, shown=None, reference=None,
-        refusal=None, created_us=0, expires_us=LIFE_S * US,
+        paid_us=None, funds="", begun_us=0, ask_us=None, asked=0, asked_us=None, shown=None,
+        reference=None, refusal=None, created_us=0, expires_us=LIFE_S * US,
     )  # fmt: skip
     return Held(collection, replace(made, **order))
 
@@ -91,3 +91,18 @@ def test_after_so_many_questions_a_person_looks(asked: int, *, worn_out: bool) -
     assert not PATIENCE.worn_out(held(asked=asked), 0), "it waits for its payer"
     code = held(Scene.CODE, state=State.UNKNOWN, asked=asked + 4)
     assert PATIENCE.worn_out(code, 0) is worn_out
+
+
+@pytest.mark.parametrize(("since_s", "may"), [(1, False), (2, True), (3, True)])
+def test_whoever_wants_to_know_asks_a_channel_no_more_often(since_s: int, *, may: bool) -> None:
+    one = held(asked_us=100 * US)
+    assert PATIENCE.may_poll(one, (100 + since_s) * US) is may
+    assert PATIENCE.may_poll(held(), 0), "it was never asked"
+
+
+def test_an_order_that_ended_unpaid_is_asked_about_once_more() -> None:
+    for state in (State.FAILED, State.EXPIRED):
+        assert PATIENCE.last_us(held(state=state), 0) == 300 * US
+        assert PATIENCE.last_us(held(state=state, asked=1), 0) is None
+        assert PATIENCE.last_us(held(state=state, begun_us=None), 0) is None, "never sent"
+    assert PATIENCE.last_us(held(state=State.CONFIRMED), 0) is None

@@ -166,7 +166,7 @@ async def _settled(at: Stage, collections: list[str]) -> None:
                 row = await (
                     await conn.execute(
                         "select (select count(*) from funding.channel_order"
-                        " where ask_at is not null)"
+                        " where ask_at is not null and state not in ('failed', 'expired'))"
                         " + (select count(*) from funding.refund where ask_at is not null)"
                     )
                 ).fetchone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,42 @@ async def test_a_channel_that_does_not_answer_holds_up_no_other(two: World) -> N
     await tick
     states = [(await two.now(shown.collection)).state for shown in slow]
     assert states == [State.UNKNOWN] * len(slow), "all of them were asked about in one turn"
+
+
+async def test_money_that_comes_after_an_order_ended_is_found_once_more(at: World) -> None:
+    shown = await at.begun()
+    trade = at.trade(shown.collection)
+    await at.funding.cancel(shown.collection.id)
+    trade.state = type(trade.state).WAITING
+    at.hosts["alipay"].pay(trade)
+    says = at.says("alipay")
+    await at.passes(299)
+    assert (await at.now(shown.collection)).state is State.EXPIRED and not says.asked
+    await at.passes()
+    assert (await at.now(shown.collection)).state is State.REFUNDED
+    assert trade.refunded_fen == 10_000
+
+
+async def test_an_order_that_ended_is_asked_about_only_once(at: World) -> None:
+    shown = await at.begun()
+    await at.funding.cancel(shown.collection.id)
+    says = at.says("alipay")
+    for _ in range(4):
+        await at.passes(300)
+    assert says.asked == ["query"]
+
+
+async def test_polling_neither_floods_a_channel_nor_lengthens_our_pauses(at: World) -> None:
+    shown = await at.begun()
+    says = at.says("alipay")
+    for _ in range(3):
+        await at.funding.ask(shown.collection.id)
+    assert says.asked == ["query"]
+    at.clock.advance(timedelta(seconds=2))
+    await at.funding.ask(shown.collection.id)
+    assert says.asked == ["query"] * 2
+    (order,) = await at.orders(shown.collection)
+    assert order.asked == 0
+    at.pays(shown.collection)
+    await at.passes(5)
+    assert at.loads.confirmed_for == [shown.collection.id]

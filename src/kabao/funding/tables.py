@@ -114,6 +114,7 @@ channel_order = sa.Table(
     sa.Column("begun_at", Instant),
     sa.Column("ask_at", Instant),
     sa.Column("asked", sa.Integer, nullable=False),
+    sa.Column("asked_at", Instant),
     sa.Column("shown", sa.Text),
     sa.Column("reference", sa.Text),
     sa.Column("refusal", sa.Text),

@@ -36,6 +36,10 @@ class Patience(msgspec.Struct, frozen=True):
 
     asking: Asking
     counter: CounterRule
+    poll_s: int
+    """Whoever wants to know at once asks the channel no more often."""
+    last_look_s: int
+    """So long after an order ended unpaid its channel is asked once more."""
 
     def due(self, held: Held, now_us: int) -> Look:
         """What to do now. An order that nobody wants any more is closed."""
@@ -76,6 +80,17 @@ class Patience(msgspec.Struct, frozen=True):
     def refund_next_us(self, asked: int, now_us: int) -> int:
         """When to ask about a refund again."""
         return now_us + self._pause_s(asked) * US
+
+    def may_poll(self, held: Held, now_us: int) -> bool:
+        """Whether to ask the channel because somebody wants to know."""
+        asked_us = held.order.asked_us
+        return asked_us is None or now_us >= asked_us + self.poll_s * US
+
+    def last_us(self, held: Held, now_us: int) -> int | None:
+        """When to ask once more about an order that is not open; None: not at all."""
+        order = held.order
+        unpaid = order.state in {State.FAILED, State.EXPIRED} and order.begun_us is not None
+        return now_us + self.last_look_s * US if unpaid and not order.asked else None
 
     def keeps_reversing(self, held: Held) -> bool:
         """Whether a code that is being cancelled may still be paid back with that."""

@@ -140,6 +140,8 @@ class ChannelOrder(msgspec.Struct, frozen=True, kw_only=True):
     """When to look at it next."""
     asked: int
     """Questions since it came into this state."""
+    asked_us: int | None
+    """When its channel was asked last."""
     shown: str | None
     """What the payer is shown, as JSON of `Waiting`."""
     reference: str | None

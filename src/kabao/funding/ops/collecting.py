@@ -103,6 +103,7 @@ class Collecting:
             begun_us=None,
             ask_us=expires_us,
             asked=0,
+            asked_us=None,
             shown=None,
             reference=reference_of(ident) if scene is Scene.TRANSFER else None,
             refusal=None,

@@ -75,7 +75,10 @@ class Looking:
         """Do what is due with an order: ask the channel, or end it."""
         async with self._db.read() as conn:
             held = await sql.held(conn, order)
-        if held is None or not held.order.open:
+        if held is None or held.order.ask_us is None:
+            return
+        if not held.order.open:  # it ended unpaid a while ago: did money come all the same?
+            await self._looked(order, *await timed(self._channels.query(*self._of(held))))
             return
         now_us = self._clock.now_us()
         match self._steps.patience(held.collection.company).due(held, now_us):
@@ -93,8 +96,12 @@ class Looking:
         async with self._db.read() as conn:
             collection = _there(await sql.get(conn, ident))
             held = await sql.held(conn, collection.current)
-        if held is not None and held.order.open and held.order.begun_us is not None:
-            await self._looked(held.order.id, *await timed(self._asked(held)))
+        assert held is not None, "a collection without its order"
+        patience = self._steps.patience(collection.company)
+        sent = held.order.open and held.order.begun_us is not None
+        if sent and patience.may_poll(held, self._clock.now_us()):
+            said, took_ms = await timed(self._asked(held))
+            await self._looked(held.order.id, said, took_ms, counts=False)
         return await self._as_it_is(ident)
 
     async def ask_about(self, order: str) -> bool:
@@ -154,10 +161,13 @@ class Looking:
         channel = held.order.channel
         return channel, held.order.told(held.collection, self._channels.notify_url(channel))
 
-    async def _looked(self, order: str, said: Queried, took_ms: int) -> None:
+    async def _looked(
+        self, order: str, said: Queried, took_ms: int, *, counts: bool = True
+    ) -> None:
         async with self._db.transaction() as conn:
             held = await self._locked(conn, order)
             if not held.order.open and not isinstance(said, Paid | Closed):
+                await self._again(conn, held)
                 return  # it was overtaken
             self._router.tell(
                 held.order.channel,
@@ -169,15 +179,23 @@ class Looking:
             if isinstance(said, Unreachable) and held.order.state is State.CREATED:
                 # Only the question did not get out. The order is being sent, and may arrive.
                 said = Unknown(said.reason)
-            await self._again(conn, await self._steps.take(conn, held, said))
+            was_open = held.order.open
+            held = await self._steps.take(conn, held, said)
+            if held.order.open or not was_open:  # what ends now is asked about a last time later
+                await self._again(conn, held, counts=counts)
 
-    async def _again(self, conn: Conn, held: Held) -> None:
-        """One more question was asked; when too many were, a person looks."""
-        if not held.order.open:
+    async def _again(self, conn: Conn, held: Held, *, counts: bool = True) -> None:
+        """One more question was asked; when too many were, a person looks.
+
+        `counts`: it was our turn to ask, so that the next pause is longer.
+        """
+        if held.order.ask_us is None:
             return
-        asked = replace(held.order, asked=held.order.asked + 1)
-        held = await self._steps.store(conn, Held(held.collection, asked))
-        if self._steps.patience(held.collection.company).worn_out(held, self._clock.now_us()):
+        asked = held.order.asked + int(counts)
+        order = replace(held.order, asked=asked, asked_us=self._clock.now_us())
+        held = await self._steps.store(conn, Held(held.collection, order))
+        patience = self._steps.patience(held.collection.company)
+        if held.order.open and patience.worn_out(held, self._clock.now_us()):
             await self._steps.open_case(conn, held, "funding.unknown", held.order.id, {})
 
     async def _unwanted(self, order: str) -> bool:

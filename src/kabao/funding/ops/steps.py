@@ -121,6 +121,8 @@ class Steps:
                 rules.int(names.FUNDING_COUNTER_NO_CANCEL_SECONDS),
                 rules.int(names.FUNDING_COUNTER_CANCEL_COUNT),
             ),
+            rules.int(names.FUNDING_POLL_SECONDS),
+            rules.int(names.FUNDING_LAST_LOOK_SECONDS),
         )
 
     # Steps
@@ -177,11 +179,9 @@ class Steps:
     async def store(self, conn: Conn, held: Held) -> Held:
         """Write an order and what its collection shows of it."""
         order, collection, now_us = held.order, held.collection, self._clock.now_us()
-        if order.open:
-            next_us = self.patience(collection.company).next_us(held, now_us)
-            order = replace(order, ask_us=next_us)
-        else:
-            order = replace(order, ask_us=None)
+        patience = self.patience(collection.company)
+        next_us = patience.next_us if order.open else patience.last_us
+        order = replace(order, ask_us=next_us(held, now_us))
         if held.is_current:
             collection = replace(collection, state=order.state)
             await sql.update(conn, collection)

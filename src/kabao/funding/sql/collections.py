@@ -23,7 +23,8 @@ _ORDER: LiteralString = """
 select id, collection, no, channel, state, channel_no,
   (extract(epoch from paid_at) * 1000000)::bigint as paid_us, funds,
   (extract(epoch from begun_at) * 1000000)::bigint as begun_us,
-  (extract(epoch from ask_at) * 1000000)::bigint as ask_us, asked, shown, reference, refusal,
+  (extract(epoch from ask_at) * 1000000)::bigint as ask_us, asked,
+  (extract(epoch from asked_at) * 1000000)::bigint as asked_us, shown, reference, refusal,
   (extract(epoch from created_at) * 1000000)::bigint as created_us,
   (extract(epoch from expires_at) * 1000000)::bigint as expires_us
 from funding.channel_order
@@ -82,7 +83,7 @@ async def update_order(conn: Conn, order: ChannelOrder) -> None:
         """
         update funding.channel_order set state = %(state)s, channel_no = %(channel_no)s,
           paid_at = %(paid_at)s, funds = %(funds)s, begun_at = %(begun_at)s, ask_at = %(ask_at)s,
-          asked = %(asked)s, shown = %(shown)s, refusal = %(refusal)s
+          asked = %(asked)s, asked_at = %(asked_at)s, shown = %(shown)s, refusal = %(refusal)s
         where id = %(id)s
         """,
         _times(order),
@@ -94,6 +95,7 @@ def _times(order: ChannelOrder) -> dict[str, Any]:
         "paid_at": order.paid_us,
         "begun_at": order.begun_us,
         "ask_at": order.ask_us,
+        "asked_at": order.asked_us,
         "created_at": order.created_us,
         "expires_at": order.expires_us,
     }

@@ -1,0 +1,1 @@
+alter table funding.channel_order add column asked_at timestamp with time zone;
