@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,34 @@ async def test_paying_out_much_takes_a_supervisor(w: World) -> None:
     again = await here.move("paid_out", PAID_OUT_FROM_FEN, override=given)
     assert code_of(again) == (422, "override_not_valid")
     assert (await here.move("drop", 30_000)).status_code == 201, "the safe is the store's own"
+
+
+@pytest.mark.row("T-02", "ATK-11")
+async def test_paying_out_in_pieces_takes_a_supervisor_too(w: World) -> None:
+    here, boss = await Drawer(w).open(50_000), await w.person("90", "supervisor")
+    assert (await here.move("paid_out", PAID_OUT_FROM_FEN - 2)).status_code == 201
+    both = await asyncio.gather(*(here.move("paid_out", 1) for _ in range(2)))
+    assert sorted(one.status_code for one in both) == [201, 422]
+    (alone,) = (one for one in both if one.status_code == 422)
+    assert (alone.json()["code"], alone.json()["rule"]) == ("override_needed", "ATK-11")
+    given = await w.allowed("paid_out", here.shift, 1, here.cashier, boss)
+    assert (await here.move("paid_out", 1, override=given)).json()["supervisor"] == boss
+    assert code_of(await here.move("paid_out", 1)) == (422, "override_needed")
+
+
+@pytest.mark.row("T-02")
+@pytest.mark.parametrize("said", [None, 1_000])
+async def test_cash_that_was_taken_without_a_float_is_counted(w: World, said: int | None) -> None:
+    here, card = await Drawer(w).open(0), await w.card(await w.programme())
+    load = {"card": card["id"], "amount": 1_000, "currency": "CNY", "channel": "cash"}
+    await made(w.operator.post("/v1/topups", load | here.who | {"store": w.store}))
+    assert code_of(await here.close()) == (422, "count_needed")
+    if said is not None:
+        assert (await made(here.close(cash=said)))["z_report"]["cash_difference"] == 0
+        return
+    await made(w.operator.post(f"/v1/cashiers/{here.cashier}/dismiss"))
+    (case,) = (await made(w.operator.get("/v1/cases", kind="till.not_counted")))["data"]
+    assert (case["subject"], case["facts"]["expected_fen"]) == (here.shift, 1_000)
 
 
 @pytest.mark.row("T-02")

@@ -268,7 +268,7 @@ async def test_the_same_shift_only(actors: Actors, site: Site) -> None:
     here = {"terminal": store.terminal, "cashier": store.cashier}
     topup = await actors.merchant.made("/v1/topups", actors.topup_body(card, 500, **here))
     (shift,) = (await actors.operator.got("/v1/shifts", cashier=store.cashier, open="true"))["data"]
-    await actors.operator.made(f"/v1/shifts/{shift['id']}/close", {})
+    await actors.operator.made(f"/v1/shifts/{shift['id']}/close", {"cash": 500})
     await actors.operator.made("/v1/shifts", {"cashier": store.cashier, "terminal": store.terminal})
     await _on_shift(actors, site, store)
     late = await actors.unload(topup, store.cashier)

@@ -41,6 +41,12 @@ class Ident(msgspec.Struct, frozen=True):
     id: str
 
 
+class InDrawer(msgspec.Struct, frozen=True):
+    """What there should be in a drawer; in a simulation there is."""
+
+    cash_expected: int
+
+
 class StoreMade(msgspec.Struct, frozen=True):
     """A store."""
 
@@ -129,7 +135,12 @@ class Builder:
         for shop in chain.shops:
             for till in shop.tills:
                 if till.shift is not None:
-                    await self._make(f"shifts/{till.shift}/close", {}, Ident)
+                    path = f"shifts/{till.shift}"
+                    held = await self._doors.see(
+                        f"/v1/{path}/totals", self._keys.operator, InDrawer
+                    )
+                    cash = {"cash": max(0, held.cash_expected)}
+                    await self._make(f"{path}/close", cash, Ident)
                     till.shift = None
 
     # Parts

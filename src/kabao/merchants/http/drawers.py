@@ -23,7 +23,15 @@ from kabao.base.web.fields import (
 from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal, requires
 from kabao.merchants.http.scope import CASHIER, SHIFT, visible_shift
-from kabao.merchants.model import DrawerEntry, EntryKind, OverrideAsk, OverrideVerb, Pieces, Shift
+from kabao.merchants.model import (
+    DrawerEntry,
+    EntryKind,
+    OverrideAsk,
+    OverrideVerb,
+    Pieces,
+    Shift,
+    paid_out_alone_fen,
+)
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 
@@ -100,32 +108,45 @@ async def move_cash(
 ) -> Response[DrawerEntryView]:
     """Put cash into an open drawer, take some out, or drop it into the safe.
 
-    From a sum on that policy names, paying out takes a supervisor (`POST /v1/overrides`, verb
-    `paid_out`, the shift as its subject).
+    From a sum on that policy names, all that a shift has paid out without a supervisor
+    together, paying out takes one (`POST /v1/overrides`, verb `paid_out`, the shift as its
+    subject).
     """
     async with db.read() as conn:
         found = await visible_shift(conn, principal, org, merchants, shift)
+        before = await merchants.shifts.drawers.entries(conn, found.id)
     supervisor = None
     if data.type == "paid_out" and not await once.answered(request, principal):
         key = f"{principal.company}/drawer/{idempotency_key(request.headers.get(KEY_HEADER))}"
-        supervisor = await _allowed(merchants, found, data, key)
+        supervisor = await _allowed(merchants, found, data, paid_out_alone_fen(before), key)
+    judged = data.type == "paid_out" and supervisor is None
+    alone = merchants.overrides.rules().paid_out_alone if judged else None
 
     async def work(conn: Conn) -> DrawerEntryView:
         return _entry_view(
             await merchants.shifts.drawers.move(
-                conn, found.id, EntryKind(data.type), data.amount, data.reason, supervisor
+                conn,
+                found.id,
+                EntryKind(data.type),
+                data.amount,
+                data.reason,
+                supervisor,
+                alone=alone,
             )
         )
 
     return await once(request, principal, data, work)
 
 
-async def _allowed(merchants: Merchants, shift: Shift, data: MoveCash, key: str) -> str | None:
+async def _allowed(
+    merchants: Merchants, shift: Shift, data: MoveCash, before_fen: int, key: str
+) -> str | None:
     """The supervisor who lets a cashier pay out; None where nobody is needed.
 
+    `before_fen`: what the shift has paid out without one: else it would be done in pieces.
     Raises `override_needed`, `override_not_valid`.
     """
-    row = merchants.overrides.rules().refusal(OverrideVerb.PAID_OUT, data.amount, 0)
+    row = merchants.overrides.rules().refusal(OverrideVerb.PAID_OUT, before_fen + data.amount, 0)
     if row is None:
         return None
     ask = OverrideAsk(

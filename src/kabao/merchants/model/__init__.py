@@ -8,6 +8,7 @@ from kabao.merchants.model.drawers import (
     EntryKind,
     Pieces,
     drawer_lines,
+    paid_out_alone_fen,
     worth,
 )
 from kabao.merchants.model.fees import (
@@ -77,7 +78,15 @@ from kabao.merchants.model.tills import (
     check_terminal_no,
     masked_name,
 )
-from kabao.merchants.model.totals import Taken, TotalLine, Totals, ZReport, late, totals_of
+from kabao.merchants.model.totals import (
+    Taken,
+    TotalLine,
+    Totals,
+    ZReport,
+    late,
+    moved_cash,
+    totals_of,
+)
 from kabao.vault.model import RewrapTarget
 
 REWRAP_TARGETS = (
@@ -157,6 +166,8 @@ __all__ = [
     "join",
     "late",
     "masked_name",
+    "moved_cash",
+    "paid_out_alone_fen",
     "read_component",
     "share_fen",
     "term_on",

@@ -89,6 +89,12 @@ def worth(pieces: Iterable[Pieces]) -> int:
     return sum_fen
 
 
+def paid_out_alone_fen(entries: Iterable[DrawerEntry]) -> int:
+    """What a cashier has paid out of a drawer without a supervisor."""
+    alone = (e for e in entries if e.kind is EntryKind.PAID_OUT and e.supervisor is None)
+    return sum(entry.amount_fen for entry in alone)
+
+
 def drawer_lines(entries: Iterable[DrawerEntry]) -> list[TotalLine]:
     """The entries of a shift that is open, as lines of its totals."""
     sums: dict[EntryKind, tuple[int, int]] = {}

@@ -59,8 +59,9 @@ class Override(msgspec.Struct, frozen=True):
 
 
 class Alone(msgspec.Struct, frozen=True):
-    """What a cashier may give back of one sale without a supervisor: all together less
-    than this. Judged where the sale is locked, since others may give back meanwhile.
+    """What a cashier may give back of one sale, or pay out in one shift, without a
+    supervisor: all together less than this. Judged where the sale or the shift is locked,
+    since others may give back meanwhile.
     """
 
     below_fen: int
@@ -91,10 +92,17 @@ class OverrideRules(msgspec.Struct, frozen=True):
         named = OverrideVerb.REFUND in self.verbs
         return Alone(self.refund_from_fen, self.refund_row) if named else None
 
+    @property
+    def paid_out_alone(self) -> Alone | None:
+        """None: paying out never takes a supervisor."""
+        named = OverrideVerb.PAID_OUT in self.verbs
+        return Alone(self.paid_out_from_fen, self.paid_out_row) if named else None
+
     def refusal(self, verb: OverrideVerb, amount_fen: int, age_us: int) -> str | None:
         """The row that wants a supervisor for this, if one does.
 
-        `amount_fen` is all that is given back of a payment, before and now; `age_us`
+        `amount_fen` is all that is given back of a payment, or paid out in a shift without
+        a supervisor, before and now; `age_us`
         is how long ago the payment was made that is to be undone. Top-ups and
         returns have rules of their own, which their slices know.
         """

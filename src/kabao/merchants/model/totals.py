@@ -41,6 +41,11 @@ class Totals(msgspec.Struct, frozen=True):
         return sum(line.amount_fen for line in self.lines if line.tender is Taken.CASH)
 
 
+def moved_cash(lines: Iterable[TotalLine]) -> bool:
+    """Whether a shift had anything to do with cash: then somebody says what its drawer holds."""
+    return any(line.tender is Taken.CASH for line in lines)
+
+
 class ZReport(msgspec.Struct, frozen=True):
     """The count at a shift's end: made once, never changed, numbered per terminal without gaps."""
 

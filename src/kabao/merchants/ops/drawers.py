@@ -14,12 +14,15 @@ from kabao.merchants.model import (
     COUNT_NEEDED,
     COUNTED_ENOUGH,
     SHIFT_CLOSED,
+    Alone,
     DrawerCount,
     DrawerEntry,
     EntryKind,
     Pieces,
     Shift,
     ZReport,
+    moved_cash,
+    paid_out_alone_fen,
     worth,
 )
 from kabao.merchants.sql import drawers as sql
@@ -54,14 +57,20 @@ class Drawers:
         amount_fen: int,
         reason: str | None,
         supervisor: str | None = None,
+        *,
+        alone: Alone | None = None,
     ) -> DrawerEntry:
         """Cash comes into the drawer of an open shift, or leaves it.
 
-        Raises `not_found`, `shift_closed`, `invalid` for too many entries.
+        `alone` says how much a cashier pays out without a supervisor in the whole shift.
+        Raises `not_found`, `shift_closed`, `override_needed`, `invalid` for too many entries.
         """
         await self._open(conn, shift_id)
-        if len(await sql.entries(conn, shift_id)) >= MAX_ENTRIES:
+        entries = await sql.entries(conn, shift_id)
+        if len(entries) >= MAX_ENTRIES:
             raise INVALID.error(f"A shift has at most {MAX_ENTRIES} entries.")
+        if alone is not None:
+            alone.check(paid_out_alone_fen(entries) + amount_fen)
         return await self._book(conn, shift_id, kind, amount_fen, reason, supervisor)
 
     async def slip(self, conn: Conn, shift_id: str, amount_fen: int, sale: str) -> None:
@@ -116,11 +125,11 @@ class Drawers:
         return found
 
     async def declared(
-        self, conn: Conn, shift: str, said_fen: int | None, *, forced: bool
+        self, conn: Conn, shift: str, said_fen: int | None, *, needed: bool
     ) -> int | None:
         """What a shift ends with: its last count, or else the sum that was said.
 
-        A drawer that began with a float is counted, unless the cashier is gone (`forced`).
+        `needed`: cash came or went, and the cashier is there to say what is left.
         Raises `count_needed`, `invalid` for a sum that is not the count's.
         """
         counts = await sql.counts(conn, shift)
@@ -128,7 +137,7 @@ class Drawers:
             if said_fen not in {None, counts[-1].amount_fen}:
                 raise INVALID.error("The drawer was counted.", field="cash")
             return counts[-1].amount_fen
-        if said_fen is None and not forced and await self._is_kept(conn, shift):
+        if said_fen is None and needed:
             raise COUNT_NEEDED.error(rule=self._rules().row(names.TILL_COUNT_MAX_COUNT))
         return said_fen
 
@@ -139,7 +148,7 @@ class Drawers:
         """
         difference_fen = report.cash_difference_fen
         if difference_fen is None:
-            if await self._is_kept(conn, shift.id):
+            if moved_cash(report.lines):
                 await self._look_at(conn, shift, report, "till.not_counted")
             return
         if difference_fen == 0:
@@ -148,11 +157,6 @@ class Drawers:
         await self._book(conn, shift.id, kind, abs(difference_fen))
         if abs(difference_fen) >= self._rules().int(names.TILL_DIFFERENCE_CASE_FROM_FEN):
             await self._look_at(conn, shift, report, "till.difference")
-
-    async def _is_kept(self, conn: Conn, shift: str) -> bool:
-        """Whether somebody has said what is in a shift's drawer."""
-        slips = {EntryKind.SLIP, EntryKind.SLIP_UNDONE}
-        return any(entry.kind not in slips for entry in await sql.entries(conn, shift))
 
     async def _look_at(self, conn: Conn, shift: Shift, report: ZReport, kind: str) -> None:
         store = await self._org.get_store(conn, shift.store)

@@ -26,6 +26,7 @@ from kabao.merchants.model import (
     check_terminal_at,
     drawer_lines,
     late,
+    moved_cash,
     totals_of,
 )
 from kabao.merchants.ops.drawers import Drawers
@@ -127,9 +128,10 @@ class Shifts:
             raise NOT_FOUND.error("There is no such shift.")
         if not shift.is_open:
             raise SHIFT_CLOSED.error()
-        declared_fen = await self.drawers.declared(conn, ident, cash_declared_fen, forced=forced)
         # Counted first: the revision holds up every store, and the evening is busy.
         counted = await self.totals(conn, shift)
+        needed = moved_cash(counted.lines) and not forced
+        declared_fen = await self.drawers.declared(conn, ident, cash_declared_fen, needed=needed)
         revision = await sql.next_revision(conn)
         # A clock stepped back must not keep a shift open.
         closed_at = max(now(self._clock), shift.opened_at)
