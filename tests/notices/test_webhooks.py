@@ -14,8 +14,10 @@ from kabao.adapters.webhooks.courier import HttpCourier
 from kabao.app.telling import Telling
 from kabao.base import outbox
 from kabao.base.clock import RealClock, from_us, rfc3339
+from kabao.base.db import fetch_value
 from kabao.base.ids import from_edge
 from kabao.base.outbox import Pending
+from kabao.cases.model import NewCase
 from kabao.notices.ops.sender import LANES_AT_ONCE, OF_A_COMPANY
 from kabao.notices.sql import endpoints as sql
 from tests.app.world import World, all_told, made, world
@@ -127,7 +129,7 @@ async def test_an_endpoint_is_told_what_its_key_may_see(w: World) -> None:
                     "name": "till",
                     "reason": "a test",
                     "grant": {
-                        "verbs": ["webhook-endpoints:write"],
+                        "verbs": ["webhook-endpoints:write", "payments:read", "topups:read"],
                         "stores": [w.store],
                     },
                 },
@@ -143,9 +145,44 @@ async def test_an_endpoint_is_told_what_its_key_may_see(w: World) -> None:
         every = ["card.created", "topup.confirmed", "topup.invoiceable", "payment.captured"]
         in_store = ["topup.confirmed", "payment.captured"]
         assert [got.event["type"] for got in issuer.got] == every
-        assert [got.event["type"] for got in visiting.got] == every
+        assert [got.event["type"] for got in visiting.got] == every[1:], "sees no cards"
         assert [got.event["type"] for got in till.got] == in_store
         assert other.got == []
+
+
+async def limited(w: World, name: str, verbs: list[str]) -> None:
+    """A key of the whole group's with these verbs only."""
+    grant = {"verbs": ["webhook-endpoints:read", "webhook-endpoints:write", "events:read", *verbs]}
+    body = {"name": name, "reason": "a test", "grant": grant}
+    key = await made(w.by("admin").post("/v1/api-keys", body))
+    if key["approval"] is not None:
+        await made(w.approve(key["approval"]))
+    w.keys[name] = key["token"]
+
+
+async def test_no_event_tells_what_its_own_door_would_not(w: World, receiver: Receiver) -> None:
+    """Whoever may not see cards and cases is told neither, nor takes over an endpoint that is."""
+    await limited(w, "payer", ["payments:read"])
+    hook = await endpoint(w, receiver, "payer")
+    async with receiving() as whole:
+        all_of_it = await endpoint(w, whole, "operator")
+        await w.pay(await w.card(await w.programme(), 1_000), 1)
+        case = NewCase(
+            kind="notices.endpoint_failing",
+            subject=hook["id"],
+            company=from_edge("com", w.company),
+            key="a test",
+        )
+        async with w.kabao.db.transaction() as conn:
+            await w.kabao.cases.open_in(conn, case)
+        await told(w)
+        assert {"card.created", "case.opened"} <= {got.event["type"] for got in whole.got}
+    assert [got.event["type"] for got in receiver.got] == ["payment.captured"]
+    listed = (await made(w.by("payer").get("/v1/events")))["data"]
+    assert [event["type"] for event in listed] == ["payment.captured"]
+    assert [one["id"] for one in (await made(w.by("payer").get(PATH)))["data"]] == [hook["id"]]
+    hidden = await w.by("payer").get(f"{PATH}/{all_of_it['id']}")
+    assert hidden.status_code == 404
 
 
 @pytest.mark.row("T-19")
@@ -504,6 +541,21 @@ async def test_a_deleted_endpoint_is_told_nothing_more(w: World, receiver: Recei
     await sent(w)
     assert receiver.got == []
     assert (await w.operator.get(f"{PATH}/{hook['id']}")).status_code == 404
+
+
+async def test_what_begins_to_wait_while_an_endpoint_goes_is_forgotten(
+    w: World, receiver: Receiver
+) -> None:
+    hook = await endpoint(w, receiver, event_types=["topup.confirmed"])
+    await many(w, 2)
+    async with w.kabao.db.transaction() as conn:  # the relay had read of it before
+        await conn.execute(
+            "delete from notices.endpoint where id = %s", [from_edge("whe", hook["id"])]
+        )
+    await w.kabao.telling.sender.tend()
+    async with w.kabao.db.read() as conn:
+        for table in ("lane", "delivery"):
+            assert await fetch_value(conn, f"select count(*) from notices.{table}") == 0
 
 
 async def test_what_no_endpoint_may_be(w: World) -> None:

@@ -16,6 +16,7 @@ endpoint = sa.Table(
     sa.Column("company", Uuid, nullable=False, index=True),
     sa.Column("companies", ARRAY(Uuid)),
     sa.Column("stores", ARRAY(Uuid)),
+    sa.Column("verbs", ARRAY(sa.Text), nullable=False),
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("types", ARRAY(sa.Text)),

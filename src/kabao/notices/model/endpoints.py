@@ -56,7 +56,8 @@ class Secrets(msgspec.Struct, frozen=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint as stored; its scope is that of the key that made it.
+    """An endpoint as stored; its scope is that of the key that made it, and so are `verbs`,
+    those that see what events are about.
 
     `failures` counts sends that failed since the last that did not, `failing_since`
     is the first of them; lanes that fail together are one. `overfull`: more waits than
@@ -68,6 +69,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     company: str
     companies: list[str] | None
     stores: list[str] | None
+    verbs: list[str]
     url: str
     description: str
     types: list[str] | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -13,22 +13,24 @@ from kabao.base.clock import rfc3339, to_us
 from kabao.base.ids import is_id, to_edge
 from kabao.base.outbox import Written
 
-NOUNS = frozenset(
-    {
-        "card",
-        "case",
-        "collection",
-        "payment",
-        "payment_order",
-        "refund",
-        "suspense",
-        "switch",
-        "terminal",
-        "topup",
-        "webhook",
-    }
-)
-"""What events that are told are about; those of other things stay inside."""
+READ_BY = {
+    "card": "cards:read",
+    "case": "cases:read",
+    "collection": "collections:read",
+    "payment": "payments:read",
+    "payment_order": "payments:read",
+    "refund": "payments:read",
+    "suspense": "payments:read",
+    "switch": "switches:read",
+    "terminal": "merchants:read",
+    "topup": "topups:read",
+    "webhook": "webhook-endpoints:read",
+}
+"""What events that are told are about, with the verb that sees such things at their own
+doors; those of other things stay inside.
+"""
+NOUNS = frozenset(READ_BY)
+READ_VERBS = frozenset(READ_BY.values())
 
 HIDDEN = frozenset({"payment.flagged", "card.batch_issued"})
 """Events about these that stay inside: what is watched, what a factory made."""
@@ -137,6 +139,23 @@ class About(msgspec.Struct, frozen=True):
         if self.company is not None:
             return _sees(scope, self.company)
         return scope.companies is None and self.store is None
+
+    def wholly_within(self, scope: Scope) -> bool:
+        """Whether its company and, for certain stores, its store are in that scope: as of cases."""
+        if scope.stores is not None and self.store not in scope.stores:
+            return False
+        return scope.companies is None or self.company in scope.companies
+
+
+def may_see(kind: str, whose: About, scope: Scope, verbs: Collection[str]) -> bool:
+    """Whether somebody of that scope, with those verbs, may see an event of this type.
+
+    Nobody is told by an event what the thing's own door would not show.
+    """
+    noun = kind.partition(".")[0]
+    if READ_BY[noun] not in verbs:
+        return False
+    return whose.wholly_within(scope) if noun == "case" else whose.within(scope)
 
 
 def _sees(scope: Scope, company: str) -> bool:

@@ -35,7 +35,7 @@ from kabao.notices.model.endpoints import (
     NewEndpoint,
     Pause,
 )
-from kabao.notices.model.events import Envelope
+from kabao.notices.model.events import READ_VERBS, Envelope
 from kabao.notices.sql import endpoints as sql
 from kabao.notices.sql import queue
 from kabao.policy.ops import Policy
@@ -99,6 +99,7 @@ class Endpoints:
             company=scope.company,
             companies=_listed(scope.companies),
             stores=_listed(scope.stores),
+            verbs=sorted(principal.verbs & READ_VERBS),
             url=new.url,
             description=new.description,
             types=None if new.types is None else list(new.types),
@@ -122,7 +123,7 @@ class Endpoints:
     ) -> Endpoint:
         """An endpoint this key may see. Raises `not_found`."""
         found = await sql.get(conn, ident, lock=lock)
-        if found is None or not scope_of(principal).covers(found.scope):
+        if found is None or not _covers(principal, found):
             raise NOT_FOUND.error("There is no such webhook endpoint.")
         return found
 
@@ -134,6 +135,7 @@ class Endpoints:
             conn,
             companies=principal.companies,
             stores=principal.stores,
+            verbs=principal.verbs,
             before=before,
             limit=limit,
         )
@@ -204,7 +206,7 @@ class Endpoints:
 
     async def remove(self, conn: Conn, principal: Principal, ident: str) -> None:
         """Forget an endpoint and what waits for it. Raises `not_found`."""
-        await self.get(conn, principal, ident, lock=True)
+        await self.get(conn, principal, ident)
         await sql.delete(conn, ident)
 
     async def test(self, conn: Conn, principal: Principal, ident: str) -> Delivery:
@@ -233,7 +235,7 @@ class Endpoints:
         found = await queue.get(conn, ident, lock=lock)
         if found is not None:
             endpoint = await sql.get(conn, found.endpoint)
-            if endpoint is not None and scope_of(principal).covers(endpoint.scope):
+            if endpoint is not None and _covers(principal, endpoint):
                 return found
         raise NOT_FOUND.error("There is no such delivery.")
 
@@ -280,6 +282,11 @@ class Endpoints:
         host = urlsplit(new.url).hostname or ""
         if not self._private and is_address(host) and not is_public(host):
             raise ADDRESS_REFUSED.error(rule="ATK-9", field="url")
+
+
+def _covers(principal: Principal, endpoint: Endpoint) -> bool:
+    """Whether it is told nothing that this key may not see."""
+    return scope_of(principal).covers(endpoint.scope) and principal.verbs.issuperset(endpoint.verbs)
 
 
 def case_of(endpoint: Endpoint, why: str, since: datetime) -> NewCase:

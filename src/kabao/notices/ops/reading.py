@@ -15,7 +15,7 @@ from kabao.base.errors import NOT_FOUND
 from kabao.base.outbox import Position, Written
 from kabao.base.web.principal import Principal
 from kabao.cards.ops import Cards
-from kabao.notices.model.events import Envelope, envelope, is_told, wanted
+from kabao.notices.model.events import Envelope, envelope, is_told, may_see, wanted
 from kabao.notices.ops.endpoints import Endpoints
 from kabao.notices.ops.relay import Whose
 
@@ -41,6 +41,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     root: str | None
     start: datetime
     scope: Scope
+    verbs: frozenset[str]
 
     def fits(self, event: Written) -> bool:
         """Whether it is one, as far as the event itself says."""
@@ -82,6 +83,7 @@ class Reading:
             root=None if card is None else await self._root(conn, principal, card),
             start=max(since or earliest, earliest),
             scope=scope_of(principal),
+            verbs=principal.verbs,
         )
         if place is None:
             place = await outbox.before(conn, wish.start)
@@ -118,5 +120,8 @@ class Reading:
     async def _fitting(self, conn: Conn, wish: Wish, page: Sequence[Written]) -> list[Written]:
         fitting = [event for event in page if wish.fits(event)]
         whose = await self._whose.of(conn, fitting)
-        pairs = zip(fitting, whose, strict=True)
-        return [event for event, about in pairs if about.within(wish.scope)]
+        return [
+            event
+            for event, about in zip(fitting, whose, strict=True)
+            if may_see(event.type, about, wish.scope, wish.verbs)
+        ]

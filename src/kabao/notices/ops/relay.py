@@ -23,6 +23,7 @@ from kabao.notices.model.events import (
     event_id,
     is_told,
     lane_of,
+    may_see,
     named,
     wanted,
 )
@@ -182,5 +183,5 @@ def _is_for(endpoint: Endpoint, event: Written, whose: About) -> bool:
     return (
         wanted(event.type, endpoint.wants)
         and event.recorded_at >= endpoint.created_at
-        and whose.within(endpoint.scope)
+        and may_see(event.type, whose, endpoint.scope, endpoint.verbs)
     )

@@ -113,6 +113,7 @@ class Sender:
         async with self._db.transaction() as conn:
             await sql.end_old_secrets(conn, at)
             await queue.purge(conn, at - limits.kept, PURGE_BATCH)
+            await queue.purge_orphans(conn)
             await sql.weigh(conn, limits.waiting)
 
     # A lane

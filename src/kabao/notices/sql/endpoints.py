@@ -15,11 +15,11 @@ from kabao.notices.model.endpoints import Endpoint
 async def insert(conn: Conn, endpoint: Endpoint) -> None:
     """A new endpoint."""
     await conn.execute(
-        "insert into notices.endpoint (id, company, companies, stores, url, description, types,"
-        " state, secret, failures, overfull, created_at)"
-        " values (%(id)s, %(company)s, %(companies)s::uuid[], %(stores)s::uuid[], %(url)s,"
-        " %(description)s, %(types)s::text[], %(state)s, %(secret)s, %(failures)s,"
-        " %(overfull)s, %(created_at)s)",
+        "insert into notices.endpoint (id, company, companies, stores, verbs, url, description,"
+        " types, state, secret, failures, overfull, created_at)"
+        " values (%(id)s, %(company)s, %(companies)s::uuid[], %(stores)s::uuid[],"
+        " %(verbs)s::text[], %(url)s, %(description)s, %(types)s::text[],"
+        " %(state)s, %(secret)s, %(failures)s, %(overfull)s, %(created_at)s)",
         asdict(endpoint),
     )
 
@@ -59,8 +59,15 @@ async def update(conn: Conn, endpoint: Endpoint) -> None:
 
 
 async def delete(conn: Conn, ident: str) -> None:
-    """An endpoint and everything that waits for it."""
-    await conn.execute("delete from notices.lane where endpoint = %s", [ident])
+    """An endpoint and everything that waits for it.
+
+    Lanes first and in order, as those who add to them and send from them lock them.
+    """
+    await conn.execute(
+        "delete from notices.lane where (endpoint, lane) in (select endpoint, lane"
+        " from notices.lane where endpoint = %s order by lane for update)",
+        [ident],
+    )
     await conn.execute("delete from notices.delivery where endpoint = %s", [ident])
     await conn.execute("delete from notices.endpoint where id = %s", [ident])
 
@@ -70,10 +77,11 @@ async def search(
     *,
     companies: Collection[str] | None,
     stores: Collection[str] | None,
+    verbs: Collection[str],
     before: str | None,
     limit: int,
 ) -> list[Endpoint]:
-    """Endpoints that are told nothing outside this scope, newest first."""
+    """Endpoints that are told nothing outside this scope and these verbs, newest first."""
     rows = await fetch_all(
         conn,
         dict,
@@ -81,11 +89,13 @@ async def search(
         " where (%(companies)s::uuid[] is null or (company = any(%(companies)s::uuid[])"
         "   and companies <@ %(companies)s::uuid[]))"
         " and (%(stores)s::uuid[] is null or stores <@ %(stores)s::uuid[])"
+        " and verbs <@ %(verbs)s::text[]"
         " and (%(before)s::uuid is null or id < %(before)s::uuid)"
         " order by id desc limit %(limit)s",
         {
             "companies": None if companies is None else list(companies),
             "stores": None if stores is None else list(stores),
+            "verbs": list(verbs),
             "before": before,
             "limit": limit,
         },

@@ -215,6 +215,16 @@ async def search(
     return convert(rows, list[Delivery])
 
 
+async def purge_orphans(conn: Conn) -> None:
+    """Forget what began to wait for an endpoint while it was removed."""
+    await conn.execute(
+        "with gone as (delete from notices.lane l where not exists"
+        "   (select 1 from notices.endpoint e where e.id = l.endpoint) returning endpoint, lane)"
+        " delete from notices.delivery d using gone"
+        " where d.endpoint = gone.endpoint and d.lane = gone.lane"
+    )
+
+
 async def purge(conn: Conn, before: datetime, limit: int) -> int:
     """Forget deliveries that have ended, made before a moment."""
     done = await conn.execute(
