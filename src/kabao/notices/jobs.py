@@ -19,5 +19,6 @@ def register(jobs: Jobs, relay: Relay, sender: Sender, texter: Texter) -> None:
     jobs.tick("notices.relay", EVERY, relay.round)
     jobs.tick("notices.send", EVERY, sender.round)
     jobs.tick("notices.tend", TEND_EVERY, sender.tend)
+    jobs.tick("notices.codes", TEXT_EVERY, texter.send_codes)
     jobs.tick("notices.text", TEXT_EVERY, texter.round)
     jobs.tick("notices.forget_texts", TEND_EVERY, texter.tend)

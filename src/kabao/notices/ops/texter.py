@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import psycopg
 
+from kabao.base import logs
 from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KabaoError
@@ -35,6 +38,8 @@ from kabao.proofs.ops import Proofs, SmsTable
 from kabao.vault.ops import Vault
 
 AT_ONCE = 50
+BESIDE = 8
+"""Texts handed to a gateway side by side."""
 SURELY = timedelta(minutes=5)
 """How long a worker may take for what it has taken, before somebody else may."""
 AGAIN = timedelta(minutes=1)
@@ -42,6 +47,8 @@ A_DAY = timedelta(days=1)
 COUNTER = "notices.sms"
 CONSENTS = 200
 PURGE_BATCH = 5_000
+
+log = logs.get("notices")
 
 _LOCAL = ZoneInfo("Asia/Shanghai")
 
@@ -82,6 +89,7 @@ class Texter:
         self._proofs, self._codes = proofs, codes
         self._cards, self._customers, self._org = cards, customers, org
         self._policy, self._clock, self._days = policy, clock, days
+        self._beside = asyncio.Semaphore(BESIDE)
 
     def limits(self) -> Limits:
         """What policy says today."""
@@ -89,13 +97,11 @@ class Texter:
         return Limits.of(self._policy.rules(jurisdiction="national", on=on))
 
     async def round(self) -> int:
-        """Send what is due, and codes first; for a tick. Returns how many were looked at."""
-        await self._send_codes()
+        """Send what is due; for a tick. Returns how many were looked at."""
         at = now(self._clock)
         async with self._db.transaction() as conn:
             taken = await sql.take(conn, at, at + SURELY, AT_ONCE)
-        for text in taken:
-            await self._tell(text)
+        await asyncio.gather(*(self._tell_one(text) for text in taken))
         return len(taken)
 
     async def tend(self) -> None:
@@ -103,14 +109,25 @@ class Texter:
         async with self._db.transaction() as conn:
             await sql.purge(conn, now(self._clock) - self.limits().kept, PURGE_BATCH)
 
-    async def _send_codes(self) -> None:
-        """One-time codes: handed over once, whatever comes of it (see `SmsTable.take`)."""
+    async def send_codes(self) -> None:
+        """One-time codes, which wait behind no text; for a tick of their own.
+
+        Each is handed over once, whatever comes of it (see `SmsTable.take`).
+        """
         if self._phones is None:
             return
         async with self._db.transaction() as conn:
-            codes = await self._codes.take(conn, AT_ONCE)
-        for code in codes:
-            await self._phones.send(code.phone, code.text, "")
+            codes = await self._codes.take(conn, BESIDE)
+        phones = self._phones
+        await asyncio.gather(*(phones.send(code.phone, code.text, "") for code in codes))
+
+    async def _tell_one(self, text: Text) -> None:
+        """One text; what goes wrong with it is no other's trouble."""
+        try:
+            async with self._beside:
+                await self._tell(text)
+        except (KabaoError, psycopg.Error) as away:
+            log.warning("notices.text_left", reason=type(away).__name__)
 
     async def _tell(self, text: Text) -> None:
         limits = self.limits()
