@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from httpcore import AnyIOBackend, AsyncNetworkStream, ConnectError
 
 from kabao.adapters.webhooks.courier import HttpCourier
-from kabao.adapters.webhooks.guard import Guarded, Resolve
+from kabao.adapters.webhooks.guard import Guarded, Resolve, SystemNames
 from kabao.base.clock import RealClock, from_us
 from kabao.notices.model.deliveries import Outcome, Reply
 from tests.notices.receiver import Receiver, receiving
@@ -47,8 +48,7 @@ class Names:
 async def post(
     url: str, resolve: Resolve | None = None, *, private: bool = False, timeout_s: float = 2.0
 ) -> Reply:
-    more = {} if resolve is None else {"resolve": resolve}
-    async with HttpCourier(private=private, **more) as courier:
+    async with HttpCourier(private=private, resolve=resolve) as courier:
         return await courier.post(url, HEADERS, b"{}", timeout_s)
 
 
@@ -126,6 +126,26 @@ async def test_who_waits_for_a_connection_of_ours_has_not_failed(receiver: Recei
         assert await courier.post(other.url, HEADERS, b"{}", 0.2) == Reply(Outcome.NOT_SENT)
         assert await slow == Reply(Outcome.TIMED_OUT)
         assert (await courier.post(other.url, HEADERS, b"{}", 2.0)).delivered
+
+
+async def test_a_slow_name_takes_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered, asked = threading.Event(), []
+
+    def slow(host: str, *_: object, **__: object) -> list[Any]:
+        asked.append(host)
+        if host == "slow.example":
+            answered.wait(5)
+        return [(0, 0, 0, "", ("8.8.8.8", 443))]
+
+    monkeypatch.setattr("kabao.adapters.webhooks.guard.socket.getaddrinfo", slow)
+    names = SystemNames()
+    waiting = [asyncio.create_task(names("slow.example", 443)) for _ in range(100)]
+    assert await asyncio.wait_for(names("other.example", 443), 2) == ["8.8.8.8"]
+    waiting[0].cancel()
+    answered.set()
+    assert await asyncio.gather(*waiting[1:]) == [["8.8.8.8"]] * 99
+    assert asked.count("slow.example") == 1
+    names.close()
 
 
 async def test_whoever_is_slow_is_left(receiver: Receiver) -> None:

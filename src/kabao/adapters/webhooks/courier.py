@@ -9,7 +9,7 @@ from types import TracebackType
 
 import httpcore
 
-from kabao.adapters.webhooks.guard import AddressRefusedError, Guarded, Resolve, resolve
+from kabao.adapters.webhooks.guard import AddressRefusedError, Guarded, Resolve, SystemNames
 from kabao.notices.model.deliveries import Outcome, Reply
 
 CONNECTIONS = 256
@@ -44,18 +44,19 @@ class HttpCourier:
         self,
         *,
         private: bool = False,
-        resolve: Resolve = resolve,
+        resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
         connections: int = CONNECTIONS,
     ) -> None:
         """`private` lets it connect to any address: for development and tests only."""
+        self._names = SystemNames()
         self._room = asyncio.Semaphore(connections)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls or ssl.create_default_context(),
             max_connections=connections,
             max_keepalive_connections=KEPT_OPEN,
             keepalive_expiry=KEPT_OPEN_S,
-            network_backend=Guarded(resolve, private=private),
+            network_backend=Guarded(resolve or self._names, private=private),
         )
 
     async def post(
@@ -96,6 +97,7 @@ class HttpCourier:
     async def close(self) -> None:
         """Close what is open."""
         await self._pool.aclose()
+        self._names.close()
 
     async def __aenter__(self) -> HttpCourier:
         """Use it for a while."""

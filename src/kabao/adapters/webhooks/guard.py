@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from httpcore import (
     SOCKET_OPTION,
@@ -20,16 +21,44 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host, as text."""
 
 ADDRESSES_TRIED = 3
+THREADS = 32
 
 
 class AddressRefusedError(Exception):
     """The name leads somewhere that is not public."""
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """As the system resolves it. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+class SystemNames:
+    """As the system resolves names, on threads of its own: a name whose server is slow holds up
+    nothing but webhooks, and one thread of these, however many ask for it.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="webhook-names")
+        self._asked: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """The addresses of a host. Raises OSError."""
+        asked = self._asked.get((host, port))
+        if asked is None:
+            loop = asyncio.get_running_loop()
+            asked = loop.run_in_executor(self._threads, _look_up, host, port)
+            self._asked[host, port] = asked
+            asked.add_done_callback(lambda done: self._answered(host, port, done))
+        return await asyncio.shield(asked)  # whoever gives up leaves it to the others
+
+    def _answered(self, host: str, port: int, done: asyncio.Future[Sequence[str]]) -> None:
+        del self._asked[host, port]
+        if not done.cancelled():
+            done.exception()  # seen, also when nobody waits any more
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _look_up(host: str, port: int) -> Sequence[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[4][0]) for address in found]
 
 
