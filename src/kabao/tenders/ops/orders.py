@@ -108,8 +108,11 @@ class Orders:
     async def _cash(
         self, conn: Conn, moved: Sequence[tuple[Tender, int]], verb: str, place: Place
     ) -> None:
+        """Note what came into a drawer or left it; what rounding made nothing of is no entry."""
         now_us = self._clock.now_us()
         for tender, fen in moved:
+            if not fen:
+                continue
             order, shift = tender.payment_order, place.shift
             entry = CashEntry(self._ids.new(), order, tender.id, shift, verb, fen, now_us)
             await sql.insert_cash(conn, entry)
