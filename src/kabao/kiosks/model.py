@@ -18,6 +18,9 @@ NOTES_DIFFER = code(
     "notes_differ", Kind.CONFLICT, "The notes that the machine reported come to another sum."
 )
 NOTHING_LEFT = code("nothing_left", Kind.REFUSED, "All that was inserted is on a card already.")
+VISIT_LEFT = code(
+    "visit_left", Kind.REFUSED, "The visit has been left; a person settles what is inside."
+)
 BOX_COUNTED = code("box_counted", Kind.CONFLICT, "The box was counted before.")
 BOX_IN_USE = code("box_in_use", Kind.CONFLICT, "The box is in the machine still.")
 

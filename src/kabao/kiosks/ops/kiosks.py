@@ -22,6 +22,7 @@ from kabao.kiosks.model import (
     EVENTS_MISSING,
     NOT_A_KIOSK,
     NOTES_DIFFER,
+    VISIT_LEFT,
     Box,
     Credit,
     Event,
@@ -133,10 +134,14 @@ class Kiosks:
     ) -> tuple[Session, TopUp]:
         """The machine loads what was inserted, in the transaction that says it is loaded.
 
-        Raises `not_found`, `notes_differ` when events are missing, `nothing_left`, and as
-        `TopUps.load`.
+        What a visit left behind is a person's: the customer may have been paid at the counter.
+
+        Raises `not_found`, `visit_left`, `notes_differ` when events are missing,
+        `nothing_left`, and as `TopUps.load`.
         """
         session = await self._locked(conn, ident)
+        if session.state is State.LEFT:
+            raise VISIT_LEFT.error(rule="T-03")
         if session.rest_fen and amount_fen != session.rest_fen:
             raise NOTES_DIFFER.error(f"{session.rest_fen} fen are known here.", rule="T-03")
         return await self._credit(conn, company, session, session.card, None, None)
@@ -241,6 +246,7 @@ class Kiosks:
                 raise EVENTS_MISSING.error(f"Send from {kiosk.next_sequence} on.", rule="T-03")
             if event.sequence == kiosk.next_sequence:
                 kiosk = await self._happened(conn, kiosk, store, event)
+                known[event.sequence] = event
             elif (before := known.get(event.sequence)) is not None and not event.same(before):
                 raise EVENT_DIFFERS.error(f"Number {event.sequence}.", rule="T-03")
         await sql.update_kiosk(conn, kiosk)
