@@ -90,6 +90,8 @@ async def test_value_moves_once_as_a_lot_of_its_own(at: Money) -> None:
     assert (await at.accounts()).get("transit", 0) == 0
     refused = await at.refund(topup)
     assert refused.json()["code"] == "topup_was_cash"
+    cancelled = await made(at.home.operator.post(f"/v1/topups/{topup['id']}/cancel"))
+    assert cancelled["status"] == "confirmed", "it is done, and nobody is asked to undo it"
     receipt = await made(at.home.operator.get(f"/v1/topups/{topup['id']}/receipt"))
     assert receipt["amount"] == 20_000
 
