@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from kabao.base.clock import FixedClock
 from kabao.base.db import Database, fetch_all
 from kabao.base.ids import SequentialIds
-from kabao.funding.model.answers import Payer, Scene, Show, Slip, Waiting
+from kabao.funding.model.answers import Payer, Scene, Show, Slip, Unreachable, Waiting
 from kabao.funding.model.collections import Shown
 from kabao.funding.model.life import RefundState, State
 from kabao_sandbox.parties import PARTIES
@@ -214,3 +215,23 @@ async def test_a_slip_that_was_being_recorded_in_a_crash_is_recorded_again(at: W
     shown = await at.funding.begin(made.id, Payer(slip=slip))
     assert shown.collection.state is State.CONFIRMED
     assert at.loads.confirmed_for == [made.id] and not await at.cases()
+
+
+async def test_what_came_in_an_outage_of_days_is_seen_afterwards(at: World) -> None:
+    """The processes were down, or the bank was."""
+    await desk(at, amount=1_00, words="房租")
+    at.clock.advance(timedelta(days=3))
+    assert await at.funding.receive() == 1
+    at.clock.advance(timedelta(days=2))
+    at.says("bank", receipts=Unreachable("down"))
+    await desk(at, amount=2_00, words="房租")
+    for _ in range(2):
+        assert await at.funding.receive() == 0
+        at.clock.advance(timedelta(days=2))
+    at.says("bank")
+    later = at.made(SequentialIds(99))  # started since: only the database remembers
+    await later.refresh()
+    for funding in (at.funding, later):
+        await desk(at, amount=3_00, words="房租")
+        assert await funding.receive() > 0
+    assert [fen for fen, _ in await receipts(at)] == [1_00, 2_00, 3_00, 3_00]

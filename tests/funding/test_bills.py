@@ -66,6 +66,19 @@ async def test_what_stands_in_the_bill_is_reconciled(at: World) -> None:
     assert len(await bills(at)) == 1
 
 
+async def test_an_outage_of_days_leaves_out_no_bill(at: World) -> None:
+    shown = await at.begun()
+    assert at.pays(shown.collection, at.name)
+    await at.told()
+    at.clock.advance(timedelta(days=3))
+    await at.funding.match_bills()
+    assert len(await bills(at)) == 3
+    assert (await at.now(shown.collection)).state is State.RECONCILED
+    at.clock.advance(timedelta(days=2))
+    await at.funding.match_bills()
+    assert len(await bills(at)) == 5
+
+
 async def test_every_difference_is_a_case_and_moves_nothing(at: World) -> None:
     begun = [(await at.begun(1_000 + n)).collection for n in range(8)]
     for collection in begun:

@@ -40,7 +40,7 @@ from kabao_sandbox.party.http import Request, Response, Server
 
 COMPANY, PROGRAMME = f"{1:032x}", f"{2:032x}"
 NOBODY = Payer()
-QUESTIONS = ("create", "query", "close", "refund", "query_refund")
+QUESTIONS = ("create", "query", "close", "refund", "query_refund", "receipts")
 _POOL: list[keys.Private] = []
 
 

@@ -63,8 +63,11 @@ class Matching:
         today = self._days.of(now_us)
         ready_us = self._day_us(today) + self._hours() * 3_600 * US
         async with self._db.transaction() as conn:
-            channels = [channel.id for channel in self._channels.every()]
-            await sql.expect(conn, channels, today - timedelta(days=1), ready_us)
+            since = {
+                channel.id: self._days.of(to_us(channel.created_at))
+                for channel in self._channels.every()
+            }
+            await sql.expect(conn, since, today - timedelta(days=1), ready_us)
             due = await sql.claim_due(conn, now_us, now_us + LEASE_S * US, AT_ONCE)
         for bill in due:
             await self._match_safely(bill)

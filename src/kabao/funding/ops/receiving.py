@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from kabao.base import logs
-from kabao.base.clock import BusinessDays, Clock
+from kabao.base.clock import BusinessDays, Clock, to_us
 from kabao.base.db import Conn, Database
 from kabao.base.ids import Ids, to_edge
 from kabao.cases.model import NewCase
 from kabao.cases.ops import Cases
-from kabao.funding.model.answers import Paid
+from kabao.funding.model.answers import Paid, Unknown, Unreachable
 from kabao.funding.model.channels import CHANNEL, Channel
 from kabao.funding.model.receipts import Expected, Nobodys, Receipt, Receipts, owner
 from kabao.funding.ops.channels import Channels
@@ -26,7 +26,9 @@ log = logs.get("funding")
 
 
 class Receiving:
-    """Looks at what came, yesterday and today: a bank books late, and so do we."""
+    """Looks at what came, yesterday and today: a bank books late, and so do we. After an outage
+    it looks from the last day on that was listed to its end.
+    """
 
     def __init__(
         self,
@@ -42,23 +44,48 @@ class Receiving:
         self._db, self._channels, self._steps = db, channels, steps
         self._cases, self._vault = cases, vault
         self._ids, self._clock, self._days = ids, clock, days
+        self._listed = dict[str, date]()
+        """By channel: until when everything is known, a day that may still grow excepted."""
 
     async def look(self) -> int:
         """Ask every bank; for a tick. Gives how many sums were new."""
-        today = self._days.of(self._clock.now_us())
         found = 0
         for channel in self._channels.every():
             adapter = self._channels.adapter(channel.id)
             if isinstance(adapter, Receives):
-                for day in (today - timedelta(days=1), today):
-                    found += await self._day(channel, adapter, day)
+                found += await self._catch_up(channel, adapter)
         return found
 
-    async def _day(self, channel: Channel, bank: Receives, day: date) -> int:
+    async def _catch_up(self, channel: Channel, bank: Receives) -> int:
+        """Day by day, the oldest first. A bank that cannot be asked is asked from there again."""
+        today = self._days.of(self._clock.now_us())
+        day = min(await self._known_until(channel), today - timedelta(days=1))
+        found = 0
+        while day <= today:
+            new = await self._day(channel, bank, day)
+            if new is None:
+                break
+            found += new
+            self._listed[channel.id] = day
+            day += timedelta(days=1)
+        return found
+
+    async def _known_until(self, channel: Channel) -> date:
+        """The last day that was listed; after a start, the day before the last receipt's, for
+        days are listed in their order.
+        """
+        if channel.id in self._listed:
+            return self._listed[channel.id] - timedelta(days=1)
+        async with self._db.read() as conn:
+            last = await receipts_sql.last(conn, channel.id)
+        return self._days.of(to_us(last or channel.created_at)) - timedelta(days=1)
+
+    async def _day(self, channel: Channel, bank: Receives, day: date) -> int | None:
+        """How many sums of a day were new; None: the bank cannot be asked now."""
         said = await bank.receipts(day)
         if not isinstance(said, Receipts):
             log.warning("funding.no_receipts", channel=channel.id, reason=said.reason)
-            return 0
+            return None if isinstance(said, Unreachable | Unknown) else 0
         async with self._db.read() as conn:
             new = await receipts_sql.new(conn, channel.id, [one.no for one in said.items])
         coming = [one for one in said.items if one.no in new]

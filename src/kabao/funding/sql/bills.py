@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import date
 
 import msgspec
@@ -12,15 +12,21 @@ from kabao.base.db import Conn, fetch_all
 from kabao.funding.model.bills import Matched
 
 
-async def expect(conn: Conn, channels: Sequence[str], day: date, from_us_: int) -> None:
-    """Have the bills of a day fetched from a moment on, unless they are known."""
+async def expect(conn: Conn, since: Mapping[str, date], until: date, from_us_: int) -> None:
+    """Have channels' bills fetched from a moment on: those of each day after the last that is
+    known, or else since the day that comes with the channel.
+    """
     await conn.execute(
         """
         insert into funding.bill (channel, day, state, ask_at, asked, lines, differences)
-        select channel, %s, 'waiting', %s, 0, 0, 0 from unnest(%s::uuid[]) as channel
+        select channel, day, 'waiting', %s, 0, 0, 0
+        from unnest(%s::uuid[], %s::date[]) as c (channel, since)
+        cross join lateral generate_series(
+          coalesce((select max(day) + 1 from funding.bill b where b.channel = c.channel), since),
+          %s::date, interval '1 day') as day
         on conflict do nothing
         """,
-        [day, from_us(from_us_), list(channels)],
+        [from_us(from_us_), list(since), list(since.values()), until],
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from kabao.base.clock import from_us
-from kabao.base.db import Conn, fetch_all
+from kabao.base.db import Conn, fetch_all, fetch_value
 from kabao.funding.model.receipts import Nobodys, Receipt
 
 
@@ -19,6 +20,14 @@ async def new(conn: Conn, channel: str, numbers: Sequence[str]) -> set[str]:
         [list(numbers), channel],
     )
     return {row["no"] for row in rows}
+
+
+async def last(conn: Conn, channel: str) -> datetime | None:
+    """When the bank booked the newest that was seen."""
+    found: datetime | None = await fetch_value(
+        conn, "select max(received_at) from funding.receipt where channel = %s", [channel]
+    )
+    return found
 
 
 async def insert(
