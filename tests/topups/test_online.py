@@ -212,6 +212,8 @@ async def test_a_wrong_secret_counts_once(at: Money) -> None:
         ({"channel": "cash", "store": None, "scene": None}, 422, "invalid"),
         ({"amount": 500_001}, 422, "amount_out_of_range"),
         ({"amount": 0}, 422, "invalid"),
+        ({"reference": "pos.1"}, 422, "invalid"),
+        ({"reference": "kss_1"}, 422, "invalid"),
         ({"store": "sto_" + "0" * 32}, 404, "not_found"),
         ({"payer": "cus_" + "0" * 32}, 404, "not_found"),
         ({"card": "card_" + "0" * 32}, 422, "secret_not_accepted"),
