@@ -135,3 +135,25 @@ async def test_a_secret_is_judged_each_time(at: Money) -> None:
     refused = await at.home.operator.post("/v1/topups", wrong, "proven")
     assert refused.json()["code"] == "secret_not_accepted"
     assert (await at.home.operator.post("/v1/topups", body, "proven")).is_success
+
+
+@pytest.mark.row("T-04", "CR-21")
+async def test_what_a_card_paid_for_is_not_paid_out_in_cash(at: Money) -> None:
+    """Else all of a card would be paid out, in parts as small as a remainder."""
+    holder = await person(at, "0005")
+    one, other = await registered(at, holder, 20_000), await registered(at, holder)
+    assert (await ask(at, other, paying(one), 5_000)).is_success
+    till = {"store": at.home.store, "model": "A920"}
+    terminal = (await made(at.home.operator.post("/v1/terminals", till)))["id"]
+    claim = {"type": "holder", "customer": holder}
+    body = {"claim": claim, "payee": holder, "store": at.home.store, "terminal": terminal}
+    path = f"/v1/cards/{other['id']}/cash-out"
+    refused = await at.home.operator.post(path, body)
+    assert (refused.status_code, refused.json()["code"], refused.json()["rule"]) == (
+        422,
+        "cash_out_over_limit",
+        "CR-21",
+    ), refused.text
+    await at.home.pay(other, 5_000)
+    await at.home.top_up(other["id"], 300)
+    assert (await made(at.home.operator.post(path, body)))["amount"] == 300

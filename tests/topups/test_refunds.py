@@ -136,9 +136,44 @@ async def test_cash_is_not_refunded_through_a_channel(at: Money) -> None:
     assert (voided.status_code, voided.json()["code"]) == (409, "topup_not_cash")
 
 
-async def recalled(at: Money, topup: dict[str, Any], fen: int | None = None) -> dict[str, Any]:
+@pytest.mark.row("P-10")
+@pytest.mark.parametrize(
+    ("verb", "fault", "status"),
+    [
+        ("freeze", "payer", 422),
+        ("freeze", "issuer", 422),
+        ("lost", "payer", 422),
+        ("lost", "issuer", 201),
+    ],
+)
+async def test_nothing_goes_back_from_a_stopped_card(
+    at: Money, verb: str, fault: str, status: int
+) -> None:
+    card = await at.card()
+    topup = await at.paid(card)
+    await stopped(at, card, verb)
+    reply = await at.refund(topup, fault=fault)
+    assert reply.status_code == status, reply.text
+    if status == 422:
+        assert (reply.json()["code"], reply.json()["rule"]) == ("topup_card_stopped", "P-10")
+        assert (await at.see(topup))["status"] == "confirmed"
+
+
+async def stopped(at: Money, card: dict[str, Any], verb: str) -> None:
+    if verb == "freeze":
+        await made(at.home.operator.post(f"/v1/cards/{card['id']}/freeze", {"reason": "risk"}))
+        return
+    source = {"type": "card_number", "number": card["number"], "pin": card["pin"]}
+    claim = {"claim": {"type": "possession", "source": source}}
+    await made(at.home.operator.post(f"/v1/cards/{card['id']}/report-loss", claim))
+
+
+async def recalled(
+    at: Money, topup: dict[str, Any], fen: int | None = None, nth: str = ""
+) -> dict[str, Any]:
     """The channel took money back; the recall."""
-    body: dict[str, Any] = {"reference": f"cb-{topup['id'][-6:]}", "reason": "charge-back"}
+    reference = f"cb-{topup['id'][-6:]}{nth}"
+    body: dict[str, Any] = {"reference": reference, "reason": "charge-back"}
     if fen is not None:
         body["amount"] = fen
     path = f"/v1/collections/{topup['collection']}/recalls"
@@ -217,3 +252,24 @@ async def test_frozen_bonus_goes_with_the_money(at: Money) -> None:
     await settled(at, recall, won=False)
     assert await at.balance(card) == (6_000, 6_000)
     assert (await made(at.home.operator.get(f"/v1/bonus-rules/{rule}")))["used"] == 1_000
+
+
+@pytest.mark.row("T-20")
+@pytest.mark.parametrize("first", ["recall", "refund"])
+async def test_no_bonus_stays_when_all_is_taken_in_parts(at: Money, first: str) -> None:
+    programme = await at.home.programme()
+    rule = await at.bonus(programme)
+    card = await at.home.card(programme)
+    topup = await at.paid(card)
+    if first == "recall":
+        await recalled(at, topup, 5_000, "a")
+    else:
+        await refunded(at, topup, amount=5_000)
+        await at.passes(1)
+    rest = await recalled(at, topup, 5_000, "b")
+    assert (rest["frozen"], rest["frozen_bonus"]) == (5_000, 1_000)
+    assert (await at.balance(card))[1] == 0
+    for recall in (await made(at.home.operator.get(f"/v1/topups/{topup['id']}/recalls")))["data"]:
+        await settled(at, recall, won=False)
+    assert await at.balance(card) == (0, 0)
+    assert (await made(at.home.operator.get(f"/v1/bonus-rules/{rule}")))["used"] == 0

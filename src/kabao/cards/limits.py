@@ -28,6 +28,9 @@ SECRET_NOT_ACCEPTED = code(
 )
 """Unknown card, wrong secret and locked card look the same (design section 4)."""
 
+FROM_CARD = "card"
+"""The channel of a load that another card of the holder paid for; it is not paid in cash."""
+
 US_PER_MINUTE = 60_000_000
 
 

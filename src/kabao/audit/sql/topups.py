@@ -126,6 +126,10 @@ GOING = Check(
           where r.topup = u.id and r.state <> 'refused'), 0) as asked,
         coalesce((select sum(r.kept_fen) from topups.refund r
           where r.topup = u.id and r.state <> 'refused'), 0) as keeping,
+        coalesce((select sum(r.clawed_fen) from topups.refund r
+          where r.topup = u.id and r.state <> 'refused'), 0)
+          + coalesce((select sum(r.frozen_bonus_fen) from topups.recall r
+          where r.topup = u.id and r.state = 'lost'), 0) as clawed,
         coalesce((select sum(r.amount_fen) from topups.refund r
           where r.topup = u.id and r.state = 'done'), 0)
           + coalesce((select sum(r.frozen_fen) from topups.recall r
@@ -153,6 +157,8 @@ GOING = Check(
       select u.root, u.id, case
         when u.refunded_fen <> s.asked or u.kept_fen <> s.keeping
           then 'says ' || u.refunded_fen || ' fen refunded, its refunds are ' || s.asked
+        when u.clawed_fen <> s.clawed
+          then 'says ' || u.clawed_fen || ' fen of bonus taken back, its rows say ' || s.clawed
         when coalesce(w.paid, 0) <> s.done or coalesce(w.kept, 0) <> s.kept
           then 'gave back ' || coalesce(w.paid, 0) || ' fen, its refunds and recalls say ' || s.done
         end

@@ -11,7 +11,7 @@ from kabao.base.db import Conn
 from kabao.base.errors import INVALID, Kind, code
 from kabao.base.money import split
 from kabao.cards.claims import CLAIM_TOO_WEAK, NOT_THE_HOLDER, STAFF, By, Claim
-from kabao.cards.limits import limit_after_credit
+from kabao.cards.limits import FROM_CARD, limit_after_credit
 from kabao.cards.model import Card, CardClass
 from kabao.cards.ops.change import Asked, Done, Effect, Held, place
 from kabao.cards.ops.secrets import Secrets
@@ -216,6 +216,7 @@ class Value(Secrets):
             raise NOT_THE_HOLDER.error(rule="CR-21", field="payee")
         _check_no_holds(held)
         amount = _payable(held, amount_fen)
+        await self._check_not_moved(conn, held)
         move = Move(Account.PRINCIPAL, Account.CASH, amount, Purpose.CASH_OUT, by.store)
         card = await self.change(
             conn,
@@ -229,6 +230,18 @@ class Value(Secrets):
                 conn, rest, Asked(Verb.CLOSE, by, believed, Reason.RETURNED), lapse_bonus=True
             )
         return PaidOut(card, amount)
+
+    async def _check_not_moved(self, conn: Conn, held: Held) -> None:
+        """Value that came from another card is no remainder: moved over in small parts, all of
+        the first card would be paid out.
+        """
+        order = cast(Order, held.rules.text(CARD_LOT_ORDER))
+        derived = await self._ledger.lots(conn, held.root.id, order)
+        if any(one.principal_fen and one.lot.lot.channel == FROM_CARD for one in derived.left):
+            raise CASH_OUT_OVER_LIMIT.error(
+                "What another card paid for is not paid in cash.",
+                rule=held.rules.row(CASH_OUT_MAX_FEN),
+            )
 
     async def close(
         self,

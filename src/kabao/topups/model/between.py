@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from kabao.base.errors import Kind, code
-from kabao.cards.limits import SECRET_NOT_ACCEPTED, limit_after_credit
+from kabao.cards.limits import FROM_CARD, SECRET_NOT_ACCEPTED, limit_after_credit
 from kabao.cards.model import CardClass
 from kabao.funding.model.collections import SOURCE_NOT_ALLOWED
 from kabao.ledger.model import (
@@ -25,7 +25,7 @@ from kabao.policy.model import Rules
 from kabao.topups.model.loading import is_over
 from kabao.topups.model.topup import CARD_CANNOT_LOAD, Status, TopUp, told
 
-CARD = "card"
+CARD = FROM_CARD
 """The channel of what another card pays for."""
 
 CARD_SHORT = code(

@@ -4,6 +4,7 @@ again; frozen by a recall. Decided on the locked root, as docs/LEDGER.md draws i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -23,13 +24,16 @@ from kabao.ledger.model import (
     Move,
     Purpose,
     Root,
+    RootState,
     RowWriter,
 )
 from kabao.policy.model import Rules
 from kabao.topups.model.bonus import Returned
 from kabao.topups.model.loading import invoiceable
 from kabao.topups.model.refunding import (
+    CARD_STOPPED,
     VALUE_HELD,
+    Fault,
     Left,
     RefundState,
     TopUpRefund,
@@ -71,6 +75,11 @@ class Recall(msgspec.Struct, frozen=True, kw_only=True):
     settled_us: int | None
 
 
+def taken_fen(recalls: Iterable[Recall]) -> int:
+    """What recalls took and did not bring back, in fen."""
+    return sum(one.amount_fen for one in recalls if one.state != RecallState.WON)
+
+
 class Writers(msgspec.Struct, frozen=True):
     """How rows are stored."""
 
@@ -104,9 +113,10 @@ def begin(
 ) -> Decision:
     """Set aside what is to go back; `whole`: nothing refundable stays.
 
-    Raises `topup_value_held`.
+    Raises `topup_card_stopped`, `topup_value_held`.
     """
     assert root is not None, "a top-up has a root"
+    _check_free(root, refund.fault)
     back = refund.back
     if root.principal_fen < back.principal_fen or root.bonus_fen < back.clawed_fen:
         raise VALUE_HELD.error(field="amount")
@@ -126,6 +136,15 @@ def begin(
         rows=((writers.update, after), (writers.refund, opened)),
         events=(Event("topup.refunding", told(after)),),
     )
+
+
+def _check_free(root: Root, fault: Fault) -> None:
+    """What an authority or the holder stopped does not leave by the way it came: whoever has
+    the payer's account might not be who holds the card. Our own fault is mended on a lost one.
+    """
+    lost = root.state == RootState.LOST and fault != Fault.ISSUER
+    if root.state == RootState.FROZEN or lost:
+        raise CARD_STOPPED.error(rule="P-10")
 
 
 def done(
@@ -203,15 +222,21 @@ def recall(
     writers: Writers,
     root: Root | None,
     moment: Moment,
+    *,
+    earlier_fen: int,
 ) -> Decision:
     """The channel has taken money back: freeze what is left of the lot, with its share of the
     bonus that is left; the rest passes through the card and is owed by the payer.
+
+    `earlier_fen`: what other recalls took and did not bring back. The share is of what was
+    still with us, so that the last fen takes all bonus with it.
     """
     assert root is not None, "a top-up has a root"
     principal_left = 0 if lot is None else min(lot.principal_fen, root.principal_fen)
     bonus_left = 0 if lot is None else min(lot.bonus_fen, root.bonus_fen)
     frozen = min(principal_left, amount_fen)
-    bonus = -(-bonus_left * min(amount_fen, topup.amount_fen) // topup.amount_fen)
+    with_us = max(amount_fen, topup.amount_fen - topup.refunded_fen - earlier_fen)
+    bonus = -(-bonus_left * amount_fen // with_us)
     made = Recall(
         id=ident,
         topup=topup.id,

@@ -29,6 +29,9 @@ REFUND_TOO_LARGE = code(
 VALUE_HELD = code(
     "topup_value_held", Kind.CONFLICT, "Part of it is held by a payment that is not finished."
 )
+CARD_STOPPED = code(
+    "topup_card_stopped", Kind.REFUSED, "The card is stopped; nothing goes back from it."
+)
 CASH_NOT_REFUNDED = code(
     "topup_was_cash", Kind.REFUSED, "Cash is given back by a void, or when the card is returned."
 )

@@ -22,7 +22,7 @@ from kabao.policy.choices import Valuation
 from kabao.policy.model import Rules
 from kabao.topups import sql
 from kabao.topups.model import Status, TopUp, going
-from kabao.topups.model.going import Recall, Writers
+from kabao.topups.model.going import Recall, Writers, taken_fen
 from kabao.topups.model.refunding import (
     CASH_NOT_REFUNDED,
     NOT_REFUNDABLE,
@@ -74,7 +74,7 @@ class Refunds:
         """Set aside what is to go back, and have the channel asked for it by a job.
 
         Raises `topup_was_cash`, `topup_not_refundable`, `topup_refund_too_large`,
-        `topup_value_held`, and what `Funding.refund_in` raises.
+        `topup_card_stopped`, `topup_value_held`, and what `Funding.refund_in` raises.
         """
         topup = (await sql.load(conn, [ident]))[ident]
         if topup.collection is None:
@@ -124,6 +124,7 @@ class Refunds:
         """The channel has given it back, or refuses to; the collection is locked."""
         refund = await back_sql.by_funding(conn, sent.id)
         assert refund is not None, "a channel's refund without ours"
+        await self._ledger.lock(conn, [refund.root])
         topup = (await sql.load(conn, [refund.topup]))[refund.topup]
         run: Any = partial(going.refused, topup, refund, sent.refusal, WRITERS)
         if sent.state == ChannelState.DONE:
@@ -135,11 +136,13 @@ class Refunds:
 
     async def recalled(self, conn: Conn, ident: str, amount_fen: int) -> None:
         """Money was taken back from us; the collection is locked."""
+        seen = (await sql.load(conn, [ident]))[ident]
+        await self._ledger.lock(conn, [seen.root])
         topup = (await sql.load(conn, [ident]))[ident]
-        await self._ledger.lock(conn, [topup.root])
         lot = await self._lot(conn, topup, await self._rules(conn, topup))
+        earlier = taken_fen(await back_sql.recalls_of(conn, ident))
         operation = self._ids.new()
-        run = partial(going.recall, topup, lot, amount_fen, operation, WRITERS)
+        run = partial(going.recall, topup, lot, amount_fen, operation, WRITERS, earlier_fen=earlier)
         await self._play(conn, topup, operation, run)
 
     async def settle_in(self, conn: Conn, ident: str, by: str, *, won: bool) -> Recall:
