@@ -273,3 +273,15 @@ async def test_no_bonus_stays_when_all_is_taken_in_parts(at: Money, first: str) 
         await settled(at, recall, won=False)
     assert await at.balance(card) == (0, 0)
     assert (await made(at.home.operator.get(f"/v1/bonus-rules/{rule}")))["used"] == 0
+
+
+async def test_it_stays_recalled_until_every_recall_is_decided(at: Money) -> None:
+    card = await at.card()
+    topup = await at.paid(card)
+    one, other = [await recalled(at, topup, 3_000, nth) for nth in "ab"]
+    await settled(at, one, won=True)
+    assert (await at.see(topup))["status"] == "recalled"
+    assert (await at.refund(topup, amount=1_000)).json()["code"] == "topup_not_refundable"
+    await settled(at, other, won=True)
+    assert (await at.see(topup))["status"] == "confirmed"
+    assert await at.balance(card) == (10_000, 10_000)

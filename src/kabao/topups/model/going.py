@@ -272,8 +272,11 @@ def settle(
     moment: Moment,
     *,
     won: bool,
+    others_open: bool,
 ) -> Decision:
     """The case of a recall was decided: what was frozen goes, or is free again and nothing owed.
+
+    `others_open`: another recall of the top-up is not decided, so that it stays recalled.
 
     Raises `recall_settled`.
     """
@@ -283,7 +286,7 @@ def settle(
     state = RecallState.WON if won else RecallState.LOST
     ended = replace(made, state=state, settled_by=by, settled_us=moment.us)
     frozen, bonus, issuer = made.frozen_fen, made.frozen_bonus_fen, root.issuer
-    after = replace(topup, status=Status.CONFIRMED if won else topup.status)
+    after = replace(topup, status=Status.CONFIRMED if won and not others_open else topup.status)
     rows: list[tuple[RowWriter, object]] = [(writers.update, after), (writers.recall, ended)]
     if won:
         moves = (

@@ -22,7 +22,7 @@ from kabao.policy.choices import Valuation
 from kabao.policy.model import Rules
 from kabao.topups import sql
 from kabao.topups.model import Status, TopUp, going
-from kabao.topups.model.going import Recall, Writers, taken_fen
+from kabao.topups.model.going import Recall, RecallState, Writers, taken_fen
 from kabao.topups.model.refunding import (
     CASH_NOT_REFUNDED,
     NOT_REFUNDABLE,
@@ -151,7 +151,9 @@ class Refunds:
         await self._ledger.lock(conn, [found.root])
         found = await self.recall(conn, ident)
         topup = (await sql.load(conn, [found.topup]))[found.topup]
-        run = partial(going.settle, topup, found, WRITERS, by, won=won)
+        recalls = await back_sql.recalls_of(conn, topup.id)
+        others = any(one.state == RecallState.OPEN and one.id != found.id for one in recalls)
+        run = partial(going.settle, topup, found, WRITERS, by, won=won, others_open=others)
         settled: Recall = await self._play(conn, topup, self._ids.new(), run)
         return settled
 
