@@ -715,6 +715,13 @@ CREATE TABLE funding.channel_minute (
 
 CREATE INDEX ix_channel_minute_minute ON funding.channel_minute (minute);
 
+CREATE TABLE funding.channel_offer (
+    id UUID NOT NULL,
+    account BYTEA NOT NULL,
+    asked_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_channel_offer PRIMARY KEY (id)
+);
+
 CREATE TABLE funding.channel_standing (
     channel UUID NOT NULL,
     is_open BOOLEAN NOT NULL,
@@ -826,6 +833,7 @@ CREATE TABLE funding.channel_order (
     begun_at TIMESTAMP WITH TIME ZONE,
     ask_at TIMESTAMP WITH TIME ZONE,
     asked INTEGER NOT NULL,
+    asked_at TIMESTAMP WITH TIME ZONE,
     shown TEXT,
     reference TEXT,
     refusal TEXT,
@@ -1376,6 +1384,7 @@ CREATE TABLE notices.endpoint (
     company UUID NOT NULL,
     companies UUID[],
     stores UUID[],
+    verbs TEXT[] NOT NULL,
     url TEXT NOT NULL,
     description TEXT NOT NULL,
     types TEXT[],

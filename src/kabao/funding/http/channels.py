@@ -16,6 +16,7 @@ from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import from_edge, to_edge
 from kabao.base.web.fields import (
+    KEY_HEADER,
     LINE,
     Amount,
     AmountOrZero,
@@ -23,6 +24,7 @@ from kabao.base.web.fields import (
     EdgeId,
     Nothing,
     RequestBody,
+    idempotency_key,
 )
 from kabao.base.web.once import Once
 from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, IdPosition, Limit, Page, page, position
@@ -138,6 +140,7 @@ async def add_channel(
 
     What is agreed to shows whose account it is and where it is reached, but no keys.
     """
+    idempotency_key(request.headers.get(KEY_HEADER))  # missing: said before any look-up
     company = from_edge("com", data.company, field="company")
     if not principal.covers(company):
         raise NOT_FOUND.error("There is no such company.", field="company")

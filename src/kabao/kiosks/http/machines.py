@@ -11,7 +11,7 @@ from kabao.base.clock import to_us
 from kabao.base.db import Conn, Database
 from kabao.base.errors import INVALID
 from kabao.base.ids import is_id
-from kabao.base.web.fields import EdgeId
+from kabao.base.web.fields import KEY_HEADER, EdgeId, idempotency_key
 from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal, requires
 from kabao.cards.claims import unsecret
@@ -39,6 +39,7 @@ async def begin_session(
 
     The machine takes no note beyond `most`. A wrong secret counts, as at any till.
     """
+    idempotency_key(request.headers.get(KEY_HEADER))  # missing: said before any look-up
     said, card, most_fen = replace(data, source=unsecret(data.source)), None, 0
     terminal, store = await named_machine(principal, org, merchants, data.terminal)
     if not await once.answered(request, principal):
@@ -66,6 +67,7 @@ async def report_events(
     Events are numbered without gaps. What comes again is known already; what comes too early
     is refused with `events_missing`, and the number to send from.
     """
+    idempotency_key(request.headers.get(KEY_HEADER))  # missing: said before any look-up
     terminal, store = await named_machine(principal, org, merchants, data.terminal)
     events = [_event(terminal.id, each) for each in data.events]
 

@@ -11,7 +11,7 @@ from kabao.access.ops import Access
 from kabao.base.db import Conn, Database
 from kabao.base.errors import INVALID
 from kabao.base.ids import from_edge, to_edge
-from kabao.base.web.fields import EdgeId
+from kabao.base.web.fields import KEY_HEADER, EdgeId, idempotency_key
 from kabao.base.web.once import Once
 from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
@@ -56,6 +56,7 @@ async def credit_session(
     access: Access,
 ) -> Response[LoadedView]:
     """Load what a machine took and did not load, as a case told."""
+    idempotency_key(request.headers.get(KEY_HEADER))  # missing: said before any look-up
     found = await visible_visit(principal, db, kiosks, org, session)
     card = from_edge("card", data.card, field="card") if data.card else None
 
@@ -84,6 +85,7 @@ async def count_box(
     org: Org,
 ) -> Response[CountedView]:
     """Say what was found in a box that was taken out. What differs from the events is a case."""
+    idempotency_key(request.headers.get(KEY_HEADER))  # missing: said before any look-up
     async with db.read() as conn:
         found = await kiosks.boxes.get(conn, from_edge(BOX, box))
     require_visible(principal, org, found.store)
