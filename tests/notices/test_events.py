@@ -97,6 +97,16 @@ async def test_a_key_is_told_what_it_may_see(w: World) -> None:
     assert unknown.json()["detail"] == refused.json()["detail"]
 
 
+async def test_a_store_is_told_of_its_payments_and_of_what_went_back(w: World) -> None:
+    """Its company redeems the group's cards, and has issued none."""
+    card = await w.card(await w.programme(), 10_000)
+    paid = await w.pay(card, 500, store=w.other_store)
+    await made(w.merchant.post(f"/v1/payments/{paid['id']}/refunds", {"amount": 200}))
+    told = await pages(w, "other-operator")
+    assert [event["type"] for event in told] == ["payment.captured", "payment.refunded"]
+    assert [event["data"]["store"] for event in told] == [w.other_store] * 2
+
+
 async def test_old_events_are_not_at_hand(w: World) -> None:
     await stories(w)
     w.clock.advance(timedelta(days=90) - timedelta(seconds=1))

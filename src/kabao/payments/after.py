@@ -65,6 +65,8 @@ class RefundTold(msgspec.Struct, frozen=True):
     payment: str
     card: str | None
     amount: int
+    store: str
+    """Where it was paid: its keys are told."""
 
 
 class Later(CommandBase, frozen=True, kw_only=True):
@@ -270,11 +272,12 @@ class GiveBack(Later, frozen=True, kw_only=True):
             balance_after_fen=root.available_fen + (0 if homeless else amount),
         )
         event = "refund.suspended" if homeless else "payment.refunded"
+        told = RefundTold(refund.id, payment.id, payment.card, amount, payment.store)
         return Decision(
             result=Refunded(after, refund),
             moves=moves,
             rows=((sql.update_payments, after), (sql.insert_refunds, refund)),
-            events=(Event(event, RefundTold(refund.id, payment.id, payment.card, amount)),),
+            events=(Event(event, told),),
             loaded=after,
         )
 

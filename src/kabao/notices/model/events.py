@@ -97,8 +97,9 @@ class Envelope(msgspec.Struct, frozen=True):
     """An event as it is delivered and listed.
 
     `id` is the same in every delivery and list. `sequence` numbers the events of
-    `stream`, the value of one card, from 1 without a gap, also when the card is
-    replaced; both are null for what no card has to do with.
+    `stream`, the value of one card, from 1, also when the card is replaced; numbers
+    are missing where an event is not for the reader. Both are null for what no card
+    has to do with.
     """
 
     id: str
