@@ -121,8 +121,8 @@ class Steps:
                 rules.int(names.FUNDING_COUNTER_NO_CANCEL_SECONDS),
                 rules.int(names.FUNDING_COUNTER_CANCEL_COUNT),
             ),
-            rules.int(names.FUNDING_POLL_SECONDS),
-            rules.int(names.FUNDING_LAST_LOOK_SECONDS),
+            rules.int(names.FUNDING_ASK_POLL_SECONDS),
+            rules.int(names.FUNDING_ASK_LAST_LOOK_SECONDS),
         )
 
     # Steps

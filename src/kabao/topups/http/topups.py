@@ -11,12 +11,13 @@ from msgspec.structs import replace
 
 from kabao.base.clock import Clock
 from kabao.base.db import Conn
-from kabao.base.errors import INVALID, KEY_REUSED
+from kabao.base.errors import IN_DOUBT, INVALID, KEY_REUSED
 from kabao.base.ids import from_edge
 from kabao.base.web.binding import KEYED, PATIENT
 from kabao.base.web.fields import KEY_HEADER, EdgeId, ShortText, idempotency_key
 from kabao.base.web.pages import Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
+from kabao.base.web.timely import ANSWER_S, timely
 from kabao.cards.claims import unsecret
 from kabao.cards.model import CardRef
 from kabao.merchants.model import NO_TILL
@@ -64,10 +65,9 @@ async def create(
         raise INVALID.error("Name the card by its id or by its source.", field="source")
     if (data.reference or "").startswith(OURS):
         raise INVALID.error("A reference of this form is given by the platform.", field="reference")
-    if data.channel == CARD:
-        return await _with_card(request, principal, data, topup_desk)
-    if data.channel == CASH:
-        return await _with_cash(request, principal, data, topup_desk)
+    if data.channel in {CARD, CASH}:  # only a channel may take longer than that
+        way = _with_card if data.channel == CARD else _with_cash
+        return await timely(way(request, principal, data, topup_desk), IN_DOUBT, ANSWER_S)
     return await _through_channel(request, principal, data, topup_desk, clock)
 
 
