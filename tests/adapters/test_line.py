@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import pytest
-
 from kabao.adapters.line import Answer, Line, client
 from kabao.app.channels import Lines
 from kabao.funding.model.answers import Unknown, Unreachable
@@ -45,13 +43,20 @@ async def drips(writer: asyncio.StreamWriter) -> None:
     for _ in range(39):
         writer.write(b"x")
         await writer.drain()
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(60)
+        await asyncio.sleep(0.05)  # the fault itself: not a wait for anything
+    await asyncio.Event().wait()
 
 
-async def hangs(writer: asyncio.StreamWriter) -> None:
-    del writer
-    await asyncio.sleep(60)
+class Hangs:
+    """Somebody who hears a request and never answers."""
+
+    def __init__(self) -> None:
+        self.heard = asyncio.Event()
+
+    async def __call__(self, writer: asyncio.StreamWriter) -> None:
+        del writer
+        self.heard.set()
+        await asyncio.Event().wait()
 
 
 async def answers(writer: asyncio.StreamWriter) -> None:
@@ -69,25 +74,24 @@ async def test_an_answer_that_never_ends_is_given_up() -> None:
 
 
 async def test_a_full_pool_is_no_fault_of_the_party() -> None:
+    hangs = Hangs()
     async with party(hangs) as url, client(connect_s=0.1, answer_s=5, connections=1) as shared:
         line = Line(shared, url)
         first = asyncio.create_task(line.ask("GET", "/"))
-        await asyncio.sleep(0.05)
+        await asyncio.wait_for(hangs.heard.wait(), 5)
         said = await line.ask("GET", "/")
         first.cancel()
     assert said == Unreachable("PoolTimeout", ours=True)
     assert outcome_of(said) is Outcome.NOT_ASKED
 
 
-async def test_parties_share_no_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kabao.app.channels.CONNECTIONS", 1)
-    monkeypatch.setattr("kabao.app.channels.CONNECT_S", 0.2)
-    lines = Lines()
+async def test_parties_share_no_connections() -> None:
+    hangs, lines = Hangs(), Lines(connect_s=0.2, connections=1)
     async with party(hangs) as slow, party(answers) as well:
         try:
             stuck = lines.to({"url": slow}, "url", None)
             held = asyncio.create_task(stuck.ask("GET", "/"))
-            await asyncio.sleep(0.05)
+            await asyncio.wait_for(hangs.heard.wait(), 5)
             assert isinstance(await lines.to({"url": well}, "url", None).ask("GET", "/"), Answer)
             again = lines.to({"url": slow}, "url", None, "/other")
             said = await again.ask("GET", "/")

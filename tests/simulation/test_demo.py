@@ -22,11 +22,12 @@ from kabao.app.demo_door import DemoDoor, DemoFile, DemoPids
 from kabao.app.demo_offline import OfflineHour
 from kabao.app.demo_tills import TillDay, TillsDay
 from kabao.app.report import AfterTheDay, AuditLine, DayReport, Verdict, day_report, print_report
-from kabao.app.report_parts import bar, yuan
+from kabao.app.report_parts import bar
 from kabao.app.settings import Settings
 from kabao.app.simulate_stage import Stage
 from kabao.base.clock import BusinessDays, to_us
 from kabao.base.errors import KabaoError
+from kabao.base.money import yuan
 from kabao.simulation.chain import Chain, Shop
 from kabao.simulation.ports import Pids
 from kabao.simulation.run import DayDone

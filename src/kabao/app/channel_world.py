@@ -1,4 +1,4 @@
-"""The world of payment channels for a simulation: the sandbox's parties, as a process.
+"""The world of payment channels for demo and simulation: the sandbox's parties, as a process.
 
 They share no code with the platform. Their page takes orders: what time it is, who is
 down, who pays.
@@ -6,11 +6,12 @@ down, who pays.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from kabao.base.errors import UNAVAILABLE
 
 START_S = 180
 """Their keys are made first, which takes a while on a busy machine."""
+FILE = "world.json"
+"""Addresses and the merchant's accounts, as long as it runs."""
 DOWN_FOR_S = 3600
 """Until it is told to come back."""
 
@@ -35,6 +38,7 @@ class Party(msgspec.Struct, frozen=True):
     desk: str
     fee_ppm: int
     cycle: str
+    scenes: list[str]
     account: dict[str, Any]
 
 
@@ -52,7 +56,9 @@ class Trade(msgspec.Struct, frozen=True):
         return self.state == "paid" and self.refunded < self.amount
 
 
-class _World(msgspec.Struct, frozen=True):
+class World(msgspec.Struct, frozen=True):
+    """The sandbox, as its file tells it: `desk` is a page that leads to everybody."""
+
     desk: str
     parties: list[Party]
 
@@ -60,7 +66,7 @@ class _World(msgspec.Struct, frozen=True):
 class ChannelWorld:
     """Orders the parties about."""
 
-    def __init__(self, world: _World) -> None:
+    def __init__(self, world: World) -> None:
         self._desk = world.desk
         self.parties = {party.party: party for party in world.parties}
         self._client = client(connect_s=3, answer_s=10, connections=32)
@@ -94,36 +100,41 @@ class ChannelWorld:
             raise UNAVAILABLE.error("The world of the simulation does not do as it is told.")
 
 
+@contextlib.contextmanager
+def the_world(folder: Path, seed: int = 1) -> Iterator[World]:
+    """The sandbox's parties, in a process of their own until left; the folder tells of them.
+
+    Raises `unavailable` if they do not start.
+    """
+    out = folder / FILE
+    out.unlink(missing_ok=True)
+    child = subprocess.Popen(  # noqa: S603 - ourselves
+        [sys.executable, "-m", "kabao_sandbox", "world", "--out", str(out), "--seed", str(seed)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    late = threading.Timer(START_S, child.kill)
+    late.start()
+    try:
+        if not any(line.startswith("The world") for line in child.stdout):
+            raise UNAVAILABLE.error("The world of payment channels does not start.")
+        late.cancel()
+        yield msgspec.json.decode(out.read_bytes(), type=World)
+    finally:
+        late.cancel()
+        child.terminate()
+        child.wait()
+        child.stdout.close()
+        out.unlink(missing_ok=True)
+
+
 @contextlib.asynccontextmanager
 async def channel_world(seed: int) -> AsyncIterator[ChannelWorld]:
-    """The parties, running until left. Raises `unavailable` if they do not start."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "world.json"
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "kabao_sandbox", "world"),
-            *("--port", "0", "--out", str(file), "--seed", str(seed)),
-            stdout=asyncio.subprocess.PIPE,
-        )
+    """The same, taking orders. Raises `unavailable` if they do not start."""
+    with tempfile.TemporaryDirectory() as folder, the_world(Path(folder), seed) as told:
+        world = ChannelWorld(told)
         try:
-            await _started(child)
-            world = ChannelWorld(msgspec.json.decode(file.read_bytes(), type=_World))
-            try:
-                yield world
-            finally:
-                await world.close()
+            yield world
         finally:
-            if child.returncode is None:
-                child.kill()
-            await child.wait()
-
-
-async def _started(child: asyncio.subprocess.Process) -> None:
-    assert child.stdout is not None
-    try:
-        async with asyncio.timeout(START_S):
-            while line := await child.stdout.readline():
-                if line.startswith(b"The world:"):
-                    return
-    except TimeoutError:
-        pass
-    raise UNAVAILABLE.error("The world of the simulation does not start.")
+            await world.close()

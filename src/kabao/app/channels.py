@@ -44,8 +44,9 @@ Account = Mapping[str, Any]
 class Lines:
     """The connections to all channels: each party has its own, so that none waits for another's."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, connect_s: float = CONNECT_S, connections: int = CONNECTIONS) -> None:
         self._clients: dict[str, Client] = {}
+        self._connect_s, self._connections = connect_s, connections
 
     def to(self, account: Account, name: str, real: str | None, path: str = "") -> Line:
         """The line to an account's party. Outside of this machine only over TLS."""
@@ -55,7 +56,7 @@ class Lines:
             raise ValueError("not over TLS")
         if parts.netloc not in self._clients:
             self._clients[parts.netloc] = client(
-                connect_s=CONNECT_S, answer_s=ANSWER_S, connections=CONNECTIONS
+                connect_s=self._connect_s, answer_s=ANSWER_S, connections=self._connections
             )
         return Line(self._clients[parts.netloc], url + path)
 

@@ -16,8 +16,9 @@ from datetime import date
 import msgspec
 import uvloop
 
+from kabao.app.channel_world import World, the_world
 from kabao.app.demo_channels import CARDS as CHANNEL_CARDS
-from kabao.app.demo_channels import World, play_channels, the_world
+from kabao.app.demo_channels import play_channels
 from kabao.app.demo_door import DemoDoor, DemoFile, describe
 from kabao.app.demo_offline import CARDS as OFFLINE_CARDS
 from kabao.app.demo_offline import play_offline

@@ -7,26 +7,18 @@ keys of their own, and share no code with the platform. Payers pay at their desk
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 
+from kabao.app.channel_world import Party, World
 from kabao.base.errors import UNAVAILABLE
 from kabao.base.tasks import pause
 from kabao.simulation.chain import Chain, Held, Keys
 from kabao.simulation.setup import NEWS_S
-
-FILE = "world.json"
-"""In the data folder, as long as the demo runs: addresses and accounts of all parties."""
 
 CARDS = 8
 """How many are loaded, in turn."""
@@ -39,7 +31,7 @@ AMOUNT_FEN = 1_000
 FAULTS = {"lose_notice": 10, "duplicate": 1, "forge": 10, "delay_ms": 5}
 """What goes wrong outside meanwhile: notices that come late, twice, or from somebody else."""
 
-START_S, FINAL_S, LOOK_S = 20.0, 30.0, 0.02
+FINAL_S, LOOK_S = 30.0, 0.02
 
 FINAL = frozenset({"confirmed", "failed", "expired", "refunded"})
 
@@ -70,52 +62,6 @@ class ChannelsDay(msgspec.Struct, frozen=True):
     def holds(self) -> bool:
         """Whether whatever was paid outside has reached its card."""
         return all(channel.confirmed == channel.asked for channel in self.channels)
-
-
-class Party(msgspec.Struct, frozen=True):
-    """Somebody of the sandbox who takes money."""
-
-    party: str
-    kind: str
-    name: str
-    desk: str
-    fee_ppm: int
-    cycle: str
-    scenes: list[str]
-    account: dict[str, Any]
-
-
-class World(msgspec.Struct, frozen=True):
-    """The sandbox, as its file tells it."""
-
-    desk: str
-    parties: list[Party]
-
-
-@contextlib.contextmanager
-def the_world(folder: Path) -> Iterator[World]:
-    """The sandbox's parties, in a process of their own. Raises `unavailable`."""
-    out = folder / FILE
-    out.unlink(missing_ok=True)
-    child = subprocess.Popen(  # noqa: S603 - ourselves
-        [sys.executable, "-m", "kabao_sandbox", "world", "--out", str(out)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    late = threading.Timer(START_S, child.kill)
-    late.start()
-    try:
-        if not any(line.startswith("The world") for line in child.stdout):
-            raise UNAVAILABLE.error("The demo's payment channels could not start.")
-        late.cancel()
-        yield msgspec.json.decode(out.read_bytes(), type=World)
-    finally:
-        late.cancel()
-        child.terminate()
-        child.wait()
-        child.stdout.close()
-        out.unlink(missing_ok=True)
 
 
 async def play_channels(

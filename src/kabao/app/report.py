@@ -13,7 +13,8 @@ from rich.text import Text
 from kabao.app.demo_channels import ChannelsDay
 from kabao.app.demo_offline import OfflineHour
 from kabao.app.demo_tills import TillsDay
-from kabao.app.report_parts import bar, grid, percent, section, yuan
+from kabao.app.report_parts import bar, grid, percent, section
+from kabao.base.money import yuan
 from kabao.simulation.chain import Chain
 from kabao.simulation.intents import Label
 from kabao.simulation.run import DayDone

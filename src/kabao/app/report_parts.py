@@ -11,12 +11,6 @@ BAR_CHARS = 36
 _BARS = " ▏▎▍▌▋▊▉█"
 
 
-def yuan(fen: int) -> str:
-    """`1,234.50`."""
-    sign = "-" if fen < 0 else ""
-    return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02}"
-
-
 def percent(part: int, whole: int) -> str:
     """`12.3 %`."""
     return f"{part / whole:.1%}".replace("%", " %") if whole else "-"

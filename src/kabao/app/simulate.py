@@ -16,12 +16,13 @@ from rich.text import Text
 
 from kabao.app import report as reports
 from kabao.app.report import Rolled, Speed, Verdict
-from kabao.app.report_parts import grid, section, yuan
+from kabao.app.report_parts import grid, section
 from kabao.app.settings import Settings
 from kabao.app.simulate_judge import judge
 from kabao.app.simulate_play import Campaign, Scenario
 from kabao.app.simulate_show import Bars, Quiet
 from kabao.app.simulate_stage import Stage, resident_kb
+from kabao.base.money import yuan
 from kabao.simulation.run import DayDone
 from kabao.simulation.tally import Flow
 

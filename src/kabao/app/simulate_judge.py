@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 
 from kabao.app.report import AuditLine, Verdict
-from kabao.app.report_parts import yuan
 from kabao.audit.model import Line
 from kabao.audit.ops import audit
 from kabao.base.clock import RealClock
+from kabao.base.money import yuan
 from kabao.cards.limits import balance_limit
 from kabao.cards.model import CardClass
 from kabao.policy.ops import NATIONAL, Policy

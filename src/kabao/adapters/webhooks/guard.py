@@ -20,6 +20,9 @@ from kabao.notices.model.addresses import is_public
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host, as text."""
 
+LookUp = Callable[[str, int], Sequence[str]]
+"""The same, on a thread that may wait."""
+
 ADDRESSES_TRIED = 3
 THREADS = 32
 
@@ -28,12 +31,18 @@ class AddressRefusedError(Exception):
     """The name leads somewhere that is not public."""
 
 
+def _look_up(host: str, port: int) -> Sequence[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[4][0]) for address in found]
+
+
 class SystemNames:
     """As the system resolves names, on threads of its own: a name whose server is slow holds up
     nothing but webhooks, and one thread of these, however many ask for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, look_up: LookUp = _look_up) -> None:
+        self._look_up = look_up
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="webhook-names")
         self._asked: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
 
@@ -42,7 +51,7 @@ class SystemNames:
         asked = self._asked.get((host, port))
         if asked is None:
             loop = asyncio.get_running_loop()
-            asked = loop.run_in_executor(self._threads, _look_up, host, port)
+            asked = loop.run_in_executor(self._threads, self._look_up, host, port)
             self._asked[host, port] = asked
             asked.add_done_callback(lambda done: self._answered(host, port, done))
         return await asyncio.shield(asked)  # whoever gives up leaves it to the others
@@ -55,11 +64,6 @@ class SystemNames:
     def close(self) -> None:
         """Ask no more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _look_up(host: str, port: int) -> Sequence[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[4][0]) for address in found]
 
 
 class Guarded(AsyncNetworkBackend):
