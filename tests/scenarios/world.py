@@ -305,6 +305,15 @@ class Actors:
         page = await self.operator.got(f"/v1/cards/{card.id}/activities", limit=200)
         return list(reversed(page["data"]))
 
+    async def events(self, **query: Any) -> list[Any]:
+        """What `/v1/events` lists, to its end: a page may be empty and not be the last."""
+        page = await self.merchant.got("/v1/events", **query)
+        found = list(page["data"])
+        while (cursor := page["next_cursor"]) is not None:
+            page = await self.merchant.got("/v1/events", **query, cursor=cursor)
+            found += page["data"]
+        return found
+
     # People
 
     async def person(self, *, verified: bool = True) -> str:
