@@ -77,8 +77,6 @@ async def _with_cash(
     if data.store is None:
         raise INVALID.error("Cash is counted in a store.", field="store")
     key = f"topup/{idempotency_key(request.headers.get(KEY_HEADER))}"
-    if await desk.once.answered(request, principal):
-        raise KEY_REUSED.error()
     said = _said(data)
     store = await desk.store(principal, data.store)
     # A till that was blocked since still gets the first answer again.
@@ -116,12 +114,14 @@ async def _through_channel(
     if await desk.topups.was_done(principal.company, f"topup/{key}"):
         raise KEY_REUSED.error()
     said = _said(data)
+    mac = desk.vault.mac("idempotency", _canonical(said))
     if not answered:
-        mac = desk.vault.mac("idempotency", _canonical(said))
         await desk.topups.online.prove(new.company, new.source, f"topup-prove/{key}", mac)
 
     async def work(conn: Conn) -> TopUpView:
-        return topup_view(await desk.topups.online.open_in(conn, new), told=False)
+        topup = await desk.topups.online.open_in(conn, new)
+        await desk.topups.claim(conn, principal.company, f"topup/{key}", mac)
+        return topup_view(topup, told=False)
 
     kept = await desk.once(request, principal, said, work)
     body: Any = kept.content  # `Once` answers with bytes
@@ -156,14 +156,16 @@ async def _with_card(
     if await desk.topups.was_done(principal.company, f"topup/{key}"):
         raise KEY_REUSED.error()
     answered = await desk.once.answered(request, principal)
+    mac = desk.vault.mac("idempotency", _canonical(said))
     if not answered:
-        mac = desk.vault.mac("idempotency", _canonical(said))
         online = desk.topups.online
         await online.prove(new.company, new.paying, f"topup-paying/{key}", mac)
         await online.prove(new.company, new.source, f"topup-prove/{key}", mac)
 
     async def work(conn: Conn) -> TopUpView:
-        return topup_view(await desk.topups.between.move_in(conn, new), told=False)
+        topup = await desk.topups.between.move_in(conn, new)
+        await desk.topups.claim(conn, principal.company, f"topup/{key}", mac)
+        return topup_view(topup, told=False)
 
     kept = await desk.once(request, principal, said, work)
     body: Any = kept.content  # `Once` answers with bytes

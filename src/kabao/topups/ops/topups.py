@@ -8,10 +8,11 @@ from datetime import date
 from typing import Any
 
 import msgspec
+from psycopg.errors import UniqueViolation
 
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
-from kabao.base.errors import NOT_FOUND
+from kabao.base.errors import KEY_REUSED, NOT_FOUND
 from kabao.base.ids import Ids, ids_of_day, to_edge
 from kabao.cards.model import Proof, Resolved, Source
 from kabao.cards.ops import Cards
@@ -92,6 +93,12 @@ class TopUps:
         `buyer_identity_missing`, `topup_stopped`, `store_outside_group`, and what posting
         raises.
         """
+        try:
+            return await self._load(new)
+        except UniqueViolation:  # its key came elsewhere at the same moment, and is known now
+            return await self._load(new)
+
+    async def _load(self, new: NewTopUp) -> TopUp:
         async with self._db.transaction() as conn:
             (outcome,) = await self._play(conn, [new])
         return _accepted(outcome)
@@ -172,6 +179,17 @@ class TopUps:
         async with self._db.read() as conn:
             known = await self._ledger.operation(conn, company, key)
         return known is not None and known.state == OperationState.ANSWERED
+
+    async def claim(self, conn: Conn, company: str, key: str, mac: bytes) -> None:
+        """Take the key that cash would be loaded by, for a top-up that somebody else pays for:
+        in its transaction, after its locks. `mac` is that of its request.
+
+        Raises `idempotency_key_reused`.
+        """
+        try:
+            await self._ledger.bar(conn, company, key, self._ids.new(), "null", mac)
+        except UniqueViolation:
+            raise KEY_REUSED.error() from None
 
     async def allowed(
         self, topup: TopUp, cashier: str | None, override: str | None, *, key: str
