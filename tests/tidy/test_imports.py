@@ -75,6 +75,7 @@ LIBRARIES = {
     "psycopg_pool": ("kabao.base.db", "kabao.base.jobs"),
     "structlog": ("kabao.base.*", "kabao.ledger.*"),
     "prometheus_client": ("kabao.base.web.*",),
+    "typst": ("kabao.base.sheets.pdf",),
 }
 """A library is known to as few modules as can be, so that it can be replaced."""
 

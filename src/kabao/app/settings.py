@@ -66,6 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """`HH:MM`: before it, a moment belongs to the business day before."""
     policy_dir: Path | None = None
     """Policy packs of yours, read after those that Kabao brings."""
+    fonts_dir: Path | None = None
+    """Fonts for PDFs, besides those of the system: one that knows Chinese."""
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
@@ -258,6 +260,8 @@ def _check(settings: Settings) -> None:
             raise _bad(variable(name), f"= {path} is not a file")
     if settings.policy_dir is not None and not settings.policy_dir.is_dir():
         raise _bad("KABAO_POLICY_DIR", f"= {settings.policy_dir} is not a folder")
+    if settings.fonts_dir is not None and not settings.fonts_dir.is_dir():
+        raise _bad("KABAO_FONTS_DIR", f"= {settings.fonts_dir} is not a folder")
 
 
 def _bad(name: str, what: str) -> KabaoError:
