@@ -65,6 +65,7 @@ LIBRARIES = {
         "kabao.till.*",
         "kabao.adapters.*",
     ),
+    "chinese_calendar": ("kabao.clearing.model.calendar",),
     "defusedxml": ("kabao.adapters.bank.xml",),
     "httpcore": ("kabao.adapters.webhooks.*",),
     "httpx": ("kabao.adapters.line", "kabao.app.demo_channels"),

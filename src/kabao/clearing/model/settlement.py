@@ -1,0 +1,56 @@
+"""What is settled, and the payments it becomes."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+
+import msgspec
+
+from kabao.base.errors import Kind, code
+
+SETTLEMENT_UNKNOWN = code("settlement_unknown", Kind.NOT_FOUND, "There is no such settlement.")
+
+SETTLEMENT, INSTRUCTION, WINDOW = "stl", "ins", "win"
+"""Prefixes of ids at the edge."""
+
+
+class SettlementState(StrEnum):
+    """From the figures of the night to what is paid."""
+
+    PROVISIONAL = "provisional"  # computed after the cut, nothing posted
+    KEPT_OUT = "kept_out"  # a source of its day does not agree: waits, the others settle
+    DUE = "due"  # final and posted; its instructions are paid from `due_on` on
+
+
+class InstructionState(StrEnum):
+    """What has become of a payment."""
+
+    DUE = "due"
+    RELEASED = "released"  # two persons agreed
+    SENT = "sent"  # the bank has it; its answer is awaited
+    PAID = "paid"
+    RETURNED = "returned"  # the bank sent it back: owed again
+    CARRIED = "carried"  # under the least amount that is paid: it waits for the next run
+
+
+class Instruction(msgspec.Struct, frozen=True):
+    """One payment that a netting run asks for. Amounts in fen, never zero or less."""
+
+    id: str
+    window: str
+    payer_company: str
+    payee_store: str | None
+    """The store, where it has an account of its own; None: its company is paid."""
+    payee_company: str
+    currency: str
+    amount_fen: int
+    due_on: date
+    state: InstructionState
+    settlement_ids: tuple[str, ...]
+    """The settlements of the run whose money the payee is paid here, among others."""
+
+    @property
+    def payee(self) -> str:
+        """Owner of the account PAYABLE that it is paid from (issuer there: the payer)."""
+        return self.payee_store or self.payee_company
