@@ -7,10 +7,6 @@ from enum import StrEnum
 
 import msgspec
 
-from kabao.base.errors import Kind, code
-
-SETTLEMENT_UNKNOWN = code("settlement_unknown", Kind.NOT_FOUND, "There is no such settlement.")
-
 SETTLEMENT, INSTRUCTION, WINDOW = "stl", "ins", "win"
 """Prefixes of ids at the edge."""
 
