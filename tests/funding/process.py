@@ -44,7 +44,7 @@ class Notebook:
     async def refunded(self, conn: Conn, refund: FundingRefund) -> None:
         """Nobody asks for one."""
 
-    async def recalled(self, conn: Conn, collection: Collection, amount_fen: int) -> None:
+    async def recalled(self, conn: Conn, collection: Collection, gone: FundingRefund) -> None:
         """Nobody takes anything back."""
 
 

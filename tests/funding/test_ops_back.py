@@ -118,6 +118,33 @@ async def test_what_was_recalled_is_not_sent_any_more(at: World) -> None:
     assert (await at.now(collection)).state is State.REFUNDED
 
 
+async def test_what_was_won_back_is_here_and_the_same_recall_takes_it_no_more(at: World) -> None:
+    collection = await paid(at)
+    at.says("alipay", refund=Unknown("?"), query_refund=Unknown("?"))
+    await asked(at, collection, 4_000)
+    await at.passes()
+    await recalled(at, collection, 10_000)
+    taken, _ = [one for one in await at.refunds(collection) if one.back is Back.RECALLED]
+    assert (taken.amount_fen, await rest(at, collection)) == (6_000, 0)
+    for _ in "12":
+        async with at.db.transaction() as conn:
+            await at.funding.recall_won_in(conn, collection.id, taken.id)
+        await recalled(at, collection, 10_000)
+    assert (await at.now(collection)).state is State.CONFIRMED
+    assert await rest(at, collection) == 6_000, "4,000 are on their way"
+    at.says("alipay", query_refund=Refused("no"))
+    await at.passes(60)
+    assert await rest(at, collection) == 6_000, "the recall took the 4,000"
+    await recalled(at, collection, 6_000, "cb-2")
+    assert (await at.now(collection)).state is State.REFUNDED
+    assert [fen for _, fen in at.loads.recalls] == [6_000, 4_000, 6_000]
+
+
+async def rest(at: World, collection: Collection) -> int:
+    async with at.db.read() as conn:
+        return await at.funding.rest_fen(conn, collection.id)
+
+
 @pytest.mark.parametrize(("fen", "booked"), [(5_999, 5_999), (6_000, 6_000), (6_001, 6_000)])
 async def test_a_recall_beyond_what_is_left_waits_for_the_part_on_its_way(
     at: World, fen: int, booked: int

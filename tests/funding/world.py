@@ -82,8 +82,8 @@ class Loads:
     async def refunded(self, conn: Conn, refund: FundingRefund) -> None:
         self.refunds.append(refund)
 
-    async def recalled(self, conn: Conn, collection: Collection, amount_fen: int) -> None:
-        self.recalls.append((collection.id, amount_fen))
+    async def recalled(self, conn: Conn, collection: Collection, gone: FundingRefund) -> None:
+        self.recalls.append((collection.id, gone.amount_fen))
 
 
 class Says:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from kabao.policy.choices import Valuation
 from kabao.topups.model.refunding import Back, Left, refundable, share
@@ -89,3 +90,17 @@ def test_parts_come_to_the_same_as_the_whole(
 @given(lots())
 def test_the_payers_doing_never_brings_more(now: Left) -> None:
     assert refundable(now, FULL) <= refundable(now, RATIO) <= now.principal_left_fen
+
+
+@given(lots(), st.sampled_from(Valuation), st.integers(1, 600_000))
+def test_what_was_recalled_does_not_go_back_as_well(
+    now: Left, valuation: Valuation, recalled: int
+) -> None:
+    frozen = min(recalled, now.principal_left_fen)
+    after = replace(
+        now,
+        principal_left_fen=now.principal_left_fen - frozen,
+        recalled_fen=recalled,
+        frozen_fen=frozen,
+    )
+    assert refundable(after, valuation) == max(0, refundable(now, valuation) - recalled)

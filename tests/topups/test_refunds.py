@@ -285,3 +285,70 @@ async def test_it_stays_recalled_until_every_recall_is_decided(at: Money) -> Non
     await settled(at, other, won=True)
     assert (await at.see(topup))["status"] == "confirmed"
     assert await at.balance(card) == (10_000, 10_000)
+
+
+@pytest.mark.row("T-20", "CR-24")
+async def test_what_was_won_back_can_go_back_to_its_payer(at: Money) -> None:
+    card = await at.card()
+    topup = await at.paid(card)
+    await settled(at, await recalled(at, topup), won=True)
+    assert (await collected(at, topup))["status"] == "confirmed", "the money is here again"
+    part = await refunded(at, topup, amount=4_000)
+    rest = await refunded(at, topup)
+    assert (part["amount"], rest["amount"]) == (4_000, 6_000)
+    await at.passes(1)
+    assert (await at.see(topup))["status"] == "refunded"
+    assert (await collected(at, topup))["status"] == "refunded"
+    assert await at.balance(card) == (0, 0)
+    assert (await at.accounts()).get("collected", 0) == 0
+
+
+@pytest.mark.row("T-20", "CR-24")
+@pytest.mark.parametrize(("given", "most"), [(False, 6_000), (True, 6_000)])
+async def test_the_rest_of_what_was_lost_in_part_can_go_back(
+    at: Money, given: bool, most: int
+) -> None:
+    programme = await at.home.programme()
+    if given:
+        await at.bonus(programme)
+    card = await at.home.card(programme)
+    topup = await at.paid(card)
+    recall = await recalled(at, topup, 4_000)
+    assert (await at.refund(topup)).json()["code"] == "topup_not_refundable"
+    await settled(at, recall, won=False)
+    assert (await at.see(topup))["status"] == "confirmed"
+    may = await made(at.home.operator.get(f"/v1/topups/{topup['id']}/refunds"))
+    assert (may["refundable"], may["refundable_at_our_fault"]) == (most, most)
+    over = await at.refund(topup, amount=most + 1)
+    assert (over.status_code, over.json()["rule"]) == (422, "T-20")
+    await refunded(at, topup)
+    await at.passes(1)
+    assert (await at.see(topup))["status"] == "refunded"
+    assert await at.balance(card) == (0, 0)
+
+
+async def test_what_was_lost_and_spent_does_not_go_back_as_well(at: Money) -> None:
+    """100 yuan; 70 were spent, and the payer has taken 40 back: 10 of them are owed."""
+    card = await at.card()
+    topup = await at.paid(card)
+    await at.home.pay(card, 7_000)
+    recall = await recalled(at, topup, 4_000)
+    assert (recall["frozen"], recall["owed"]) == (3_000, 1_000)
+    await settled(at, recall, won=False)
+    assert (await at.refund(topup)).json()["code"] == "topup_not_refundable"
+
+
+async def test_all_of_it_lost_stays_recalled(at: Money) -> None:
+    card = await at.card()
+    topup = await at.paid(card)
+    one, other = [await recalled(at, topup, 5_000, nth) for nth in "ab"]
+    await settled(at, one, won=False)
+    await settled(at, other, won=False)
+    assert (await at.see(topup))["status"] == "recalled"
+
+
+async def collected(at: Money, topup: dict[str, Any]) -> dict[str, Any]:
+    """What was collected for a top-up, and what went back of it."""
+    found = at.home.operator.get(f"/v1/collections/{topup['collection']}")
+    whole: dict[str, Any] = await made(found)
+    return whole

@@ -114,8 +114,11 @@ class Purpose(Protocol):
         """A refund asked for with `refund_in` is done or refused, as its state says."""
         ...
 
-    async def recalled(self, conn: Conn, collection: Collection, amount_fen: int) -> None:
-        """Confirmed money was taken back from us: freeze what is left, book the rest."""
+    async def recalled(self, conn: Conn, collection: Collection, gone: FundingRefund) -> None:
+        """Confirmed money was taken back from us: freeze what is left, book the rest.
+
+        `gone`: what the channel took, or a refund that it had first refused.
+        """
         ...
 
 

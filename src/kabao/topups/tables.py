@@ -147,6 +147,7 @@ recall = sa.Table(
     sa.Column("settled_by", Uuid),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("settled_at", Instant),
+    sa.Column("funding", Uuid),
     sa.CheckConstraint(
         "frozen_fen >= 0 and frozen_bonus_fen >= 0 and owed_fen >= 0"
         " and frozen_fen + owed_fen = amount_fen",

@@ -171,6 +171,20 @@ class Funding:
         """
         return await self._refunding.recall_in(conn, collection, amount_fen, key=key, reason=reason)
 
+    async def recall_won_in(self, conn: Conn, collection: str, refund: str) -> None:
+        """Book that what a recall took came back to us, so that it may be refunded.
+
+        `refund`: what `Purpose.recalled` was told. Call it before the card is locked.
+        Raises `not_found`.
+        """
+        await self._refunding.recall_won_in(conn, collection, refund)
+
+    async def rest_fen(self, conn: Conn, collection: str) -> int:
+        """How much of a collection may go back to its payer: what came, and neither went nor
+        is on its way.
+        """
+        return await self._refunding.rest_fen(conn, collection)
+
     # Ticks
 
     async def look(self) -> int:

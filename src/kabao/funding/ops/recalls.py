@@ -37,6 +37,9 @@ HELD_BACK = "recalled"
 GONE_BY_REFUND = "refunded"
 """Why a recall that waited did not take what it waited for."""
 
+RECALL_WON = "recall_won"
+"""Why a recall counts no more: what it took came back to us."""
+
 
 async def take(conn: Conn, steps: Steps, held: Held, told: Recalled) -> Held:
     """A recall was told; told again, it is nothing."""
@@ -77,9 +80,9 @@ async def book(conn: Conn, steps: Steps, held: Held, told: object) -> Held:
         "reason": told.reason[:FACT_CHARS],
     }
     await steps.open_case(conn, held, "funding.recalled", _case_key(held, told), facts)
-    await _write(conn, steps, held, told, held.order.id, fen)
-    if fen and _tells(held):
-        await steps.purpose(held).recalled(conn, held.collection, fen)
+    gone = await _write(conn, steps, held, told, held.order.id, fen)
+    if gone is not None and _tells(held):
+        await steps.purpose(held).recalled(conn, held.collection, gone)
     open_fen = told.amount_fen - fen
     for refund in on_the_way:
         part_fen = min(open_fen, refund.amount_fen)
@@ -105,10 +108,25 @@ async def follow(conn: Conn, steps: Steps, held: Held, refund: FundingRefund) ->
             ),
         )
         if took and _tells(held):
-            await steps.purpose(held).recalled(conn, held.collection, waiting.amount_fen)
+            await steps.purpose(held).recalled(conn, held.collection, waiting)
         elif not took:
             facts: dict[str, Fact] = {"event": "recalled", "amount": waiting.amount_fen}
             await steps.open_case(conn, held, "funding.impossible", waiting.id, facts)
+
+
+async def won(conn: Conn, steps: Steps, held: Held, ident: str) -> None:
+    """What a recall took came back to us: it is here, and may go back to its payer.
+
+    What a refund took that was first refused came back past the channel, which has given it
+    back for good: that changes nothing here.
+    """
+    taken = await sql.get(conn, ident)
+    if taken is None or taken.back is not Back.RECALLED or taken.state is not RefundState.DONE:
+        return
+    await sql.update(conn, replace(taken, state=RefundState.REFUSED, refusal=RECALL_WON))
+    if held.order.state is State.REFUNDED:
+        held = await steps.step(conn, held, Event.REFUND_RETURNED)
+    await settled(conn, steps, held)
 
 
 async def settled(conn: Conn, steps: Steps, held: Held) -> Held:
@@ -170,17 +188,18 @@ async def _late_rest(conn: Conn, steps: Steps, held: Held) -> None:
 
 async def _write(
     conn: Conn, steps: Steps, held: Held, told: Recalled, waits_for: str, fen: int
-) -> None:
-    """A recall, or a part of it that waits for a refund."""
+) -> FundingRefund | None:
+    """A recall, or a part of it that waits for a refund; None: there is nothing to take."""
     if fen <= 0:
-        return
+        return None
     paid_by = held.order.channel_no
     assert paid_by is not None, "paid by something"
     key = f"recall:{waits_for}:{told.no[:NUMBER_CHARS]}"
     recalled = await steps.write_refund(conn, held, Back.RECALLED, fen, paid_by, key, told.reason)
     if waits_for == held.order.id:
-        done = replace(recalled, state=RefundState.DONE, done_us=recalled.created_us)
-        await sql.update(conn, done)
+        recalled = replace(recalled, state=RefundState.DONE, done_us=recalled.created_us)
+        await sql.update(conn, recalled)
+    return recalled
 
 
 def _tells(held: Held) -> bool:

@@ -101,6 +101,20 @@ class Refunding:
             raise NOT_COLLECTED.error(rule=RULE)
         return (await self._steps.recall(conn, held, told)).collection
 
+    async def recall_won_in(self, conn: Conn, ident: str, refund: str) -> None:
+        """What a recall took is here again. See `Funding.recall_won_in`."""
+        await recalls.won(conn, self._steps, await self._paid(conn, ident), refund)
+
+    async def rest_fen(self, conn: Conn, ident: str) -> int:
+        """What of a collection is here, and on no way back."""
+        collection = await sql.get(conn, ident)
+        assert collection is not None, "collections are never deleted"
+        if collection.state not in HELD or collection.code is not None:
+            return 0
+        return collection.amount_fen - gone_fen(
+            await refunds_sql.of_order(conn, collection.current)
+        )
+
     async def again_in(self, conn: Conn, ident: str) -> FundingRefund:
         """Try one once more that did not arrive. See `Funding.refund_again_in`."""
         found = await self.find(conn, ident)
@@ -287,7 +301,7 @@ class Refunding:
             held = await recalls.settled(conn, self._steps, held)
             if refund.is_told:  # the payer has the money, and what it was for: that is taken back
                 purpose = self._steps.purpose(held)
-                await purpose.recalled(conn, held.collection, refund.amount_fen)
+                await purpose.recalled(conn, held.collection, refund)
 
     async def _case(self, conn: Conn, held: Held, refund: FundingRefund, kind: str) -> None:
         facts: dict[str, Fact] = {

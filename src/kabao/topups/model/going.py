@@ -4,7 +4,7 @@ again; frozen by a recall. Decided on the locked root, as docs/LEDGER.md draws i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -73,11 +73,25 @@ class Recall(msgspec.Struct, frozen=True, kw_only=True):
     settled_by: str | None
     created_us: int
     settled_us: int | None
+    funding: str | None = None
+    """What the channel took, as `funding` has it; None for those made before it was kept here."""
 
 
 def taken_fen(recalls: Iterable[Recall]) -> int:
     """What recalls took and did not bring back, in fen."""
     return sum(one.amount_fen for one in recalls if one.state != RecallState.WON)
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """Money of a top-up that a channel has just taken back."""
+
+    id: str
+    """Of the recall, and of the operation that books it."""
+    amount_fen: int
+    earlier_fen: int
+    """What other recalls took and did not bring back."""
+    funding: str
+    """What `funding` calls it."""
 
 
 class Writers(msgspec.Struct, frozen=True):
@@ -89,8 +103,8 @@ class Writers(msgspec.Struct, frozen=True):
     recall: RowWriter
 
 
-def left_of(topup: TopUp, lot: LotLeft | None) -> Left:
-    """A top-up and what is left of its lot."""
+def left_of(topup: TopUp, lot: LotLeft | None, recalls: Sequence[Recall]) -> Left:
+    """A top-up with all its recalls, and what is left of its lot."""
     return Left(
         topup.amount_fen,
         topup.bonus_fen,
@@ -99,6 +113,8 @@ def left_of(topup: TopUp, lot: LotLeft | None) -> Left:
         topup.clawed_fen,
         0 if lot is None else lot.principal_fen,
         0 if lot is None else lot.bonus_fen,
+        taken_fen(recalls),
+        sum(one.frozen_fen for one in recalls if one.state != RecallState.WON),
     )
 
 
@@ -217,28 +233,25 @@ def refused(
 def recall(
     topup: TopUp,
     lot: LotLeft | None,
-    amount_fen: int,
-    ident: str,
+    gone: Gone,
     writers: Writers,
     root: Root | None,
     moment: Moment,
-    *,
-    earlier_fen: int,
 ) -> Decision:
     """The channel has taken money back: freeze what is left of the lot, with its share of the
     bonus that is left; the rest passes through the card and is owed by the payer.
 
-    `earlier_fen`: what other recalls took and did not bring back. The share is of what was
-    still with us, so that the last fen takes all bonus with it.
+    The share is of what was still with us, so that the last fen takes all bonus with it.
     """
     assert root is not None, "a top-up has a root"
+    amount_fen = gone.amount_fen
     principal_left = 0 if lot is None else min(lot.principal_fen, root.principal_fen)
     bonus_left = 0 if lot is None else min(lot.bonus_fen, root.bonus_fen)
     frozen = min(principal_left, amount_fen)
-    with_us = max(amount_fen, topup.amount_fen - topup.refunded_fen - earlier_fen)
+    with_us = max(amount_fen, topup.amount_fen - topup.refunded_fen - gone.earlier_fen)
     bonus = -(-bonus_left * amount_fen // with_us)
     made = Recall(
-        id=ident,
+        id=gone.id,
         topup=topup.id,
         root=root.id,
         amount_fen=amount_fen,
@@ -249,11 +262,12 @@ def recall(
         settled_by=None,
         created_us=moment.us,
         settled_us=None,
+        funding=gone.funding,
     )
     after = replace(topup, status=Status.RECALLED)
     holds: tuple[Hold, ...] = ()
     if frozen or bonus:
-        holds = (Hold(ident, root.id, HoldState.OPEN, frozen, bonus, NO_END_US),)
+        holds = (Hold(gone.id, root.id, HoldState.OPEN, frozen, bonus, NO_END_US),)
     return Decision(
         result=made,
         moves=(*_set_aside(frozen, bonus, topup.id), *_owed(made.owed_fen, root.issuer, topup.id)),
@@ -272,11 +286,11 @@ def settle(
     moment: Moment,
     *,
     won: bool,
-    others_open: bool,
+    others: Sequence[Recall],
 ) -> Decision:
     """The case of a recall was decided: what was frozen goes, or is free again and nothing owed.
 
-    `others_open`: another recall of the top-up is not decided, so that it stays recalled.
+    `others`: of the same top-up. As long as one of them is open it stays recalled.
 
     Raises `recall_settled`.
     """
@@ -286,7 +300,7 @@ def settle(
     state = RecallState.WON if won else RecallState.LOST
     ended = replace(made, state=state, settled_by=by, settled_us=moment.us)
     frozen, bonus, issuer = made.frozen_fen, made.frozen_bonus_fen, root.issuer
-    after = replace(topup, status=Status.CONFIRMED if won and not others_open else topup.status)
+    after = replace(topup, status=_status_after(topup, [*others, ended]))
     rows: list[tuple[RowWriter, object]] = [(writers.update, after), (writers.recall, ended)]
     if won:
         moves = (
@@ -313,6 +327,13 @@ def settle(
         rows=tuple(rows),
         events=(Event("topup.recall_settled", told(after)),),
     )
+
+
+def _status_after(topup: TopUp, recalls: Sequence[Recall]) -> str:
+    """What is still here of a payment may be refunded again once every recall is decided."""
+    is_open = any(one.state == RecallState.OPEN for one in recalls)
+    is_gone = topup.refunded_fen + taken_fen(recalls) >= topup.amount_fen
+    return topup.status if is_open or is_gone else Status.CONFIRMED
 
 
 def _set_aside(principal_fen: int, bonus_fen: int, topup: str) -> tuple[Move, ...]:

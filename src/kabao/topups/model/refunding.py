@@ -62,6 +62,10 @@ class Left(msgspec.Struct, frozen=True):
     clawed_fen: int
     principal_left_fen: int
     bonus_left_fen: int
+    recalled_fen: int = 0
+    """What the payer took back past us, and was not won."""
+    frozen_fen: int = 0
+    """Of that, what was not spent: it has left the lot."""
 
 
 class Back(msgspec.Struct, frozen=True):
@@ -103,14 +107,16 @@ class TopUpRefund(msgspec.Struct, frozen=True, kw_only=True):
 
 def refundable(left: Left, valuation: Valuation) -> int:
     """The most that may go back now."""
-    spent = left.paid_fen - left.refunded_fen - left.kept_fen - left.principal_left_fen
+    gone = left.refunded_fen + left.kept_fen + left.frozen_fen
+    spent = left.paid_fen - gone - left.principal_left_fen
     redeemed = spent + left.bonus_fen - left.clawed_fen - left.bonus_left_fen
     match valuation:
         case Valuation.LIST_PRICE:
             worth = redeemed
         case Valuation.PAID_RATIO:
             worth = -(-redeemed * left.paid_fen // (left.paid_fen + left.bonus_fen))
-    return max(0, min(left.paid_fen - left.refunded_fen - worth, left.principal_left_fen))
+    back = left.refunded_fen + left.recalled_fen
+    return max(0, min(left.paid_fen - back - worth, left.principal_left_fen))
 
 
 def share(left: Left, amount_fen: int, most_fen: int) -> Back:

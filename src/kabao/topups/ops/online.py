@@ -241,9 +241,9 @@ class Online:
         """See `funding.ports.Purpose`."""
         await self._refunds.told(conn, refund)
 
-    async def recalled(self, conn: Conn, collection: Collection, amount_fen: int) -> None:
+    async def recalled(self, conn: Conn, collection: Collection, gone: FundingRefund) -> None:
         """See `funding.ports.Purpose`."""
-        await self._refunds.recalled(conn, from_edge(TOPUP, collection.subject), amount_fen)
+        await self._refunds.recalled(conn, from_edge(TOPUP, collection.subject), gone)
 
     async def _awaited(self, conn: Conn, collection: Collection) -> tuple[TopUp, Offer]:
         """The top-up of a collection, and what holds today. Nobody else changes it while its

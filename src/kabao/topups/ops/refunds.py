@@ -22,12 +22,13 @@ from kabao.policy.choices import Valuation
 from kabao.policy.model import Rules
 from kabao.topups import sql
 from kabao.topups.model import Status, TopUp, going
-from kabao.topups.model.going import Recall, RecallState, Writers, taken_fen
+from kabao.topups.model.going import Gone, Recall, RecallState, Writers, taken_fen
 from kabao.topups.model.refunding import (
     CASH_NOT_REFUNDED,
     NOT_REFUNDABLE,
     REFUND_TOO_LARGE,
     Fault,
+    Left,
     RefundState,
     TopUpRefund,
     refundable,
@@ -64,11 +65,12 @@ class Refunds:
 
     async def most(self, conn: Conn, topup: TopUp, fault: Fault) -> int:
         """How much of a top-up may go back now, in fen."""
-        if topup.status != Status.CONFIRMED:
+        if topup.status != Status.CONFIRMED or topup.collection is None:
             return 0
         rules = await self._rules(conn, topup)
-        lot = await self._lot(conn, topup, rules)
-        return refundable(going.left_of(topup, lot), _valuation(rules, fault))
+        left = await self._left(conn, topup, rules)
+        here_fen = await self._funding.rest_fen(conn, topup.collection)
+        return min(refundable(left, _valuation(rules, fault)), here_fen)
 
     async def ask_in(self, conn: Conn, ident: str, ask: AskRefund) -> TopUpRefund:
         """Set aside what is to go back, and have the channel asked for it by a job.
@@ -77,7 +79,8 @@ class Refunds:
         `topup_card_stopped`, `topup_value_held`, and what `Funding.refund_in` raises.
         """
         topup = (await sql.load(conn, [ident]))[ident]
-        if topup.collection is None:
+        collection = topup.collection
+        if collection is None:
             raise CASH_NOT_REFUNDED.error(rule="ruling 18")
         wanted = ask.amount_fen
         if wanted is None:
@@ -87,13 +90,14 @@ class Refunds:
             raise NOT_REFUNDABLE.error(rule="CR-24")
         # The collection is locked before the card, as in every step of it.
         sent = await self._funding.refund_in(
-            conn, topup.collection, wanted, key=refund_id, reason=ask.reason
+            conn, collection, wanted, key=refund_id, reason=ask.reason
         )
         await self._ledger.lock(conn, [topup.root])
         topup = (await sql.load(conn, [ident]))[ident]
         rules = await self._rules(conn, topup)
-        left = going.left_of(topup, await self._lot(conn, topup, rules))
-        most = refundable(left, _valuation(rules, ask.fault))
+        left = await self._left(conn, topup, rules)
+        here_fen = wanted + await self._funding.rest_fen(conn, collection)
+        most = min(refundable(left, _valuation(rules, ask.fault)), here_fen)
         if topup.status != Status.CONFIRMED or not most:
             raise NOT_REFUNDABLE.error(rule="CR-24")
         if wanted > most:
@@ -134,28 +138,35 @@ class Refunds:
             run = partial(going.done, topup, refund, WRITERS, rules, last=last)
         await self._play(conn, topup, self._ids.new(), run)
 
-    async def recalled(self, conn: Conn, ident: str, amount_fen: int) -> None:
+    async def recalled(self, conn: Conn, ident: str, gone: FundingRefund) -> None:
         """Money was taken back from us; the collection is locked."""
         seen = (await sql.load(conn, [ident]))[ident]
         await self._ledger.lock(conn, [seen.root])
         topup = (await sql.load(conn, [ident]))[ident]
         lot = await self._lot(conn, topup, await self._rules(conn, topup))
         earlier = taken_fen(await back_sql.recalls_of(conn, ident))
-        operation = self._ids.new()
-        run = partial(going.recall, topup, lot, amount_fen, operation, WRITERS, earlier_fen=earlier)
-        await self._play(conn, topup, operation, run)
+        taken = Gone(self._ids.new(), gone.amount_fen, earlier, gone.id)
+        await self._play(conn, topup, taken.id, partial(going.recall, topup, lot, taken, WRITERS))
 
     async def settle_in(self, conn: Conn, ident: str, by: str, *, won: bool) -> Recall:
         """A recall's case was decided. Raises `not_found`, `recall_settled`."""
         found = await self.recall(conn, ident)
+        if won and found.state == RecallState.OPEN:
+            await self._is_here_again(conn, found)
         await self._ledger.lock(conn, [found.root])
         found = await self.recall(conn, ident)
         topup = (await sql.load(conn, [found.topup]))[found.topup]
         recalls = await back_sql.recalls_of(conn, topup.id)
-        others = any(one.state == RecallState.OPEN and one.id != found.id for one in recalls)
-        run = partial(going.settle, topup, found, WRITERS, by, won=won, others_open=others)
+        others = [one for one in recalls if one.id != found.id]
+        run = partial(going.settle, topup, found, WRITERS, by, won=won, others=others)
         settled: Recall = await self._play(conn, topup, self._ids.new(), run)
         return settled
+
+    async def _is_here_again(self, conn: Conn, won: Recall) -> None:
+        """It may go back to its payer now. The collection is locked before the card."""
+        topup = (await sql.load(conn, [won.topup]))[won.topup]
+        if topup.collection is not None and won.funding is not None:
+            await self._funding.recall_won_in(conn, topup.collection, won.funding)
 
     async def recall(self, conn: Conn, ident: str) -> Recall:
         """A recall. Raises `not_found`."""
@@ -177,6 +188,10 @@ class Refunds:
         assert root is not None, "a top-up without a root"
         programme = await self._cards.find_programme(conn, root.programme)
         return self._cards.rules_of(programme, self._terms.today)
+
+    async def _left(self, conn: Conn, topup: TopUp, rules: Rules) -> Left:
+        lot = await self._lot(conn, topup, rules)
+        return going.left_of(topup, lot, await back_sql.recalls_of(conn, topup.id))
 
     async def _lot(self, conn: Conn, topup: TopUp, rules: Rules) -> LotLeft | None:
         order = cast("Order", rules.text(names.CARD_LOT_ORDER))

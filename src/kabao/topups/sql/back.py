@@ -22,7 +22,7 @@ from topups.refund
 
 _RECALL: LiteralString = """
 select id, topup, root, amount_fen, frozen_fen, frozen_bonus_fen, owed_fen, state, settled_by,
-  (extract(epoch from created_at) * 1000000)::bigint as created_us,
+  funding, (extract(epoch from created_at) * 1000000)::bigint as created_us,
   (extract(epoch from settled_at) * 1000000)::bigint as settled_us
 from topups.recall
 """
@@ -52,13 +52,13 @@ async def store_recalls(conn: Statements, rows: Sequence[Recall]) -> None:
     await conn.execute(
         """
         insert into topups.recall (id, topup, root, amount_fen, frozen_fen, frozen_bonus_fen,
-          owed_fen, state, settled_by, created_at, settled_at)
+          owed_fen, state, settled_by, funding, created_at, settled_at)
         select id, topup, root, amount_fen, frozen_fen, frozen_bonus_fen, owed_fen, state,
-          settled_by, timestamptz 'epoch' + created_us * interval '1 microsecond',
+          settled_by, funding, timestamptz 'epoch' + created_us * interval '1 microsecond',
           timestamptz 'epoch' + settled_us * interval '1 microsecond'
         from jsonb_to_recordset(%s::jsonb) as r (id uuid, topup uuid, root uuid,
           amount_fen bigint, frozen_fen bigint, frozen_bonus_fen bigint, owed_fen bigint,
-          state text, settled_by uuid, created_us bigint, settled_us bigint)
+          state text, settled_by uuid, funding uuid, created_us bigint, settled_us bigint)
         on conflict (id) do update set state = excluded.state,
           settled_by = excluded.settled_by, settled_at = excluded.settled_at
         """,
