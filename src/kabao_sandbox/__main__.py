@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from kabao_sandbox.bulk.command import bills_command
 from kabao_sandbox.kiosk.command import kiosk_command
 from kabao_sandbox.parties import PARTIES
 from kabao_sandbox.party.command import command
@@ -39,6 +40,10 @@ app.command(
     "wechat-account",
     epilog="Example: python -m kabao_sandbox wechat-account --follower o_me --template T1:thing1",
 )(account_command)
+app.command(
+    "bills",
+    epilog="Example: python -m kabao_sandbox bills wechat bills --rows 100000 --errors 1000",
+)(bills_command)
 for name, party in PARTIES.items():
     app.command(name, epilog=f"Example: python -m kabao_sandbox {name} --port 9101 --desk 9102")(
         command(name, party)

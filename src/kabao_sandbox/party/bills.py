@@ -44,6 +44,7 @@ class Row:
     recall: bool = False
     virtual: str = ""
     """The virtual account it came to."""
+    currency: str = "CNY"
 
     @property
     def refund(self) -> bool:

@@ -35,7 +35,7 @@ def _line(row: Row, app: str, merchant: str) -> str:
     given = _yuan(row.amount_fen) if row.refund else "0.00"
     return _ticked((
         moment.text(row.at_us), app, merchant, "0", "", row.number, row.no, row.payer, "NATIVE",
-        "REFUND" if row.refund else "SUCCESS", "CMB_DEBIT", "CNY", taken, "0.00",
+        "REFUND" if row.refund else "SUCCESS", "CMB_DEBIT", row.currency, taken, "0.00",
         row.refund_number or "0", row.refund_no or "0", given, "0.00",
         "ORIGINAL" if row.refund else "", "SUCCESS" if row.refund else "", row.subject, "",
         _five(row.fee_mfen), "0.60%", taken, given, "",
