@@ -76,7 +76,7 @@ def _entry(one: Booked) -> str:
 
 def _details(one: Booked, way: str) -> str:
     owner = f"<AcctOwnrTxId>{one.order}</AcctOwnrTxId>" if one.order else ""
-    name, account = escape(one.name), f"<Id><Othr><Id>{one.account}</Id></Othr></Id>"
+    name, account = escape(one.name), f"<Id><Othr><Id>{escape(one.account)}</Id></Othr></Id>"
     agent = (
         "<FinInstnId><ClrSysMmbId><ClrSysId><Cd>CNAPS</Cd></ClrSysId>"
         f"<MmbId>{PAYER_BANK}</MmbId></ClrSysMmbId></FinInstnId>"
@@ -92,12 +92,13 @@ def _details(one: Booked, way: str) -> str:
         parties = f"<Cdtr><Pty><Nm>{name}</Nm></Pty></Cdtr><CdtrAcct>{account}</CdtrAcct>"
         agents = f"<CdtrAgt>{agent}</CdtrAgt>"
     words = f"<RmtInf><Ustrd>{escape(one.words[:140])}</Ustrd></RmtInf>" if one.words else ""
+    back = f"<RtrInf><Rsn><Cd>{one.reason}</Cd></Rsn></RtrInf>" if one.reason else ""
     return (
         f"<Refs><AcctSvcrRef>{one.no}</AcctSvcrRef>"
         + (f"<InstrId>{one.order}</InstrId>" if one.order and not one.credit else "")
         + f"<EndToEndId>{one.end_to_end}</EndToEndId><TxId>{one.original or one.no}</TxId>{owner}"
         f"</Refs>{_amount(one.amount_fen)}<CdtDbtInd>{way}</CdtDbtInd>"
-        f"<RltdPties>{parties}</RltdPties><RltdAgts>{agents}</RltdAgts>{words}"
+        f"<RltdPties>{parties}</RltdPties><RltdAgts>{agents}</RltdAgts>{words}{back}"
     )
 
 

@@ -29,11 +29,17 @@ class Booked:
     order: str = ""
     end_to_end: str = "NOTPROVIDED"
     words: str = ""
+    party_account: str = ""
+    reason: str = ""
+    """Why it came back."""
 
     @property
     def account(self) -> str:
         """Of whoever stands opposite; a person has one."""
-        return "6222" + f"{int(hashlib.sha256(self.name.encode()).hexdigest(), 16) % 10**15:015d}"
+        return (
+            self.party_account
+            or "6222" + f"{int(hashlib.sha256(self.name.encode()).hexdigest(), 16) % 10**15:015d}"
+        )
 
     @property
     def signed_fen(self) -> int:

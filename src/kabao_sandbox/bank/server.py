@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import msgspec
 
 from kabao_sandbox.bank import camt, pain, table
-from kabao_sandbox.bank.model import ACCOUNT, BANK, HOLDER, PREFIX, booked
+from kabao_sandbox.bank.files import Files
+from kabao_sandbox.bank.model import ACCOUNT, BANK, HOLDER, PREFIX, Booked, booked
 from kabao_sandbox.party import bills, keys, moment
 from kabao_sandbox.party.bills import Row
 from kabao_sandbox.party.book import Back, Book, State, Trade
@@ -61,6 +62,7 @@ class Bank:
         self._strays: list[Row] = []
         self._payouts: dict[str, tuple[pain.Asked, str, str]] = {}
         """What was ordered, and what became of it, by message."""
+        self.files = Files(now, self._number)
 
     def account(self) -> dict[str, Any]:
         """What a merchant needs."""
@@ -104,6 +106,10 @@ class Bank:
                 return self._pay_out(pain.read(request.body)), XML
             case "GET", "payments":
                 return self._paid_out(request.query["message"]), XML
+            case "POST", "payment-files":
+                return self.files.take(request.body, self._balance_fen()), XML
+            case "GET", "payment-files":
+                return self._file_told(request.query["message"]), XML
         raise ProblemError("NO_SUCH_DOOR", 404)
 
     def _open(self, asked: dict[str, Any]) -> Trade:
@@ -146,25 +152,30 @@ class Bank:
         rows = bills.rows(self.book, day, self.fee_ppm) + strays
         return sorted(rows, key=lambda row: (row.at_us, row.number, row.refund_no))
 
+    def _booked(self, rows: list[Row], day: date) -> list[Booked]:
+        """A day's entries: those rows, and what files of payouts made."""
+        files = [one for one in self.files.entries if moment.day(one.at_us) == day]
+        return sorted([*booked(rows), *files], key=lambda one: (one.at_us, one.no))
+
     def _told(self, request: Request) -> bytes:
         first, last = (date.fromisoformat(request.query[name]) for name in ("from", "to"))
         if not 0 <= (last - first).days <= DAYS_MAX:
             raise ProblemError("UNREADABLE", 400)
         days = (first + timedelta(days=at) for at in range((last - first).days + 1))
-        rows = [row for day in days for row in self._rows(day)]
-        return camt.notification(booked(rows), self.book.number(), last)
+        found = [one for day in days for one in self._booked(self._rows(day), day)]
+        return camt.notification(found, self.book.number(), last)
 
     def _statement(self, request: Request) -> bytes:
         day = date.fromisoformat(request.query["day"])
         clean = self._rows(day)
-        if not clean:
+        if not self._booked(clean, day):
             raise ProblemError("NO_STATEMENT", 404)
         rows, self.host.planted_last = bills.plant(clean, self.host.planted, self._chance)
-        before = self._balance_fen(day)
+        found, before = self._booked(rows, day), self._balance_fen(day)
         if request.query.get("format") == "csv":
-            file = table.written(booked(rows), before, day)
+            file = table.written(found, before, day)
         else:
-            file = camt.statement(booked(rows), before, day, self.book.number())
+            file = camt.statement(found, before, day, self.book.number())
         return file[: len(file) // 2] if self.host.planted.truncated else file
 
     def _balance_fen(self, until: date | None = None) -> int:
@@ -173,8 +184,10 @@ class Bank:
         times = [*every, *(trade.paid_us for trade in self.book if trade.paid_us)]
         times += [one.at_us for trade in self.book for one in trade.refunds.values()]
         days = {moment.day(us) for us in times}
-        rows = [row for day in days if until is None or day < until for row in self._rows(day)]
-        return sum(one.signed_fen for one in booked(rows))
+        days |= {moment.day(one.at_us) for one in self.files.entries}
+        before = [day for day in days if until is None or day < until]
+        found = [one for day in before for one in self._booked(self._rows(day), day)]
+        return sum(one.signed_fen for one in found)
 
     def _pay_out(self, asked: pain.Asked) -> bytes:
         known = self._payouts.get(asked.message)
@@ -210,10 +223,16 @@ class Bank:
             raise ProblemError("NO_PAYMENT", 404)
         return pain.status(*known, self._now())
 
+    def _file_told(self, message: str) -> bytes:
+        known = self.files.told(message)
+        if known is None:
+            raise ProblemError("NO_FILE", 404)
+        return known
+
     def at_desk(self, request: Request) -> Response | None:
-        """`POST /transfers`: what somebody transfers, however wrong."""
+        """`POST /transfers`: what somebody transfers, however wrong. And what `Files` knows."""
         if (request.method, request.path) != ("POST", "/transfers"):
-            return None
+            return self.files.at_desk(request)
         one = msgspec.json.decode(request.body, type=Transfer)
         trade = self._virtual.get(one.to)
         if trade is not None and (self.book.find(trade.no) or trade).state is State.CLOSED:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from kabao.adapters.bank import meaning, payout, statement, table
+from kabao.adapters.bank.batches import FILE_BYTES, XML, Batches
 from kabao.adapters.bank.entries import Entry
 from kabao.adapters.bank.payout import Holder, Payout
 from kabao.adapters.bank.xml import NotReadableError
@@ -45,9 +46,7 @@ from kabao.funding.model.answers import (
 )
 from kabao.funding.model.receipts import Receipts, ReceiptsAnswer, reference_of
 
-XML, JSON = "application/xml", "application/json"
-FILE_BYTES = 128 << 20
-"""The largest statement we take: about a hundred thousand entries."""
+JSON = "application/json"
 
 NO_ACCOUNT, NO_STATEMENT, NO_PAYMENT = "NO_ACCOUNT", "NO_STATEMENT", "NO_PAYMENT"
 UNDECIDED = frozenset({"BUSY", "ACCOUNT_USED"})
@@ -84,13 +83,14 @@ class Virtual(msgspec.Struct, frozen=True):
 
 
 class BankChannel:
-    """Implements `kabao.funding.ports.PayChannel` and `Receives`."""
+    """Implements `kabao.funding.ports.PayChannel` and `Receives`; `batches` pays settlements."""
 
     capabilities = CAPABILITIES
 
     def __init__(self, line: Line, account: Account, clock: Clock, *, age_s: int) -> None:
         self._account, self._clock = account, clock
         self._envelope = Envelope(line, account.partner, clock, age_s=age_s)
+        self.batches = Batches(self._envelope, account.holder)
 
     async def create(self, order: Order, payer: Payer) -> Created:
         """Open the order's virtual account, and show the payer where to transfer to."""

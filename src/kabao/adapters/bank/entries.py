@@ -44,6 +44,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """Who stands opposite; personal data, as is their account."""
     party_account: str = ""
     party_bank: str = ""
+    reason: str = ""
+    """Why it came back, in ISO 20022's codes."""
 
     @property
     def reference(self) -> str:
@@ -127,6 +129,7 @@ def _entry(entry: ET.Element, one: ET.Element, amount_fen: int, at: int) -> Entr
             one, f"RltdPties/{opposite}Acct/Id/Othr/Id", f"RltdPties/{opposite}Acct/Id/IBAN"
         ),
         party_bank=text(one, f"RltdAgts/{agent}/FinInstnId/ClrSysMmbId/MmbId"),
+        reason=text(one, "RtrInf/Rsn/Cd", "RtrInf/Rsn/Prtry"),
     )
 
 

@@ -1,0 +1,7 @@
+"""Ports of clearing: what pays."""
+
+from __future__ import annotations
+
+from kabao.clearing.ports.payouts import BankOf, PayoutBank, PaysOut
+
+__all__ = ["BankOf", "PayoutBank", "PaysOut"]
