@@ -16,6 +16,7 @@ from tests.app.world import Caller, World, made, world
 from tests.audit.books import failing
 
 PAID_OUT_FROM_FEN = 10_000
+DROP_FROM_FEN = 50_000
 
 
 @pytest.fixture
@@ -154,7 +155,31 @@ async def test_paying_out_much_takes_a_supervisor(w: World) -> None:
     assert (paid.status_code, paid.json()["supervisor"]) == (201, boss)
     again = await here.move("paid_out", PAID_OUT_FROM_FEN, override=given)
     assert code_of(again) == (422, "override_not_valid")
-    assert (await here.move("drop", 30_000)).status_code == 201, "the safe is the store's own"
+
+
+@pytest.mark.row("T-02", "ATK-11")
+async def test_dropping_much_takes_a_witness(w: World) -> None:
+    here, other = await Drawer(w).open(200_000), await w.person("90")
+    assert (await here.move("drop", DROP_FROM_FEN - 2)).status_code == 201
+    both = await asyncio.gather(*(here.move("drop", 1) for _ in range(2)))
+    assert sorted(one.status_code for one in both) == [201, 422]
+    alone = await here.move("drop", 1)
+    assert (alone.json()["code"], alone.json()["rule"]) == ("override_needed", "ATK-11")
+    seen = await w.allowed("drop", here.shift, DROP_FROM_FEN, here.cashier, other)
+    assert code_of(await here.move("paid_out", PAID_OUT_FROM_FEN, override=seen)) == (
+        422,
+        "override_not_valid",
+    )
+    dropped = await here.move("drop", DROP_FROM_FEN, override=seen)
+    assert (dropped.status_code, dropped.json()["supervisor"]) == (201, other)
+    again = await here.move("drop", 1, override=seen)
+    assert code_of(again) == (422, "override_not_valid")
+    with pytest.raises(AssertionError, match="override_refused"):  # nobody is the own witness
+        await w.allowed("drop", here.shift, 1, here.cashier, here.cashier)
+    with pytest.raises(AssertionError, match="override_refused"):  # a witness allows nothing
+        await w.allowed("paid_out", here.shift, 1, here.cashier, other)
+    (entry,) = (await made(w.auditor.get("/v1/audit-log", verb="override:drop")))["data"]
+    assert entry["subject"] == here.shift
 
 
 @pytest.mark.row("T-02", "ATK-11")

@@ -93,7 +93,7 @@ override = sa.Table(
     sa.Column("expires_at", Instant, nullable=False),
     sa.Column("used_by", sa.Text),
     sa.CheckConstraint(
-        "verb in ('typed_card', 'refund', 'void', 'topup_void', 'return', 'paid_out')",
+        "verb in ('typed_card', 'refund', 'void', 'topup_void', 'return', 'paid_out', 'drop')",
         name="verb",
     ),
     sa.CheckConstraint("length(subject) between 1 and 64", name="subject_length"),

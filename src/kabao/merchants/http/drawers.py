@@ -22,15 +22,13 @@ from kabao.base.web.fields import (
 )
 from kabao.base.web.once import Once
 from kabao.base.web.principal import Principal, requires
-from kabao.merchants.http.scope import CASHIER, SHIFT, visible_shift
+from kabao.merchants.http.scope import CASHIER, visible_shift
 from kabao.merchants.model import (
     DrawerEntry,
     EntryKind,
-    OverrideAsk,
     OverrideVerb,
     Pieces,
-    Shift,
-    paid_out_alone_fen,
+    alone_fen,
 )
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
@@ -59,7 +57,9 @@ class CountDrawer(RequestBody, frozen=True):
 
 
 class DrawerEntryView(msgspec.Struct, frozen=True):
-    """One movement; `over` and `short` are booked when a shift ends."""
+    """One movement; `over` and `short` are booked when a shift ends. `supervisor` of a drop is
+    its witness.
+    """
 
     id: str
     type: EntryKind
@@ -82,6 +82,10 @@ class CountView(msgspec.Struct, frozen=True):
     amount: int
     currency: str
     created_at: str
+
+
+_TAKES_TWO = {EntryKind.PAID_OUT: OverrideVerb.PAID_OUT, EntryKind.DROP: OverrideVerb.DROP}
+"""What takes a second person from a sum on."""
 
 
 def _entry_view(entry: DrawerEntry) -> DrawerEntryView:
@@ -110,54 +114,32 @@ async def move_cash(
 
     From a sum on that policy names, all that a shift has paid out without a supervisor
     together, paying out takes one (`POST /v1/overrides`, verb `paid_out`, the shift as its
-    subject).
+    subject); dropping takes a witness in the same way (verb `drop`), another cashier of the
+    store.
     """
+    key = idempotency_key(request.headers.get(KEY_HEADER))  # missing: said before any look-up
     async with db.read() as conn:
         found = await visible_shift(conn, principal, org, merchants, shift)
         before = await merchants.shifts.drawers.entries(conn, found.id)
-    supervisor = None
-    if data.type == "paid_out" and not await once.answered(request, principal):
-        key = f"{principal.company}/drawer/{idempotency_key(request.headers.get(KEY_HEADER))}"
-        supervisor = await _allowed(merchants, found, data, paid_out_alone_fen(before), key)
-    judged = data.type == "paid_out" and supervisor is None
-    alone = merchants.overrides.rules().paid_out_alone if judged else None
+    kind, overrides = EntryKind(data.type), merchants.overrides
+    second = alone = None
+    if (verb := _TAKES_TWO.get(kind)) is not None and not await once.answered(request, principal):
+        second = await overrides.at_drawer(
+            found,
+            verb,
+            (alone_fen(before, kind), data.amount),
+            from_edge("ovr", data.override, field="override") if data.override else None,
+            key=f"{principal.company}/drawer/{key}",
+        )
+        alone = overrides.rules().alone_at_drawer(verb) if second is None else None
 
     async def work(conn: Conn) -> DrawerEntryView:
-        return _entry_view(
-            await merchants.shifts.drawers.move(
-                conn,
-                found.id,
-                EntryKind(data.type),
-                data.amount,
-                data.reason,
-                supervisor,
-                alone=alone,
-            )
+        entry = await merchants.shifts.drawers.move(
+            conn, found.id, kind, data.amount, data.reason, second, alone=alone
         )
+        return _entry_view(entry)
 
     return await once(request, principal, data, work)
-
-
-async def _allowed(
-    merchants: Merchants, shift: Shift, data: MoveCash, before_fen: int, key: str
-) -> str | None:
-    """The supervisor who lets a cashier pay out; None where nobody is needed.
-
-    `before_fen`: what the shift has paid out without one: else it would be done in pieces.
-    Raises `override_needed`, `override_not_valid`.
-    """
-    row = merchants.overrides.rules().refusal(OverrideVerb.PAID_OUT, before_fen + data.amount, 0)
-    if row is None:
-        return None
-    ask = OverrideAsk(
-        verb=OverrideVerb.PAID_OUT,
-        store=shift.store,
-        cashier=shift.cashier,
-        subject=to_edge(SHIFT, shift.id),
-        amount_fen=data.amount,
-    )
-    override = from_edge("ovr", data.override, field="override") if data.override else None
-    return await merchants.overrides.use(ask, override, key=key, row=row)
 
 
 @get("/v1/shifts/{shift:str}/cash", guards=[requires("merchants:read")])

@@ -7,8 +7,8 @@ from kabao.merchants.model.drawers import (
     DrawerEntry,
     EntryKind,
     Pieces,
+    alone_fen,
     drawer_lines,
-    paid_out_alone_fen,
     worth,
 )
 from kabao.merchants.model.fees import (
@@ -156,6 +156,7 @@ __all__ = [
     "Totals",
     "ZReport",
     "allotted_terminal_no",
+    "alone_fen",
     "check_cashier_at",
     "check_cashier_code",
     "check_certification",
@@ -167,7 +168,6 @@ __all__ = [
     "late",
     "masked_name",
     "moved_cash",
-    "paid_out_alone_fen",
     "read_component",
     "share_fen",
     "term_on",

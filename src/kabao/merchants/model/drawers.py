@@ -55,7 +55,7 @@ class DrawerEntry(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     """Of a slip: the sale."""
     supervisor: str | None
-    """Who has allowed it with a PIN, if somebody had to."""
+    """Who has allowed or seen it, with a PIN, if somebody had to."""
     created_at: datetime
 
 
@@ -89,10 +89,9 @@ def worth(pieces: Iterable[Pieces]) -> int:
     return sum_fen
 
 
-def paid_out_alone_fen(entries: Iterable[DrawerEntry]) -> int:
-    """What a cashier has paid out of a drawer without a supervisor."""
-    alone = (e for e in entries if e.kind is EntryKind.PAID_OUT and e.supervisor is None)
-    return sum(entry.amount_fen for entry in alone)
+def alone_fen(entries: Iterable[DrawerEntry], kind: EntryKind) -> int:
+    """What a cashier has taken out of a drawer for this without a second person."""
+    return sum(e.amount_fen for e in entries if e.kind is kind and e.supervisor is None)
 
 
 def drawer_lines(entries: Iterable[DrawerEntry]) -> list[TotalLine]:

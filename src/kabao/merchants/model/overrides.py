@@ -30,6 +30,8 @@ class OverrideVerb(StrEnum):
     """Give goods back on a slip, to a new card."""
     PAID_OUT = "paid_out"
     """Take cash out of the drawer for something else than a sale."""
+    DROP = "drop"
+    """Put cash from the drawer into the safe; whoever sees it is a witness, of any role."""
 
 
 class OverrideAsk(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +61,8 @@ class Override(msgspec.Struct, frozen=True):
 
 
 class Alone(msgspec.Struct, frozen=True):
-    """What a cashier may give back of one sale, or pay out in one shift, without a
-    supervisor: all together less than this. Judged where the sale or the shift is locked,
+    """What a cashier may give back of one sale, or pay out or drop in one shift, without a
+    second person: all together less than this. Judged where the sale or the shift is locked,
     since others may give back meanwhile.
     """
 
@@ -80,11 +82,13 @@ class OverrideRules(msgspec.Struct, frozen=True):
     refund_from_fen: int
     void_after_us: int
     paid_out_from_fen: int
+    drop_from_fen: int
     valid_s: int
     verbs_row: str
     refund_row: str
     void_row: str
     paid_out_row: str
+    drop_row: str
 
     @property
     def alone(self) -> Alone | None:
@@ -92,17 +96,19 @@ class OverrideRules(msgspec.Struct, frozen=True):
         named = OverrideVerb.REFUND in self.verbs
         return Alone(self.refund_from_fen, self.refund_row) if named else None
 
-    @property
-    def paid_out_alone(self) -> Alone | None:
-        """None: paying out never takes a supervisor."""
-        named = OverrideVerb.PAID_OUT in self.verbs
-        return Alone(self.paid_out_from_fen, self.paid_out_row) if named else None
+    def alone_at_drawer(self, verb: OverrideVerb) -> Alone | None:
+        """What may be taken out of a drawer in one shift by the cashier alone; None: anything."""
+        if verb not in self.verbs:
+            return None
+        if verb is OverrideVerb.DROP:
+            return Alone(self.drop_from_fen, self.drop_row)
+        return Alone(self.paid_out_from_fen, self.paid_out_row)
 
     def refusal(self, verb: OverrideVerb, amount_fen: int, age_us: int) -> str | None:
         """The row that wants a supervisor for this, if one does.
 
-        `amount_fen` is all that is given back of a payment, or paid out in a shift without
-        a supervisor, before and now; `age_us`
+        `amount_fen` is all that is given back of a payment, or paid out or dropped in a shift
+        without a second person, before and now; `age_us`
         is how long ago the payment was made that is to be undone. Top-ups and
         returns have rules of their own, which their slices know.
         """
@@ -117,6 +123,8 @@ class OverrideRules(msgspec.Struct, frozen=True):
                 return self.void_row if age_us > self.void_after_us else None
             case OverrideVerb.PAID_OUT:
                 return self.paid_out_row if amount_fen >= self.paid_out_from_fen else None
+            case OverrideVerb.DROP:
+                return self.drop_row if amount_fen >= self.drop_from_fen else None
             case OverrideVerb.TOPUP_VOID | OverrideVerb.RETURN:
                 return None
 

@@ -21,8 +21,8 @@ from kabao.merchants.model import (
     Pieces,
     Shift,
     ZReport,
+    alone_fen,
     moved_cash,
-    paid_out_alone_fen,
     worth,
 )
 from kabao.merchants.sql import drawers as sql
@@ -62,7 +62,8 @@ class Drawers:
     ) -> DrawerEntry:
         """Cash comes into the drawer of an open shift, or leaves it.
 
-        `alone` says how much a cashier pays out without a supervisor in the whole shift.
+        `alone` says how much a cashier takes out for this without a second person in the
+        whole shift.
         Raises `not_found`, `shift_closed`, `override_needed`, `invalid` for too many entries.
         """
         await self._open(conn, shift_id)
@@ -70,7 +71,7 @@ class Drawers:
         if len(entries) >= MAX_ENTRIES:
             raise INVALID.error(f"A shift has at most {MAX_ENTRIES} entries.")
         if alone is not None:
-            alone.check(paid_out_alone_fen(entries) + amount_fen)
+            alone.check(alone_fen(entries, kind) + amount_fen)
         return await self._book(conn, shift_id, kind, amount_fen, reason, supervisor)
 
     async def slip(self, conn: Conn, shift_id: str, amount_fen: int, sale: str) -> None:

@@ -25,6 +25,8 @@ from kabao.merchants.model import (
     Override,
     OverrideAsk,
     OverrideRules,
+    OverrideVerb,
+    Shift,
 )
 from kabao.merchants.sql import overrides as sql
 from kabao.merchants.sql import tills
@@ -66,6 +68,8 @@ class Overrides:
             verbs=frozenset(rules.texts(names.TILL_OVERRIDE_VERBS)),
             refund_from_fen=rules.int(names.TILL_OVERRIDE_REFUND_FROM_FEN),
             void_after_us=rules.int(names.TILL_OVERRIDE_VOID_AFTER_MINUTES) * 60 * US_PER_S,
+            drop_from_fen=rules.int(names.TILL_OVERRIDE_DROP_FROM_FEN),
+            drop_row=rules.row(names.TILL_OVERRIDE_DROP_FROM_FEN),
             paid_out_from_fen=rules.int(names.TILL_OVERRIDE_PAID_OUT_FROM_FEN),
             valid_s=rules.int(names.TILL_OVERRIDE_VALID_SECONDS),
             verbs_row=rules.row(names.TILL_OVERRIDE_VERBS),
@@ -148,6 +152,33 @@ class Overrides:
         await self.use(ask, override, key=key, row=row)
         return None
 
+    async def at_drawer(
+        self,
+        shift: Shift,
+        verb: OverrideVerb,
+        amounts_fen: tuple[int, int],
+        override: str | None,
+        *,
+        key: str,
+    ) -> str | None:
+        """Who lets a cashier take cash out of the drawer, or sees it; None where nobody is
+        needed, which is judged once more under the shift's lock.
+
+        `amounts_fen`: what the shift took out without anybody before, and what it takes now.
+        Raises `override_needed`, `override_not_valid`.
+        """
+        row = self.rules().refusal(verb, sum(amounts_fen), 0)
+        if row is None:
+            return None
+        ask = OverrideAsk(
+            verb=verb,
+            store=shift.store,
+            cashier=shift.cashier,
+            subject=to_edge("shf", shift.id),
+            amount_fen=amounts_fen[1],
+        )
+        return await self.use(ask, override, key=key, row=row)
+
     async def use(self, ask: OverrideAsk, override: str | None, *, key: str, row: str) -> str:
         """Use an override up for what takes one by the rule of `row`. Returns the supervisor.
 
@@ -218,9 +249,11 @@ class Overrides:
 
 
 def _may_allow(person: Cashier, ask: OverrideAsk) -> bool:
-    """A supervisor who works in the store, and is not the one who asks."""
+    """A supervisor who works in the store, and is not the one who asks; any other cashier of
+    the store may be a witness.
+    """
     return (
-        person.role is CashierRole.SUPERVISOR
+        (person.role is CashierRole.SUPERVISOR or ask.verb is OverrideVerb.DROP)
         and person.is_active
         and person.store == ask.store
         and person.id != ask.cashier
