@@ -64,6 +64,7 @@ from kabao.policy.ops import Policy
 from kabao.policy.ports import Approvals, Companies, Programmes
 from kabao.policy.ports import Diary as PolicyDiary
 from kabao.proofs.ops import PageTokens, Proofs, SmsTable
+from kabao.risk.ops import Risk
 from kabao.tenders.http import OrderKeys, SalesDesk
 from kabao.tenders.ops import Tenders
 from kabao.topups.http.desk import TopUpDesk
@@ -170,6 +171,7 @@ class Kabao:
             clock,
         )
         self.paycodes = PayCodes(db, self.cards, self.vault, ids, clock)
+        self.risk = Risk(db, self.ledger, self.cards, self.org, self.cases, days)
         self.lines = Lines()
         self.funding = Funding(
             db,

@@ -41,6 +41,7 @@ TABLES = (
     "kabao.cards.tables_stock",
     "kabao.cards.tables_watch",
     "kabao.paycodes.tables",
+    "kabao.risk.tables",
     "kabao.funding.tables",
     "kabao.funding.tables_routing",
     "kabao.topups.tables",

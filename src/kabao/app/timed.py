@@ -14,6 +14,7 @@ from kabao.evidence.jobs import register as register_evidence_jobs
 from kabao.funding.jobs import register as register_funding_jobs
 from kabao.kiosks.jobs import register as register_kiosk_jobs
 from kabao.proofs.jobs import register as register_proof_jobs
+from kabao.risk.jobs import register as register_risk_jobs
 from kabao.tenders.jobs import register as register_tender_jobs
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def add_jobs(kabao: Kabao, jobs: Jobs) -> None:
     register_issue_jobs(jobs, kabao.db, kabao.cards)
     register_funding_jobs(jobs, kabao.funding)
     register_tender_jobs(jobs, kabao.tenders)
+    register_risk_jobs(jobs, kabao.risk)
     register_kiosk_jobs(jobs, kabao.kiosks)
     register_evidence_jobs(jobs, kabao.evidence)
     kabao.telling.add_jobs(jobs)
