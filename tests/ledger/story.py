@@ -20,6 +20,7 @@ from kabao.ledger.model import (
     Account,
     Act,
     Decision,
+    HouseMove,
     Lot,
     Moment,
     Move,
@@ -41,6 +42,17 @@ from tests.ledger.memory import Memory
 from tests.ledger.till import LIMITS, Till, rules
 
 OWNED_BY_STORE = {Account.CASH, Account.REDEEMED}
+
+
+class HouseRow(msgspec.Struct, frozen=True):
+    """A transfer between house accounts as the document writes it."""
+
+    debit: Account
+    debit_owner: str
+    credit: Account
+    credit_owner: str
+    fen: int
+    purpose: Purpose
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -96,6 +108,7 @@ class Stage(Protocol):
     async def root(self, ident: str) -> Root: ...
     async def payment(self, ident: str) -> Payment: ...
     async def transfers(self, root: str, after_seq: int) -> list[Transfer]: ...
+    async def move_in(self, moves: Sequence[HouseMove], company: str, key: str) -> None: ...
 
 
 class MemoryStage:
@@ -130,6 +143,9 @@ class MemoryStage:
 
     async def payment(self, ident: str) -> Payment:
         return self.memory.payments[ident]
+
+    async def move_in(self, moves: Sequence[HouseMove], company: str, key: str) -> None:
+        """Nothing is decided: the moves say it all."""
 
     async def transfers(self, root: str, after_seq: int) -> list[Transfer]:
         return [t for t in self.memory.transfers_of(root) if t.seq > after_seq]
@@ -170,6 +186,14 @@ class DatabaseStage:
     async def payment(self, ident: str) -> Payment:
         async with self._db.read() as conn:
             return (await payments_sql.load(conn, [ident]))[ident]
+
+    async def move_in(self, moves: Sequence[HouseMove], company: str, key: str) -> None:
+        async with self._db.transaction() as conn:
+            await self._ledger.move_in(conn, moves, company=company, key=key)
+            made = await self._ledger.house_moved(conn, company, key)
+        assert [(t.debit_owner, t.credit_owner) for t in made] == [
+            (move.debit_owner, move.credit_owner) for move in moves
+        ]
 
     async def transfers(self, root: str, after_seq: int) -> list[Transfer]:
         async with self._db.read() as conn:
@@ -218,6 +242,23 @@ class Player:
                     )
                 )
         return made
+
+    async def house(self, stage: Stage, table: Sequence[HouseRow]) -> None:
+        """Move what a table says, as one operation."""
+        owners = {"store": self.store, "issuer": self.issuer}
+        moves = [
+            HouseMove(
+                debit=row.debit,
+                debit_owner=owners[row.debit_owner],
+                credit=row.credit,
+                credit_owner=owners[row.credit_owner],
+                amount_fen=row.fen,
+                purpose=row.purpose,
+                issuer=self.issuer,
+            )
+            for row in table
+        ]
+        await stage.move_in(moves, self.issuer, f"house/{self.ids.new()}")
 
     async def _line(self, stage: Stage, words: list[str], table: Sequence[Row]) -> None:
         today = self.days.of(self.clock.now_us())

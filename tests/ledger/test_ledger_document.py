@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -19,7 +19,7 @@ from kabao.ledger.digest import chain
 from kabao.ledger.model import Account, Purpose
 from kabao.payments.sql_offline import insert
 from tests.ledger.make import running
-from tests.ledger.story import DatabaseStage, MemoryStage, Player, Row, Stage
+from tests.ledger.story import DatabaseStage, HouseRow, MemoryStage, Player, Row, Stage
 from tests.ledger.test_digest import DAY, US, T
 
 FILE = Path(__file__).parents[2] / "docs" / "LEDGER.md"
@@ -31,7 +31,7 @@ class Scene(msgspec.Struct, frozen=True):
 
     title: str
     lines: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[Row | HouseRow, ...]
 
 
 def _cells(line: str) -> list[str]:
@@ -44,18 +44,31 @@ def _tables(text: str) -> list[list[list[str]]]:
     return [[_cells(line) for line in body.splitlines()] for body in found]
 
 
-def _row(cells: list[str]) -> Row:
-    def account(name: str) -> Account:
-        return Account[name.upper().replace(" ", "_")]
+def _account(name: str) -> Account:
+    return Account[name.upper().replace(" ", "_")]
 
+
+def _purpose(name: str) -> Purpose:
+    return Purpose[name.upper().replace(" ", "_")]
+
+
+def _house_row(cells: list[str]) -> HouseRow:
+    debit, debit_owner, credit, credit_owner, fen, purpose = cells
+    amount = int(fen.replace(",", ""))
+    return HouseRow(
+        _account(debit), debit_owner, _account(credit), credit_owner, amount, _purpose(purpose)
+    )
+
+
+def _row(cells: list[str]) -> Row:
     card, debit, credit, fen, purpose, *after = cells
     numbers = [int(one.replace(",", "")) for one in after]
     return Row(
         card,
-        account(debit),
-        account(credit),
+        _account(debit),
+        _account(credit),
         int(fen.replace(",", "")),
-        Purpose[purpose.upper().replace(" ", "_")],
+        _purpose(purpose),
         (numbers[0], numbers[1], numbers[2]),
     )
 
@@ -67,7 +80,8 @@ def scenes() -> list[Scene]:
     for block in re.finditer(r"((?:^> `.*`\n)+)\n((?:\|.*\|\n)+)", part, re.MULTILINE):
         title = re.findall(r"^### (.*)$", part[: block.start()], re.MULTILINE)[-1]
         lines = tuple(re.findall(r"`(.*)`", block[1]))
-        rows = tuple(map(_row, _tables(block[2])[0]))
+        read = _house_row if lines == ("house",) else _row
+        rows = tuple(map(read, _tables(block[2])[0]))
         found.append(Scene(title, lines, rows))
     return found
 
@@ -76,8 +90,11 @@ async def perform(player: Player, stage: Stage, clock: FixedClock) -> dict[str, 
     """Play the whole document, one story; the moments that its SQL names."""
     moments: dict[str, Any] = {}
     for scene in scenes():
-        made = await player.play(stage, scene.lines, scene.rows)
-        assert made == list(scene.rows), scene.title
+        if scene.lines == ("house",):
+            await player.house(stage, cast("Sequence[HouseRow]", scene.rows))
+        else:
+            made = await player.play(stage, scene.lines, cast("Sequence[Row]", scene.rows))
+            assert made == list(scene.rows), scene.title
         if scene.title == "Hold":
             moments["first_hold"] = from_us(clock.now_us())
         clock.advance(timedelta(seconds=1))

@@ -67,6 +67,8 @@ class Liability(msgspec.Struct, frozen=True):
     """What tills sold without a line and no card could pay: the issuer bears it."""
     recalled_fen: int
     """Spent before its money was taken back: payers owe it."""
+    disputed_fen: int
+    """Lent while disputes are looked into, less what was taken back."""
     moved_fen: int
     """Between cards of the issuer; zero when nothing is under way."""
     closing_fen: int
@@ -86,6 +88,7 @@ class Liability(msgspec.Struct, frozen=True):
             + self.lapsed_fen
             + self.lost_fen
             + self.recalled_fen
+            + self.disputed_fen
             + self.moved_fen
             - self.closing_fen
         )

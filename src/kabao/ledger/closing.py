@@ -19,7 +19,7 @@ from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn
 from kabao.base.errors import INVALID, UNAVAILABLE
 from kabao.base.outbox import Pending
-from kabao.ledger import sql, sql_days
+from kabao.ledger import sql, sql_days, sql_house
 from kabao.ledger.model import DAY_CLOSED, DAY_NOT_OVER
 
 TURN_MS = 250
@@ -40,6 +40,7 @@ async def close_day(conn: Conn, day: date, clock: Clock, days: BusinessDays) -> 
     late = await sql_days.moments_between(conn, first, day, seen, now)
     if late is not None:
         transfers.update(await sql_days.sum_between(conn, first, day, seen, now, late))
+    await sql_house.checkpoint(conn, first, day)  # few, so under the fence
     closed = {
         first + timedelta(days=n): transfers[first + timedelta(days=n)]
         for n in range((day - first).days + 1)

@@ -4,7 +4,8 @@ r"""The digest of a batch: a canonical line per transfer, chained per writer.
 
 Lines end in "\\n"; fields are joined by "|"; an absent value is empty; moments
 are whole µs since 1970 UTC. docs/LEDGER.md states the format, and `kabao audit`
-implements it a second time from that text alone.
+implements it a second time from that text alone. Transfers between house accounts
+are one chain, a link each.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 from collections.abc import Iterable
 from datetime import date
 
-from kabao.ledger.model import Transfer
+from kabao.ledger.model import HouseTransfer, Transfer
 
 GENESIS = bytes(32)
 """What a writer's first batch is chained to."""
@@ -42,6 +43,25 @@ def chain(
     lines = [line(t) for t in sorted(transfers, key=_order)]
     header = f"{writer}|{no}|{day.isoformat()}|{recorded_us}|{len(lines)}\n"
     return hashlib.sha256(previous + (header + "".join(lines)).encode()).digest()
+
+
+def house_line(t: HouseTransfer) -> str:
+    """The canonical line of one transfer between house accounts."""
+    return (
+        f"{t.no}|{t.op}|{t.debit}|{t.debit_owner}|{t.credit}|{t.credit_owner}|{t.amount_fen}"
+        f"|{t.currency}|{t.purpose}|{t.issuer}|{t.channel or ''}|{t.related or ''}"
+        f"|{t.for_date.isoformat() if t.for_date else ''}|{t.recorded_us}"
+        f"|{t.business_date.isoformat()}\n"
+    )
+
+
+def house_chain(previous: bytes, transfers: Iterable[HouseTransfer]) -> list[bytes]:
+    """The digest of each transfer between house accounts, in the order of their numbers."""
+    found = []
+    for t in transfers:
+        previous = hashlib.sha256(previous + house_line(t).encode()).digest()
+        found.append(previous)
+    return found
 
 
 def _order(t: Transfer) -> tuple[str, int]:

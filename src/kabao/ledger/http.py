@@ -40,11 +40,23 @@ from kabao.ledger.ports import Carriers, Diary, LotOrders, Places
 
 CARD, STORE, COMPANY, OPERATION = "card", "sto", "com", "op"
 
-OF_STORES = frozenset({Account.CASH, Account.REDEEMED})
+OF_BOTH = frozenset({Account.PAYABLE, Account.UNDER_WAY})
+"""House accounts whose owner is a store, or a company that is paid without one."""
+
+OF_STORES = frozenset({Account.CASH, Account.REDEEMED, Account.CASH_DIFFERENCE}) | OF_BOTH
 """House accounts whose owner is a store; those of all others are companies."""
 
 GROWS_BY_DEBIT = frozenset(
-    {Account.CASH, Account.BONUS_COST, Account.COLLECTED, Account.RECEIVABLE}
+    {
+        Account.CASH,
+        Account.BONUS_COST,
+        Account.COLLECTED,
+        Account.RECEIVABLE,
+        Account.BANK,
+        Account.CHANNEL_FEES,
+        Account.CASH_DIFFERENCE,
+        Account.DISPUTED,
+    }
 )
 """What the house has or has spent; all other accounts are what it owes."""
 
@@ -63,8 +75,9 @@ PurposeName = StrEnum(  # type: ignore[misc]  # as above
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     """An account as it stands, now or at the moment asked for. Whole fen.
 
-    `balance` is credit less debit; of `cash`, `bonus_cost`, `collected` and `receivable`,
-    which are what the house has, has spent or is owed, it is debit less credit.
+    `balance` is credit less debit; of what the house has, has spent or is owed (`cash`,
+    `bonus_cost`, `collected`, `receivable`, `bank`, `channel_fees`, `cash_difference`,
+    `disputed`) it is debit less credit.
     """
 
     account: AccountName
@@ -443,7 +456,8 @@ def _owner(principal: Principal, org: Places, text: str) -> _Owner:
     ident = from_edge(COMPANY, text, field="owner")
     if org.company(ident) is None or not principal.covers(ident):
         raise NOT_FOUND.error("There is no such company.", field="owner")
-    return _Owner(ident, text, tuple(a for a in Account if not a.of_root and a not in OF_STORES))
+    of_companies = frozenset(Account) - OF_STORES | OF_BOTH
+    return _Owner(ident, text, tuple(a for a in Account if not a.of_root and a in of_companies))
 
 
 def _kinds(owner: _Owner, account: AccountName | None) -> tuple[Account, ...]:

@@ -53,6 +53,26 @@ class Account(IntEnum):
     """Owner: issuer. Money taken through channels, and given back through them."""
     RECEIVABLE = 20
     """Owner: issuer. Loads that were spent before their money was taken back from us."""
+    BANK = 21
+    """Owner: company. Money in its bank accounts, as the books know it."""
+    PAYABLE = 22
+    """Owner: store, or a company without one. Settled and to be paid; `issuer` is the debtor."""
+    UNDER_WAY = 23
+    """Owner: as of PAYABLE. Paid out, and the bank has not answered yet."""
+    FEES = 24
+    """Owner: issuer. Fees earned from stores."""
+    CHANNEL_FEES = 25
+    """Owner: issuer. What payment channels kept of what they took."""
+    UNMATCHED = 26
+    """Owner: issuer. Breaks of reconciliation, in suspense under two persons."""
+    CASH_DIFFERENCE = 27
+    """Owner: store. Cash that its deposits fell short of, less what was over."""
+    NETTING = 28
+    """Owner: company. Between claims and payments; zero after every settlement run."""
+    SET_OFF = 29
+    """Owner: company. What it kept because others owed it as much; zero over a run."""
+    DISPUTED = 30
+    """Owner: issuer. Provisional credits of open disputes."""
 
     @property
     def of_root(self) -> bool:
@@ -85,6 +105,20 @@ class Purpose(IntEnum):
     BONUS_LAPSE = 32
     ADJUSTMENT = 40
     LOSS = 41
+    SETTLE = 50
+    FEE = 51
+    CASH_SETTLE = 52
+    NET = 53
+    PAYOUT = 54
+    PAYOUT_RETURN = 55
+    DEPOSIT = 56
+    CASH_DIFFERENCE = 57
+    CHANNEL_SETTLE = 58
+    CHANNEL_FEE = 59
+    UNMATCHED = 60
+    CORRECTION = 61
+    DISPUTE_CREDIT = 62
+    DISPUTE_OUTCOME = 63
 
 
 class RootState(IntEnum):
@@ -211,6 +245,31 @@ class Move(msgspec.Struct, frozen=True, gc=False):
     """The owner of the house account; None when both sides are of the root."""
     related: str | None = None
     """The operation this one undoes or completes."""
+
+
+class HouseMove(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One transfer between two house accounts, to be: no card is touched."""
+
+    debit: Account
+    debit_owner: str
+    credit: Account
+    credit_owner: str
+    amount_fen: int
+    purpose: Purpose
+    issuer: str
+    """Whose cards or debts it is about."""
+    currency: str = "CNY"
+    channel: str | None = None
+    """The payment channel, where money was taken through one."""
+    related: str | None = None
+    """What it settles, pays or corrects: an id of the slice that asks."""
+    for_date: date | None = None
+    """The business day it settles or corrects, when that is not the day it counts for."""
+
+    def __post_init__(self) -> None:
+        assert self.amount_fen > 0, "a transfer moves something"
+        assert not self.debit.of_root and not self.credit.of_root, "no card is touched"
+        assert (self.debit, self.debit_owner) != (self.credit, self.credit_owner), "two accounts"
 
 
 class Lot(msgspec.Struct, frozen=True, gc=False):
@@ -444,6 +503,26 @@ class Transfer(msgspec.Struct, frozen=True, gc=False):
     shift: str | None
     channel: str | None
     occurred_us: int
+    recorded_us: int
+    business_date: date
+
+
+class HouseTransfer(msgspec.Struct, frozen=True, gc=False):
+    """A stored transfer between house accounts; `no` counts them 1, 2, 3 …"""
+
+    no: int
+    op: str
+    debit: int
+    debit_owner: str
+    credit: int
+    credit_owner: str
+    amount_fen: int
+    currency: str
+    purpose: int
+    issuer: str
+    channel: str | None
+    related: str | None
+    for_date: date | None
     recorded_us: int
     business_date: date
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from kabao.base.clock import BusinessDays, Clock, to_us
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KEY_REUSED, UNAVAILABLE
-from kabao.ledger import closing, sql, sql_reading
+from kabao.ledger import closing, house, sql, sql_reading
 from kabao.ledger.inbox import Inbox, Item, Then, tell
 from kabao.ledger.lane import Lane, LaneLimits
 from kabao.ledger.lots import Derived, Order, derive
@@ -21,6 +21,8 @@ from kabao.ledger.model import (
     Command,
     Hold,
     HouseBalance,
+    HouseMove,
+    HouseTransfer,
     NewRoot,
     Operation,
     OperationState,
@@ -184,6 +186,18 @@ class Ledger:
             await store(conn, played, locked, await borrow_chain(conn))
         return played.outcomes
 
+    async def move_in(
+        self, conn: Conn, moves: Sequence[HouseMove], *, company: str, key: str
+    ) -> str:
+        """Move money between house accounts, in the caller's transaction. No card is touched.
+
+        Idempotent by (company, key): the same moves again move nothing. Returns the
+        operation's id, which follows from the key. What else the transaction locks, cards
+        above all, it locks first: the journal is one writer's until the commit.
+        Raises `idempotency_key_reused` when the key had other moves, and `invalid`.
+        """
+        return await house.move_in(conn, moves, company, key, self._clock, self._days)
+
     async def _ensure_months(self) -> None:
         """Partitions for today and, if the clocks of two processes differ,
         tomorrow. On a connection of its own: the caller's transaction may be long.
@@ -272,6 +286,10 @@ class Ledger:
     ) -> HouseBalance:
         """A house account's sums, now or at a past moment."""
         return await sql.house_balance(conn, account, owner, currency, at_us)
+
+    async def house_moved(self, conn: Conn, company: str, key: str) -> list[HouseTransfer]:
+        """What the operation of `move_in` with this key moved, in order; nothing if none was."""
+        return await house.moved(conn, company, key)
 
     async def lots(self, conn: Conn, root_id: str, order: Order) -> Derived:
         """Which load each fen of a root came from, and what is left of each."""

@@ -560,6 +560,16 @@ async def house_balance(
           where house = %(owner)s and currency = %(currency)s
             and (debit = %(account)s or credit = %(account)s)
             and business_date > coalesce((select max(business_date) from done), '-infinity')
+            and (%(at)s::timestamptz is null or recorded_at <= %(at)s)
+          union all
+          select case when debit = %(account)s and debit_owner = %(owner)s
+              then amount_fen else 0 end,
+            case when credit = %(account)s and credit_owner = %(owner)s then amount_fen else 0 end
+          from ledger.house_transfer
+          where currency = %(currency)s
+            and ((debit = %(account)s and debit_owner = %(owner)s)
+              or (credit = %(account)s and credit_owner = %(owner)s))
+            and business_date > coalesce((select max(business_date) from done), '-infinity')
             and (%(at)s::timestamptz is null or recorded_at <= %(at)s))
         select %(account)s::int as account, %(owner)s::uuid as owner,
           %(currency)s::text as currency, coalesce(sum(debit_fen), 0)::bigint as debit_fen,

@@ -41,7 +41,12 @@ async def lock_fence(conn: Conn, wait_ms: int) -> None:
 async def first_day(conn: Conn) -> date | None:
     """The first business day with a transfer."""
     return cast(
-        "date | None", await fetch_value(conn, "select min(business_date) from ledger.batch")
+        "date | None",
+        await fetch_value(
+            conn,
+            "select least((select min(business_date) from ledger.batch),"
+            " (select min(business_date) from ledger.house_transfer))",
+        ),
     )
 
 

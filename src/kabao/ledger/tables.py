@@ -91,6 +91,66 @@ sa.Index(
     postgresql_using="brin",
 )
 
+house_transfer = sa.Table(
+    "house_transfer",
+    metadata,
+    sa.Column("no", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("op", Uuid, nullable=False),
+    sa.Column("debit", sa.SmallInteger, nullable=False),
+    sa.Column("debit_owner", Uuid, nullable=False),
+    sa.Column("credit", sa.SmallInteger, nullable=False),
+    sa.Column("credit_owner", Uuid, nullable=False),
+    sa.Column("amount_fen", Fen, nullable=False),
+    sa.Column("currency", sa.CHAR(3), nullable=False),
+    sa.Column("purpose", sa.SmallInteger, nullable=False),
+    sa.Column("issuer", Uuid, nullable=False),
+    sa.Column("channel", sa.Text),
+    sa.Column("related", Uuid),
+    sa.Column("for_date", sa.Date),
+    sa.Column("recorded_at", Instant, nullable=False),
+    sa.Column("business_date", sa.Date, nullable=False),
+    sa.Column("digest", BYTEA, nullable=False),
+    sa.CheckConstraint("no > 0 and amount_fen > 0", name="positive"),
+    sa.CheckConstraint("debit >= 10 and credit >= 10", name="touches_no_root"),
+    sa.CheckConstraint("debit <> credit or debit_owner <> credit_owner", name="two_accounts"),
+    schema=_SCHEMA,
+)
+
+sa.Index(
+    "ix_house_transfer_debit",
+    house_transfer.c.debit_owner,
+    house_transfer.c.debit,
+    house_transfer.c.business_date,
+)
+sa.Index(
+    "ix_house_transfer_credit",
+    house_transfer.c.credit_owner,
+    house_transfer.c.credit,
+    house_transfer.c.business_date,
+)
+sa.Index("ix_house_transfer_day", house_transfer.c.business_date, house_transfer.c.no)
+sa.Index("ix_house_transfer_related", house_transfer.c.related)
+
+metadata.info.setdefault("after_create", []).extend(
+    [
+        """
+create function ledger.refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception '%.% is only ever added to', tg_table_schema, tg_table_name
+    using errcode = 'insufficient_privilege';
+end $$
+""",
+        """
+create trigger house_transfer_stays before update or delete on ledger.house_transfer
+  for each row execute function ledger.refuse_change()
+""",
+        """
+create trigger house_transfer_never_emptied before truncate on ledger.house_transfer
+  for each statement execute function ledger.refuse_change()
+""",
+    ]
+)
+
 lot = sa.Table(
     "lot",
     metadata,

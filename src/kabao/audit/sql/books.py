@@ -9,9 +9,11 @@ ONE_TRANSFER = Check(
     "Every transfer debits one account and credits another, of one card, its issuer and currency.",
     """
     select count(*) as transfers,
-      coalesce(sum(amount_fen) filter (where debit in (1, 2, 3, 4) or debit between 10 and 20),
+      coalesce(sum(amount_fen) filter (where debit in (1, 2, 3, 4) or debit between 10 and 20
+        or debit = 30),
         0)::bigint as debits_fen,
-      coalesce(sum(amount_fen) filter (where credit in (1, 2, 3, 4) or credit between 10 and 20),
+      coalesce(sum(amount_fen) filter (where credit in (1, 2, 3, 4) or credit between 10 and 20
+        or credit = 30),
         0)::bigint as credits_fen
     from ledger.transfer
     """,
@@ -20,8 +22,8 @@ ONE_TRANSFER = Check(
       select t.root, t.seq, t.op, t.writer, t.batch, case
         when t.amount_fen <= 0 then 'moves nothing'
         when t.debit = t.credit then 'debits and credits one account'
-        when t.debit not in (1, 2, 3, 4, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20)
-          or t.credit not in (1, 2, 3, 4, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20)
+        when t.debit not in (1, 2, 3, 4, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 30)
+          or t.credit not in (1, 2, 3, 4, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 30)
           then 'an account that is not in the chart'
         when least(t.debit, t.credit) >= 10 then 'touches no card'
         when (t.house is null) <> (greatest(t.debit, t.credit) < 10)

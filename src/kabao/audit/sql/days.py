@@ -20,6 +20,7 @@ with moved as (
     sum(fen) filter (where late and account = 17) as lapsed,
     sum(fen) filter (where late and account = 18) as lost,
     sum(fen) filter (where late and account = 20) as recalled,
+    sum(fen) filter (where late and account = 30) as disputed,
     sum(fen) filter (where late and account = 13) as moved
   from (select issuer, currency, business_date, business_date >= %(since)s as late, purpose,
       greatest(debit, credit) as account,
@@ -37,7 +38,7 @@ select replace(coalesce(m.issuer, h.issuer)::text, '-', '') as issuer,
   coalesce(given_back, 0)::bigint as given_back_fen, coalesce(paid_out, 0)::bigint as paid_out_fen,
   coalesce(suspended, 0)::bigint as suspended_fen, coalesce(adjusted, 0)::bigint as adjusted_fen,
   coalesce(lapsed, 0)::bigint as lapsed_fen, coalesce(lost, 0)::bigint as lost_fen,
-  coalesce(recalled, 0)::bigint as recalled_fen,
+  coalesce(recalled, 0)::bigint as recalled_fen, coalesce(disputed, 0)::bigint as disputed_fen,
   coalesce(moved, 0)::bigint as moved_fen,
   coalesce(closing, 0)::bigint as closing_fen
 from moved m full join held h on h.issuer = m.issuer and h.currency = m.currency
@@ -88,12 +89,20 @@ CHECKPOINTS = Check(
         as detail
     from ledger.checkpoint c
     full join (
-      select greatest(debit, credit) as account, house as owner, currency, business_date,
-        coalesce(sum(amount_fen) filter (where debit >= 10), 0) as debits,
-        coalesce(sum(amount_fen) filter (where credit >= 10), 0) as credits
-      from ledger.transfer
-      where greatest(debit, credit) >= 10
-        and business_date <= (select max(business_date) from ledger.closed_day)
+      select account, owner, currency, business_date, sum(debits) as debits,
+        sum(credits) as credits
+      from (
+        select greatest(debit, credit) as account, house as owner, currency, business_date,
+          coalesce(sum(amount_fen) filter (where debit >= 10), 0) as debits,
+          coalesce(sum(amount_fen) filter (where credit >= 10), 0) as credits
+        from ledger.transfer where greatest(debit, credit) >= 10 group by 1, 2, 3, 4
+        union all
+        select debit, debit_owner, currency, business_date, amount_fen, 0
+        from ledger.house_transfer
+        union all
+        select credit, credit_owner, currency, business_date, 0, amount_fen
+        from ledger.house_transfer) each
+      where business_date <= (select max(business_date) from ledger.closed_day)
       group by 1, 2, 3, 4) t
       on t.account = c.account and t.owner = c.owner and t.currency = c.currency
         and t.business_date = c.business_date
