@@ -34,6 +34,7 @@ PLAIN = {
     "evidence.tree.root": DIGEST,
     "evidence.tree.signature": "public",
     "ledger.batch.digest": DIGEST,
+    "ledger.house_transfer.digest": DIGEST,
     "ledger.operation.mac": MAC,
     "ledger.writer.last_digest": DIGEST,
     "merchants.cashier_pin.mac": MAC,
