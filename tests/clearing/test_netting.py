@@ -20,8 +20,9 @@ from kabao.clearing.model.figures import (
     settle,
 )
 from kabao.clearing.model.netting import Claim, RunInputs, RunResult, joined, net
-from kabao.clearing.model.terms import CashRule, FeeReturn, Terms
+from kabao.clearing.model.terms import Terms
 from kabao.merchants.model import FeePlan, Rounding
+from kabao.policy.choices import FeeReturn, SettledCash
 
 COMPANIES = [f"c{n}" for n in range(6)]
 DAY = date(2026, 11, 20)
@@ -31,7 +32,7 @@ terms_of = st.builds(
     Terms,
     workdays=st.integers(0, 5),
     minimum_fen=st.sampled_from([0, 1, 2, 100, 5_000, 10**7]),
-    cash=st.sampled_from(CashRule),
+    cash=st.sampled_from(SettledCash),
     fees_on_refunds=st.sampled_from(FeeReturn),
     carry_negative=st.booleans(),
 )
@@ -125,7 +126,7 @@ def test_only_what_the_terms_say_waits(inputs: RunInputs) -> None:
 TERMS = Terms(
     workdays=1,
     minimum_fen=0,
-    cash=CashRule.NETTED,
+    cash=SettledCash.NETTED,
     fees_on_refunds=FeeReturn.RETURNED,
     carry_negative=False,
 )
@@ -232,7 +233,7 @@ def test_what_a_store_gets_and_pays_is_what_was_redeemed(
     lives: list[list[int]], plan: FeePlan, terms: Terms
 ) -> None:
     made = window_of(lives, plan, terms)
-    cash = 250 if terms.cash is CashRule.NETTED else 0
+    cash = 250 if terms.cash is SettledCash.NETTED else 0
     left = sum(life[-1] for life in lives)
     assert made.amount_fen + (made.fee_fen - made.fee_returned_fen) + cash == left
     assert 0 <= made.fee_returned_fen <= made.fee_fen <= made.redeemed_fen

@@ -143,3 +143,17 @@ class SwitchState(StrEnum):
 
     STOPPED = "stopped"
     RUNNING = "running"
+
+
+class SettledCash(StrEnum):
+    """What becomes of cash that a store takes for an issuer's cards."""
+
+    DEPOSITED = "deposited"  # brought to the issuer's bank account
+    NETTED = "netted"  # kept by the store, and set against what it is owed
+
+
+class FeeReturn(StrEnum):
+    """What becomes of a store's fee when its payment is given back."""
+
+    KEPT = "kept"
+    RETURNED = "returned"  # the fee is always that of what is left of the payment

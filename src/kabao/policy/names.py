@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import NewType
 
 from kabao.policy.choices import (
+    FeeReturn,
     Interest,
     LotOrder,
     OverLimit,
@@ -21,6 +22,7 @@ from kabao.policy.choices import (
     RefundOrder,
     ResaleOver,
     RiskAction,
+    SettledCash,
     SpendOrder,
     Suite,
     TenderOrder,
@@ -351,8 +353,13 @@ INCIDENT_REPORT_HOURS = _int("incident.report_hours")
 # clearing – days, netting, reconciliation
 BUSINESS_DAY_CUTOFF = _text("business_day.cutoff")
 CLEARING_NETTING_AT = _text("clearing.netting_at")
+CLEARING_DAY_CLOSES_AT = _text("clearing.day_closes_at")
 SETTLEMENT_MERCHANT_DAYS = _int("settlement.merchant_days")
 SETTLEMENT_SKIPS_HOLIDAYS = _flag("settlement.skips_holidays")
+SETTLEMENT_MINIMUM_FEN = _int("settlement.minimum_fen")
+SETTLEMENT_CASH = _text("settlement.cash", SettledCash)
+SETTLEMENT_FEES_ON_REFUNDS = _text("settlement.fees_on_refunds", FeeReturn)
+SETTLEMENT_CARRIES_NEGATIVE = _flag("settlement.carries_negative")
 RECONCILE_OWN_TOLERANCE_FEN = _int("reconcile.own_tolerance_fen")
 RECONCILE_ERROR_ALERT_BP = _rate("reconcile.error_alert_bp")
 DISPUTE_RETRIEVAL_DAYS = _int("dispute.retrieval_days")

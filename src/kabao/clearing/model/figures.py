@@ -9,8 +9,9 @@ from datetime import date
 import msgspec
 
 from kabao.clearing.model.canonical import derived_id
-from kabao.clearing.model.terms import CashRule, FeeReturn, Terms
+from kabao.clearing.model.terms import Terms
 from kabao.merchants.model import FeePlan
+from kabao.policy.choices import FeeReturn, SettledCash
 
 Key = tuple[str, str, str]
 """Issuer, store, currency."""
@@ -124,7 +125,7 @@ def settle(inputs: Inputs) -> Result:
 
 
 def _figures(window: str, flow: Flow, terms: Terms, charged: int, returned: int) -> Figures:
-    netted = terms.cash is CashRule.NETTED
+    netted = terms.cash is SettledCash.NETTED
     return Figures(
         id=derived_id("settlement", window, *flow.key),
         issuer=flow.issuer,

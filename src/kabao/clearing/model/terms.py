@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from enum import StrEnum
 
 import msgspec
 
 from kabao.base.errors import INVALID
 from kabao.clearing.model.canonical import canonical, digest
+from kabao.policy.choices import FeeReturn, SettledCash
 
 WORKDAYS_MAX = 30
 MINIMUM_MAX_FEN = 100_000_000
-
-
-class CashRule(StrEnum):
-    """What becomes of cash that a store takes for an issuer's cards."""
-
-    DEPOSITED = "deposited"  # brought to the issuer's bank account
-    NETTED = "netted"  # kept by the store and set against what it is owed
-
-
-class FeeReturn(StrEnum):
-    """What becomes of a fee when its payment is given back."""
-
-    KEPT = "kept"
-    RETURNED = "returned"  # the fee is always that of what is left of the payment
 
 
 class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -36,7 +22,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """T+n: how many workdays after the window's day it pays (C-03)."""
     minimum_fen: int
     """Less is not paid, and goes into the next run."""
-    cash: CashRule
+    cash: SettledCash
     fees_on_refunds: FeeReturn
     carry_negative: bool
     """Whether a store that owes waits for its next settlement, or its company pays."""
