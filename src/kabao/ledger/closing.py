@@ -8,25 +8,17 @@ those of a clock that runs behind.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from datetime import date, timedelta
-
-from psycopg.errors import LockNotAvailable
 
 from kabao.base import outbox
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn
-from kabao.base.errors import INVALID, UNAVAILABLE
+from kabao.base.errors import INVALID
 from kabao.base.outbox import Pending
 from kabao.ledger import sql, sql_days, sql_house
+from kabao.ledger.cutting import fence
 from kabao.ledger.model import DAY_CLOSED, DAY_NOT_OVER
-
-TURN_MS = 250
-"""How long one turn waits for the fence. New batches queue up behind it, so it is short."""
-
-BETWEEN_TURNS_S = 0.25
-TURNS_MAX = 40
 
 
 async def close_day(conn: Conn, day: date, clock: Clock, days: BusinessDays) -> int:
@@ -35,7 +27,7 @@ async def close_day(conn: Conn, day: date, clock: Clock, days: BusinessDays) -> 
     first = await _first_open(conn, day, clock, days)
     seen = await sql_days.chains(conn)
     transfers = Counter(await sql_days.sum_between(conn, first, day, {}, seen))
-    await _fence(conn)
+    await fence(conn)
     now = await sql_days.chains(conn)
     late = await sql_days.moments_between(conn, first, day, seen, now)
     if late is not None:
@@ -66,14 +58,3 @@ async def _first_open(conn: Conn, day: date, clock: Clock, days: BusinessDays) -
     if first is None or day < first:
         raise INVALID.error("The books begin after that day.", field="day")
     return first
-
-
-async def _fence(conn: Conn) -> None:
-    """Wait until no batch is open. A cold one may be for seconds: in between, others go."""
-    for _ in range(TURNS_MAX):
-        try:
-            async with conn.transaction():
-                return await sql_days.lock_fence(conn, TURN_MS)
-        except LockNotAvailable:
-            await asyncio.sleep(BETWEEN_TURNS_S)
-    raise UNAVAILABLE.error("A posting is under way and does not end.")

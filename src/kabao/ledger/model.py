@@ -545,6 +545,62 @@ class HouseBalance(msgspec.Struct, frozen=True):
     credit_fen: int
 
 
+class Cut(msgspec.Struct, frozen=True):
+    """The edge of a window: how far each writer, and the journal of the house, had come."""
+
+    at_us: int
+    writers: dict[int, int]
+    """Writer to the number of its last batch."""
+    house_no: int = 0
+
+
+class Flow(msgspec.Struct, frozen=True, gc=False):
+    """What went one way on a house account in a window. Amounts in fen.
+
+    A transfer between two house accounts is in two flows, once on each side. Selling and
+    redeeming store are those of the card's transfer (of a payment: where it was spent).
+    """
+
+    issuer: str
+    selling_store: str | None
+    redeeming_store: str | None
+    account: int
+    owner: str
+    purpose: int
+    currency: str
+    channel: str | None
+    debit_fen: int
+    credit_fen: int
+    operations: int
+    transfers: int
+
+
+class Redemption(msgspec.Struct, frozen=True, gc=False):
+    """How many operations of one purpose moved one amount at a store in a window."""
+
+    issuer: str
+    redeeming_store: str
+    currency: str
+    purpose: int
+    given_back: bool
+    """False: the store is owed it; True: it gave it back (void, refund, reversal)."""
+    amount_fen: int
+    count: int
+
+
+class FlowFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """The way a flow went. None: any."""
+
+    account: int | None = None
+    owner: str | None = None
+    issuer: str | None = None
+    selling_store: str | None = None
+    redeeming_store: str | None = None
+    purposes: tuple[int, ...] | None = None
+    currency: str | None = None
+    channel: str | None = None
+
+
 class Act(CommandBase, frozen=True, kw_only=True):
     """A command made of a pure function: for cold operations through `post_in`.
 

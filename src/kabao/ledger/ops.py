@@ -1,50 +1,35 @@
-"""The ledger's verbs: post, read, close a day."""
+"""The ledger's verbs: post, move, cut, close a day; what it tells is in `reading`."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Any, TypeVar
 
-from kabao.base.clock import BusinessDays, Clock, to_us
+from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KEY_REUSED, UNAVAILABLE
-from kabao.ledger import closing, house, sql, sql_reading
+from kabao.ledger import closing, cutting, house, sql
 from kabao.ledger.inbox import Inbox, Item, Then, tell
 from kabao.ledger.lane import Lane, LaneLimits
-from kabao.ledger.lots import Derived, Order, derive
 from kabao.ledger.model import (
     LIMIT_OF_BATCH,
-    Account,
-    Balances,
     Command,
-    Hold,
-    HouseBalance,
+    Cut,
     HouseMove,
-    HouseTransfer,
     NewRoot,
     Operation,
     OperationState,
-    Purpose,
     Root,
-    Transfer,
 )
-from kabao.ledger.sql_reading import ClosedDay, DoneBy, ShiftSum
+from kabao.ledger.reading import Reading
 from kabao.ledger.store import borrow_chain, decide, store
 
 R = TypeVar("R")
 
 ROOTS_MAX = 500
 """How many cards one cold operation may touch."""
-
-CLOCK_SKEW = timedelta(minutes=1)
-"""How far the clocks of two machines may differ."""
-
-_OF_STORES = (Account.CASH, Account.REDEEMED)
-
-HISTORY_PAGE = 5_000
-"""How many transfers a derivation reads at a time."""
 
 
 class _Running:
@@ -77,7 +62,7 @@ class _Running:
                 item.withdraw()
 
 
-class Ledger:
+class Ledger(Reading):
     """The only writer of money. One per process."""
 
     def __init__(
@@ -89,7 +74,8 @@ class Ledger:
         lanes: int = 2,
         limits: LaneLimits | None = None,
     ) -> None:
-        self._db, self._clock, self._days = db, clock, days
+        super().__init__(clock, days)
+        self._db = db
         limits = limits or LaneLimits()
         self._inbox = Inbox(limits.queue_max * lanes, limits.answer_s)
         self._lanes = [Lane(self._inbox, db.connect, clock, days, limits) for _ in range(lanes)]
@@ -251,115 +237,17 @@ class Ledger:
         """What became of a key."""
         return (await sql.known_operations(conn, [(company, key)])).get((company, key))
 
-    # Reading
-
-    async def root(self, conn: Conn, root_id: str) -> Root | None:
-        """A root as it is now, unlocked."""
-        return await sql.root(conn, root_id)
-
-    async def holds(self, conn: Conn, ids: Sequence[str]) -> dict[str, Hold]:
-        """Holds by id."""
-        return await sql.holds(conn, ids)
-
-    async def expired_holds(self, conn: Conn, limit: int) -> list[Hold]:
-        """Open holds whose time is over, for the job that releases them."""
-        return await sql.expired_holds(conn, self._clock.now_us(), limit)
-
-    async def transfers(
-        self, conn: Conn, root_id: str, *, before_seq: int | None = None, limit: int = 50
-    ) -> list[Transfer]:
-        """A root's transfers, newest first."""
-        return await sql.transfers(conn, root_id, before_seq, limit)
-
-    async def balance_at(self, conn: Conn, root_id: str, at_us: int) -> Balances:
-        """A root's balances at a past moment."""
-        return await sql.balance_at(conn, root_id, at_us)
-
-    async def house_transfers(
-        self, conn: Conn, account: Account, owner: str, day: date, limit: int = 200
-    ) -> list[Transfer]:
-        """What moved on a house account on a business day."""
-        return await sql.house_transfers(conn, account, owner, day, limit)
-
-    async def house_balance(
-        self, conn: Conn, account: Account, owner: str, currency: str, at_us: int | None = None
-    ) -> HouseBalance:
-        """A house account's sums, now or at a past moment."""
-        return await sql.house_balance(conn, account, owner, currency, at_us)
-
-    async def house_moved(self, conn: Conn, company: str, key: str) -> list[HouseTransfer]:
-        """What the operation of `move_in` with this key moved, in order; nothing if none was."""
-        return await house.moved(conn, company, key)
-
-    async def lots(self, conn: Conn, root_id: str, order: Order) -> Derived:
-        """Which load each fen of a root came from, and what is left of each."""
-        history: list[Transfer] = []
-        while page := await sql.transfers_ascending(
-            conn, root_id, history[-1].seq if history else 0, HISTORY_PAGE
-        ):
-            history += page
-        return derive(await sql.lots(conn, root_id), history, order)
-
-    async def sub_accounts(
-        self, conn: Conn, root_id: str, at_us: int | None = None
-    ) -> dict[Account, tuple[int, int]]:
-        """What a root's sub-accounts were debited and credited, ever or up to a moment."""
-        sums = await sql_reading.sub_accounts(conn, root_id, at_us)
-        return {account: sums.get(account, (0, 0)) for account in Account if account < Account.CASH}
-
-    async def house_page(
-        self,
-        conn: Conn,
-        account: Account,
-        owner: str,
-        day: date,
-        *,
-        after: tuple[int, str, int] | None = None,
-        limit: int = 50,
-    ) -> list[Transfer]:
-        """What moved on a house account on a business day, from (recorded_us, root, seq) on."""
-        return await sql_reading.house_page(conn, account, owner, day, after, limit)
-
-    async def shift_sums(self, conn: Conn, shift: str, opened_at: datetime) -> list[ShiftSum]:
-        """What a shift has brought its store, by purpose: in cash, and paid with cards."""
-        since = opened_at - CLOCK_SKEW
-        return await sql_reading.shift_sums(
-            conn, shift, _OF_STORES, since, self._days.of(to_us(since))
-        )
-
-    async def about(
-        self, conn: Conn, roots: Collection[str], operations: Collection[str], since: date
-    ) -> list[Transfer]:
-        """What was moved on roots by operations, and by what completed or undid those,
-        from a business day on; each root's in its order.
-        """
-        return await sql_reading.about(conn, roots, operations, since)
-
-    async def done_by(
-        self, conn: Conn, roots: Collection[str], purposes: Collection[Purpose], from_day: date
-    ) -> list[DoneBy]:
-        """What cashiers credited to these roots for these purposes, from a business day on."""
-        return await sql_reading.done_by(conn, roots, purposes, from_day)
-
-    async def carriers(self, conn: Conn, roots: Collection[str]) -> dict[str, str]:
-        """The card that carries each root now."""
-        return await sql_reading.carriers(conn, roots)
-
-    async def issuers(self, conn: Conn, roots: Collection[str]) -> dict[str, str]:
-        """The company that owes what is on each root."""
-        return await sql_reading.issuers(conn, roots)
-
-    async def programmes(self, conn: Conn, roots: Collection[str]) -> dict[str, str]:
-        """The programme each root is of."""
-        return await sql_reading.programmes(conn, roots)
-
-    async def closed_days(
-        self, conn: Conn, *, before: date | None = None, limit: int = 50
-    ) -> list[ClosedDay]:
-        """Closed business days, newest first."""
-        return await sql_reading.closed_days(conn, before, limit)
-
     # Days
+
+    async def cut(self, conn: Conn, until_us: int) -> Cut:
+        """How far every writer had come at a moment that is over: the edge of a window.
+
+        What was decided before it is waited for (the fence is held for no longer than
+        that), and a clock that runs behind posts into the next window. So every
+        transfer is in exactly one, and a window once cut never changes.
+        Raises `invalid` for a moment to come, `unavailable` when a posting does not end.
+        """
+        return await cutting.cut(conn, until_us, self._clock)
 
     async def close_day(self, conn: Conn, day: date) -> int:
         """Close a business day: from the commit on, no batch can post into it.
