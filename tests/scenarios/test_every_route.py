@@ -438,6 +438,12 @@ TABLE = {
     "GET /v1/kiosk-sessions/{session}": Route("kiosks:read"),
     "POST /v1/kiosk-sessions/{session}/finish": Route("kiosks:write", {"amount": 1}),
     "POST /v1/kiosk-sessions/{session}/credit": Route("kiosks:credit", WHY),
+    "POST /v1/kiosk-sessions/{session}/payout": Route(
+        "kiosks:payout", WHY | {"amount": 1, "shift": "{shift}"}
+    ),
+    "POST /v1/kiosk-sessions/{session}/payout/requests": Route(
+        "kiosks:payout", WHY | {"amount": 1, "payee": "{customer}"}
+    ),
     "GET /v1/kiosks/{terminal}": Route("kiosks:read"),
     "GET /v1/kiosk-boxes": Route("kiosks:read"),
     "POST /v1/kiosk-boxes/{box}/count": Route("kiosks:credit", {"pieces": []}),

@@ -218,6 +218,7 @@ class Kabao:
             self.payments,
             self.cards,
             self.cases,
+            self.customers,
             self.merchants,
             self.org,
             self.policy,

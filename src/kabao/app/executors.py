@@ -12,6 +12,7 @@ from kabao.base.ids import from_edge
 from kabao.cards.approvals import executors
 from kabao.cards.approvals_life import life_executors
 from kabao.funding.approvals import funding_executors
+from kabao.kiosks.approvals import kiosk_executors
 from kabao.payments.adjust import adjust_executors
 from kabao.payments.approvals import payment_executors
 from kabao.payments.suspense import suspense_executors
@@ -41,6 +42,7 @@ def register_executors(kabao: Kabao) -> None:
         *executors(kabao.cards),
         *life_executors(kabao.life),
         *funding_executors(kabao.funding),
+        *kiosk_executors(kabao.kiosks),
         *_policy_executors(kabao.policy),
         *adjust_executors(kabao.adjustments),
         *payment_executors(kabao.payments),

@@ -114,6 +114,15 @@ class Cases:
         await sql.update(conn, taken)
         return taken
 
+    async def take_named(self, conn: Conn, principal: Principal, kind: str, key: str) -> None:
+        """Somebody is at what this case is about, if there is one and it is not resolved.
+
+        Raises `case_taken`.
+        """
+        case = await sql.lock_named(conn, kind, key)
+        if case is not None and case.state is not CaseState.RESOLVED:
+            await self.take(conn, principal, case.id)
+
     async def note(self, conn: Conn, principal: Principal, ident: str, text: str) -> Case:
         """Write something down; also when it is resolved. Raises `not_found`, `case_notes_full`."""
         case = await self._see(principal, await sql.get(conn, ident, lock=True))
@@ -127,11 +136,30 @@ class Cases:
             KabaoError: `not_found`, `case_resolved`, `case_taken` (by somebody else).
         """
         case = await self.take(conn, principal, ident)
+        return await self._end(conn, case, outcome)
+
+    async def settle(
+        self, conn: Conn, principal: Principal | None, kind: str, key: str, outcome: str
+    ) -> None:
+        """What a case asks for has been done, so that it is resolved, if it is not yet.
+
+        `principal` None: by a second person's consent, in the name of whoever took it.
+        Raises `case_taken`: somebody else is at it.
+        """
+        case = await sql.lock_named(conn, kind, key)
+        if case is None or case.state is CaseState.RESOLVED:
+            return
+        if principal is not None:
+            case = await self.take(conn, principal, case.id)
+        await self._end(conn, case, outcome)
+
+    async def _end(self, conn: Conn, case: Case, outcome: str) -> Case:
+        assert case.taken_by is not None, "whoever resolves a case has taken it"
         resolved = replace(
             case,
             state=CaseState.RESOLVED,
-            resolved_by=principal.id,
-            resolved_name=_name(principal),
+            resolved_by=case.taken_by,
+            resolved_name=case.taken_name,
             resolved_at=now(self._clock),
             outcome=outcome,
         )

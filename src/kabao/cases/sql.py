@@ -64,6 +64,17 @@ async def get(conn: Conn, ident: str, *, lock: bool = False) -> Case | None:
     return convert(row, Case | None)
 
 
+async def lock_named(conn: Conn, kind: str, key: str) -> Case | None:
+    """The case of a kind and key, which nobody else changes until the transaction ends."""
+    row = await fetch_one(
+        conn,
+        dict,
+        'select * from cases."case" where kind = %s and key = %s for update',
+        [kind, key],
+    )
+    return convert(row, Case | None)
+
+
 async def update(conn: Conn, case: Case) -> None:
     """Who took it, and what came of it."""
     await conn.execute(

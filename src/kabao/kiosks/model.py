@@ -21,8 +21,15 @@ NOTHING_LEFT = code("nothing_left", Kind.REFUSED, "All that was inserted is on a
 VISIT_LEFT = code(
     "visit_left", Kind.REFUSED, "The visit has been left; a person settles what is inside."
 )
+VISIT_OPEN = code("visit_open", Kind.CONFLICT, "The visit is under way still.")
+REST_OVER_CASH = code(
+    "rest_over_cash", Kind.REFUSED, "So much is not paid out in cash: load it, or transfer it."
+)
 BOX_COUNTED = code("box_counted", Kind.CONFLICT, "The box was counted before.")
 BOX_IN_USE = code("box_in_use", Kind.CONFLICT, "The box is in the machine still.")
+
+NOT_CREDITED = "kiosk.not_credited"
+"""The case about what is left of a visit."""
 
 NOTES = (100, 500, 1_000, 2_000, 5_000, 10_000)
 """Banknotes of the renminbi in use, in fen."""
@@ -76,7 +83,7 @@ class State(StrEnum):
 
     OPEN = "open"
     FINISHED = "finished"
-    """All that was stacked is on a card."""
+    """All that was stacked is on a card, or was paid out."""
     LEFT = "left"
     """Nobody finished it in time, or a note came to light afterwards."""
 
@@ -96,13 +103,21 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """What the card could take when the visit began; the machine takes no note beyond."""
     stacked_fen: int = 0
     credited_fen: int = 0
+    paid_fen: int = 0
+    """Paid out to the customer instead."""
     opened_at: datetime
     last_at: datetime
 
     @property
     def rest_fen(self) -> int:
-        """What was inserted and is on no card yet."""
-        return self.stacked_fen - self.credited_fen
+        """What was inserted and is neither on a card nor paid out yet."""
+        return self.stacked_fen - self.credited_fen - self.paid_fen
+
+    @property
+    def case_key(self) -> str:
+        """Names the case about the rest; one that comes to light later is another's."""
+        settled_fen = self.credited_fen + self.paid_fen
+        return f"{self.id}/{settled_fen}" if settled_fen else self.id
 
     def stacked(self, value_fen: int, at: datetime) -> Session:
         """With one note more; one that comes to light after the end reopens nothing."""
@@ -112,9 +127,24 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     def credited(self) -> Session:
         """With its rest on a card. Raises `nothing_left`."""
+        self._check_left()
+        credited_fen = self.credited_fen + self.rest_fen
+        return replace(self, credited_fen=credited_fen, state=State.FINISHED)
+
+    def paid_out(self, amount_fen: int) -> Session:
+        """With its rest paid out. Raises `nothing_left`, `visit_open`, and `notes_differ` where
+        the rest is another one than the person thinks.
+        """
+        self._check_left()
+        if self.state is State.OPEN:
+            raise VISIT_OPEN.error(rule="T-03")
+        if amount_fen != self.rest_fen:
+            raise NOTES_DIFFER.error(f"{self.rest_fen} fen are left.", rule="T-03")
+        return replace(self, paid_fen=self.paid_fen + amount_fen, state=State.FINISHED)
+
+    def _check_left(self) -> None:
         if self.rest_fen <= 0:
             raise NOTHING_LEFT.error(rule="T-03")
-        return replace(self, credited_fen=self.stacked_fen, state=State.FINISHED)
 
 
 class Credit(msgspec.Struct, frozen=True):
@@ -126,6 +156,32 @@ class Credit(msgspec.Struct, frozen=True):
     by: str | None
     """The person who gave it; None: the machine itself."""
     reason: str | None
+    created_at: datetime
+
+
+class Way(StrEnum):
+    """How a rest was paid out."""
+
+    CASH = "cash"
+    """From a cashier's drawer, where it stands as paid out."""
+    TRANSFER = "transfer"
+    """To an account in the payee's own name."""
+
+
+class Payout(msgspec.Struct, frozen=True, kw_only=True):
+    """A rest that was paid out."""
+
+    id: str
+    session: str
+    amount_fen: int
+    way: Way
+    drawer_entry: str | None = None
+    payee: str | None = None
+    approval: str | None = None
+    """By which the second person has agreed to a transfer."""
+    by: str
+    """The person who asked for it."""
+    reason: str
     created_at: datetime
 
 

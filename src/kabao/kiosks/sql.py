@@ -12,11 +12,11 @@ from msgspec.structs import asdict
 
 from kabao.base.clock import from_us
 from kabao.base.db import Conn, fetch_all, fetch_one
-from kabao.kiosks.model import Box, Credit, Event, Kiosk, Session
+from kabao.kiosks.model import Box, Credit, Event, Kiosk, Payout, Session
 
 _SESSION: LiteralString = """
 select id, terminal, store, company, card, last4, state, most_fen, stacked_fen, credited_fen,
-  opened_at, last_at from kiosks.session
+  paid_fen, opened_at, last_at from kiosks.session
 """
 
 _BOX: LiteralString = """
@@ -89,9 +89,9 @@ async def insert_session(conn: Conn, session: Session) -> None:
     """A visit begins."""
     await conn.execute(
         "insert into kiosks.session (id, terminal, store, company, card, last4, state, most_fen,"
-        " stacked_fen, credited_fen, opened_at, last_at) values (%(id)s, %(terminal)s, %(store)s,"
-        " %(company)s, %(card)s, %(last4)s, %(state)s, %(most_fen)s, %(stacked_fen)s,"
-        " %(credited_fen)s, %(opened_at)s, %(last_at)s)",
+        " stacked_fen, credited_fen, paid_fen, opened_at, last_at) values (%(id)s, %(terminal)s,"
+        " %(store)s, %(company)s, %(card)s, %(last4)s, %(state)s, %(most_fen)s, %(stacked_fen)s,"
+        " %(credited_fen)s, %(paid_fen)s, %(opened_at)s, %(last_at)s)",
         asdict(session),
     )
 
@@ -100,7 +100,8 @@ async def update_session(conn: Conn, session: Session) -> None:
     """What was stacked and credited, and where the visit stands."""
     await conn.execute(
         "update kiosks.session set state = %(state)s, stacked_fen = %(stacked_fen)s,"
-        " credited_fen = %(credited_fen)s, last_at = %(last_at)s where id = %(id)s",
+        " credited_fen = %(credited_fen)s, paid_fen = %(paid_fen)s, last_at = %(last_at)s"
+        " where id = %(id)s",
         asdict(session),
     )
 
@@ -109,6 +110,15 @@ async def session(conn: Conn, ident: str) -> Session | None:
     """A visit; its machine is locked by whoever changes it."""
     row = await fetch_one(conn, dict, _SESSION + "where id = %s", [ident])
     return convert(row, Session | None)
+
+
+async def lock_session(conn: Conn, ident: str) -> Session | None:
+    """A visit whose machine is locked."""
+    found = await session(conn, ident)
+    if found is None:
+        return None
+    await lock_kiosk(conn, found.terminal)
+    return await session(conn, ident)
 
 
 async def sessions(
@@ -175,6 +185,24 @@ async def credits_of(conn: Conn, session: str) -> list[Credit]:
     return await fetch_all(
         conn, Credit, "select * from kiosks.credit where session = %s order by topup", [session]
     )
+
+
+async def insert_payout(conn: Conn, payout: Payout) -> None:
+    """A visit's rest was paid out."""
+    await conn.execute(
+        "insert into kiosks.payout (id, session, amount_fen, way, drawer_entry, payee, approval,"
+        " by, reason, created_at) values (%(id)s, %(session)s, %(amount_fen)s, %(way)s,"
+        " %(drawer_entry)s, %(payee)s, %(approval)s, %(by)s, %(reason)s, %(created_at)s)",
+        asdict(payout),
+    )
+
+
+async def payouts_of(conn: Conn, session: str) -> list[Payout]:
+    """What of a visit was paid out, oldest first."""
+    rows = await fetch_all(
+        conn, dict, "select * from kiosks.payout where session = %s order by id", [session]
+    )
+    return convert(rows, list[Payout])
 
 
 # --- boxes ------------------------------------------------------------------------------------

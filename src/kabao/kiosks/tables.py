@@ -31,10 +31,12 @@ session = sa.Table(
     sa.Column("most_fen", Fen, nullable=False),
     sa.Column("stacked_fen", Fen, nullable=False),
     sa.Column("credited_fen", Fen, nullable=False),
+    sa.Column("paid_fen", Fen, nullable=False),
     sa.Column("opened_at", Instant, nullable=False),
     sa.Column("last_at", Instant, nullable=False),
     sa.CheckConstraint("state in ('open', 'finished', 'left')", name="state"),
-    sa.CheckConstraint("credited_fen between 0 and stacked_fen", name="never_more_than_stacked"),
+    sa.CheckConstraint("credited_fen >= 0 and paid_fen >= 0", name="never_negative"),
+    sa.CheckConstraint("credited_fen + paid_fen <= stacked_fen", name="never_more_than_stacked"),
     schema=_SCHEMA,
 )
 sa.Index("ix_session_terminal", session.c.terminal, session.c.id)
@@ -77,6 +79,29 @@ credit = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.CheckConstraint("amount_fen > 0", name="positive"),
     sa.CheckConstraint("(by is null) = (reason is null)", name="who_says_why"),
+    schema=_SCHEMA,
+)
+
+payout = sa.Table(
+    "payout",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("session", Uuid, sa.ForeignKey("kiosks.session.id"), nullable=False, index=True),
+    sa.Column("amount_fen", Fen, nullable=False),
+    sa.Column("way", sa.Text, nullable=False),
+    sa.Column("drawer_entry", Uuid),
+    sa.Column("payee", Uuid),
+    sa.Column("approval", Uuid),
+    sa.Column("by", Uuid, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.CheckConstraint("amount_fen > 0", name="positive"),
+    sa.CheckConstraint("way in ('cash', 'transfer')", name="way"),
+    sa.CheckConstraint("(way = 'cash') = (drawer_entry is not null)", name="cash_from_a_drawer"),
+    sa.CheckConstraint(
+        "(way = 'transfer') = (payee is not null) and (way = 'transfer') = (approval is not null)",
+        name="transfers_take_two",
+    ),
     schema=_SCHEMA,
 )
 

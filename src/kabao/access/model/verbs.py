@@ -75,6 +75,7 @@ VERBS: dict[str, str] = {
     "kiosks:read": "see kiosks, their visits and boxes",
     "kiosks:write": "be a kiosk: report what happens, and load what was inserted",
     "kiosks:credit": "load what a kiosk took and did not load; count its boxes",
+    "kiosks:payout": "pay out what a kiosk took and did not load",
     # after the sale
     "settlements:read": "see settlements",
     "settlements:write": "run and release settlements",
@@ -193,6 +194,7 @@ ROLES: dict[Role, frozenset[str]] = {
         "topups:write",
         "topups:void",
         "kiosks:credit",
+        "kiosks:payout",
         "topups:refund",
         "topups:settle",
         "adjustments:write",

@@ -77,10 +77,11 @@ DRAWERS = Check(
 
 KIOSKS = Check(
     "I-3",
-    "What a kiosk's customers inserted is on their cards or waits for them, note by note.",
+    "What a kiosk's customers inserted is on their cards, was paid out to them or waits for them.",
     """
     select count(*) as visits, coalesce(sum(stacked_fen), 0)::bigint as stacked_fen,
-      coalesce(sum(stacked_fen - credited_fen), 0)::bigint as waiting_fen
+      coalesce(sum(paid_fen), 0)::bigint as paid_out_fen,
+      coalesce(sum(stacked_fen - credited_fen - paid_fen), 0)::bigint as waiting_fen
     from kiosks.session
     """,
     """
@@ -90,6 +91,8 @@ KIOSKS = Check(
           then 'says ' || s.stacked_fen || ' fen, its notes are ' || coalesce(e.fen, 0)
         when s.credited_fen <> coalesce(c.fen, 0)
           then 'says ' || s.credited_fen || ' fen credited, its credits are ' || coalesce(c.fen, 0)
+        when s.paid_fen <> coalesce(p.fen, 0)
+          then 'says ' || s.paid_fen || ' fen paid out, its payouts are ' || coalesce(p.fen, 0)
         end as detail
       from kiosks.session s
       left join (select v.session, sum(v.value_fen) as fen from kiosks.event v
@@ -97,6 +100,14 @@ KIOSKS = Check(
         where v.type = 'stacked' group by v.session) e on e.session = s.id
       left join (select session, sum(amount_fen) as fen from kiosks.credit group by session) c
         on c.session = s.id
+      left join (select session, sum(amount_fen) as fen from kiosks.payout group by session) p
+        on p.session = s.id
+      union all
+      select p.session, null::uuid, 'paid out ' || p.amount_fen || ' fen, the drawer '
+        || coalesce(d.amount_fen, 0)
+      from kiosks.payout p
+      left join merchants.drawer_entry d on d.id = p.drawer_entry and d.kind = 'paid_out'
+      where p.way = 'cash' and d.amount_fen is distinct from p.amount_fen
       union all
       select coalesce(c.session, s.id), coalesce(c.topup, t.id), case
         when t.id is null then 'a credit without its top-up'

@@ -34,6 +34,23 @@ class CreditBody(RequestBody, frozen=True):
     card: EdgeId | None = None
 
 
+class CashPayoutBody(RequestBody, frozen=True):
+    """What is given back in cash, out of whose drawer; `amount` is all that is left."""
+
+    amount: Amount
+    shift: EdgeId
+    reason: ShortText
+    override: EdgeId | None = None
+
+
+class TransferBody(RequestBody, frozen=True):
+    """What is transferred to an account in the payee's own name: all that is left."""
+
+    amount: Amount
+    payee: EdgeId
+    reason: ShortText
+
+
 class EventBody(RequestBody, frozen=True):
     """One thing that happened. `value` (of the note, in fen) and `session` are said of notes."""
 

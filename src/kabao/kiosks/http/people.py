@@ -29,6 +29,7 @@ from kabao.kiosks.http.views import (
     counted_view,
     credit_view,
     loaded,
+    payout_view,
     session_of,
     session_view,
 )
@@ -55,15 +56,13 @@ async def credit_session(
     org: Org,
     access: Access,
 ) -> Response[LoadedView]:
-    """Load what a machine took and did not load, as a case told."""
+    """Load what a machine took and did not load, as a case told; the case is resolved with it."""
     idempotency_key(request.headers.get(KEY_HEADER))  # missing: said before any look-up
     found = await visible_visit(principal, db, kiosks, org, session)
     card = from_edge("card", data.card, field="card") if data.card else None
 
     async def work(conn: Conn) -> LoadedView:
-        after, topup = await kiosks.credit(
-            conn, principal.company, found.id, card, principal.id, data.reason
-        )
+        after, topup = await kiosks.credit(conn, principal, found.id, card, data.reason)
         deed = Deed(verb="kiosks:credit", subject=to_edge(SESSION, found.id), reason=data.reason)
         await access.log.write(conn, principal, deed)
         return loaded(after, topup.id, topup.amount_fen)
@@ -128,11 +127,12 @@ async def list_sessions(
 async def get_session(
     principal: Principal, session: EdgeId, db: Database, kiosks: Kiosks, org: Org
 ) -> WholeSession:
-    """A visit, and what of it went onto cards."""
+    """A visit, what of it went onto cards, and what was paid out."""
     found = await visible_visit(principal, db, kiosks, org, session)
     async with db.read() as conn:
         credits_ = [credit_view(each) for each in await kiosks.credits(conn, found.id)]
-    return WholeSession(**session_of(found), credits=credits_)
+        payouts = [payout_view(each) for each in await kiosks.payouts.of(conn, found.id)]
+    return WholeSession(**session_of(found), credits=credits_, payouts=payouts)
 
 
 @get("/v1/kiosks/{terminal:str}", guards=[requires(READ)], tags=["kiosks"])

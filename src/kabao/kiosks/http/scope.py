@@ -14,6 +14,7 @@ from kabao.org.model import Store
 from kabao.org.ops import Org
 
 READ, WRITE, CREDIT = "kiosks:read", "kiosks:write", "kiosks:credit"
+PAYOUT = "kiosks:payout"
 
 
 async def named_machine(

@@ -9,8 +9,8 @@ import msgspec
 
 from kabao.base.clock import rfc3339, to_us
 from kabao.base.ids import to_edge
-from kabao.kiosks.model import Box, Credit, Session, Shortfall, State
-from kabao.kiosks.ops import BOX, SESSION
+from kabao.kiosks.model import Box, Credit, Payout, Session, Shortfall, State, Way
+from kabao.kiosks.ops import BOX, PAYOUT, SESSION
 
 
 class ReportedView(msgspec.Struct, frozen=True):
@@ -28,8 +28,22 @@ class CreditView(msgspec.Struct, frozen=True):
     created_at: str
 
 
+class PayoutView(msgspec.Struct, frozen=True):
+    """A rest that was paid out: in cash from a drawer, or by a transfer two persons agreed to."""
+
+    id: str
+    way: Way
+    amount: int
+    payee: str | None
+    approval: str | None
+    reason: str
+    created_at: str
+
+
 class SessionView(msgspec.Struct, frozen=True):
-    """A visit. `most` is what the card could take when it began; `rest` is on no card yet."""
+    """A visit. `most` is what the card could take when it began; `rest` is neither on a
+    card nor paid out yet.
+    """
 
     id: str
     terminal: str
@@ -40,6 +54,7 @@ class SessionView(msgspec.Struct, frozen=True):
     most: int
     stacked: int
     credited: int
+    paid_out: int
     rest: int
     currency: str
     opened_at: str
@@ -47,9 +62,10 @@ class SessionView(msgspec.Struct, frozen=True):
 
 
 class WholeSession(SessionView, frozen=True):
-    """A visit with what of it went onto cards."""
+    """A visit with what of it went onto cards, and what was paid out."""
 
     credits: list[CreditView]
+    payouts: list[PayoutView]
 
 
 class LoadedView(msgspec.Struct, frozen=True):
@@ -57,6 +73,15 @@ class LoadedView(msgspec.Struct, frozen=True):
 
     session: str
     topup: str
+    amount: int
+    currency: str
+
+
+class PaidOutView(msgspec.Struct, frozen=True):
+    """What was paid out of a visit."""
+
+    session: str
+    payout: PayoutView
     amount: int
     currency: str
 
@@ -120,6 +145,7 @@ def session_of(session: Session) -> dict[str, Any]:
         "most": session.most_fen,
         "stacked": session.stacked_fen,
         "credited": session.credited_fen,
+        "paid_out": session.paid_fen,
         "rest": session.rest_fen,
         "currency": "CNY",
         "opened_at": rfc3339(to_us(session.opened_at)),
@@ -136,6 +162,25 @@ def credit_view(credit: Credit) -> CreditView:
     """A top-up of a visit for the outside."""
     at = rfc3339(to_us(credit.created_at))
     return CreditView(to_edge("top", credit.topup), credit.amount_fen, credit.reason, at)
+
+
+def payout_view(payout: Payout) -> PayoutView:
+    """What was paid out, for the outside."""
+    return PayoutView(
+        id=to_edge(PAYOUT, payout.id),
+        way=payout.way,
+        amount=payout.amount_fen,
+        payee=to_edge("cus", payout.payee) if payout.payee else None,
+        approval=to_edge("apr", payout.approval) if payout.approval else None,
+        reason=payout.reason,
+        created_at=rfc3339(to_us(payout.created_at)),
+    )
+
+
+def paid_out(session: Session, payout: Payout) -> PaidOutView:
+    """What was paid out of a visit, for the outside."""
+    shown = payout_view(payout)
+    return PaidOutView(to_edge(SESSION, session.id), shown, payout.amount_fen, "CNY")
 
 
 def box_of(box: Box) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The verbs of kiosks."""
 
 from kabao.kiosks.ops.boxes import BOX
-from kabao.kiosks.ops.kiosks import SESSION, Kiosks
+from kabao.kiosks.ops.kiosks import Kiosks
+from kabao.kiosks.ops.payouts import PAYOUT, SESSION, FromDrawer, KioskPayout
 
-__all__ = ["BOX", "SESSION", "Kiosks"]
+__all__ = ["BOX", "PAYOUT", "SESSION", "FromDrawer", "KioskPayout", "Kiosks"]

@@ -11,16 +11,19 @@ from kabao.base.clock import BusinessDays, Clock, from_us, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import Ids, to_edge
+from kabao.base.web.principal import Principal
 from kabao.cards.limits import SECRET_NOT_ACCEPTED
 from kabao.cards.model import CardRef, Resolved, Source
 from kabao.cards.ops import Cards
 from kabao.cases.model import NewCase
 from kabao.cases.ops import Cases
+from kabao.customers.ops import Customers
 from kabao.kiosks import sql
 from kabao.kiosks.model import (
     EVENT_DIFFERS,
     EVENTS_MISSING,
     NOT_A_KIOSK,
+    NOT_CREDITED,
     NOTES_DIFFER,
     VISIT_LEFT,
     Box,
@@ -32,6 +35,7 @@ from kabao.kiosks.model import (
     State,
 )
 from kabao.kiosks.ops.boxes import Boxes
+from kabao.kiosks.ops.payouts import SESSION, Payouts
 from kabao.ledger.model import RootState
 from kabao.merchants.model import Terminal, TerminalKind, Till, check_terminal_at
 from kabao.merchants.ops import Merchants
@@ -43,8 +47,6 @@ from kabao.policy.ops import NATIONAL, Policy
 from kabao.topups.model import TopUp
 from kabao.topups.model.topup import CARD_CANNOT_LOAD
 from kabao.topups.ops import NewTopUp, TopUps
-
-SESSION = "kss"
 
 LEFT_AT_ONCE = 200
 """How many idle visits one run of the job ends."""
@@ -60,6 +62,7 @@ class Kiosks:
         payments: Payments,
         cards: Cards,
         cases: Cases,
+        customers: Customers,
         merchants: Merchants,
         org: Org,
         policy: Policy,
@@ -72,6 +75,8 @@ class Kiosks:
         self._ids, self._clock, self._days = ids, clock, days
         self.boxes = Boxes(cases, org, clock)
         """Boxes of banknotes, counted by people."""
+        self.payouts = Payouts(cases, merchants, customers, policy, ids, clock, days)
+        """What is left of visits, given back by people."""
 
     # --- visits ---------------------------------------------------------------------------------
 
@@ -144,17 +149,23 @@ class Kiosks:
             raise VISIT_LEFT.error(rule="T-03")
         if session.rest_fen and amount_fen != session.rest_fen:
             raise NOTES_DIFFER.error(f"{session.rest_fen} fen are known here.", rule="T-03")
-        return await self._credit(conn, company, session, session.card, None, None)
+        return await self._credit(conn, company, session, session.card)
 
     async def credit(
-        self, conn: Conn, company: str, ident: str, card: str | None, by: str, reason: str
+        self, conn: Conn, by: Principal, ident: str, card: str | None, reason: str
     ) -> tuple[Session, TopUp]:
-        """A person loads what a machine did not; `card`: another one than was shown there.
+        """A person loads what a machine did not, and its case is resolved; `card`: another one
+        than was shown there.
 
-        Raises `not_found`, `nothing_left`, and as `TopUps.load`.
+        Raises `not_found`, `nothing_left`, `case_taken`, and as `TopUps.load`.
         """
         session = await self._locked(conn, ident)
-        return await self._credit(conn, company, session, card or session.card, by, reason)
+        after, topup = await self._credit(
+            conn, by.company, session, card or session.card, by.id, reason
+        )
+        outcome = f"Loaded: {to_edge('top', topup.id)}."
+        await self._cases.settle(conn, by, NOT_CREDITED, session.case_key, outcome)
+        return after, topup
 
     async def _credit(
         self,
@@ -162,8 +173,8 @@ class Kiosks:
         company: str,
         session: Session,
         card: str,
-        by: str | None,
-        reason: str | None,
+        by: str | None = None,
+        reason: str | None = None,
     ) -> tuple[Session, TopUp]:
         after, store = session.credited(), self._org.store(session.store)
         assert store is not None, "a visit to no store"
@@ -191,8 +202,7 @@ class Kiosks:
 
     async def _locked(self, conn: Conn, ident: str) -> Session:
         """A visit whose machine is locked. Raises `not_found`."""
-        await sql.lock_kiosk(conn, (await self.get(conn, ident)).terminal)
-        return await self.get(conn, ident)
+        return _there(await sql.lock_session(conn, ident))
 
     async def _leave(self, conn: Conn, session: Session) -> None:
         """Nobody finishes a visit; what it has left is a case."""
@@ -202,7 +212,7 @@ class Kiosks:
 
     async def _look_at_rest(self, conn: Conn, session: Session) -> None:
         case = NewCase(
-            kind="kiosk.not_credited",
+            kind=NOT_CREDITED,
             subject=to_edge(SESSION, session.id),
             company=session.company,
             store=session.store,
@@ -211,7 +221,7 @@ class Kiosks:
                 "card": to_edge("card", session.card),
                 "rest_fen": session.rest_fen,
             },
-            key=session.id,
+            key=session.case_key,
         )
         await self._cases.open_in(conn, case)
 
@@ -308,10 +318,7 @@ class Kiosks:
 
     async def get(self, conn: Conn, ident: str) -> Session:
         """A visit. Raises `not_found`."""
-        found = await sql.session(conn, ident)
-        if found is None:
-            raise NOT_FOUND.error("There is no such visit.")
-        return found
+        return _there(await sql.session(conn, ident))
 
     async def credits(self, conn: Conn, session: str) -> list[Credit]:
         """What of a visit went onto cards, oldest first."""
@@ -334,6 +341,12 @@ class Kiosks:
         """How far a machine's events are known, and the notes in its box by value."""
         found = await sql.kiosk(conn, terminal)
         return found, await sql.notes_in(conn, found.box) if found.box else {}
+
+
+def _there(session: Session | None) -> Session:
+    if session is None:
+        raise NOT_FOUND.error("There is no such visit.")
+    return session
 
 
 def _check(terminal: Terminal) -> None:

@@ -1,0 +1,29 @@
+"""What of kiosks takes two people, and who executes it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kabao.access.model import Approval, Executor
+from kabao.base.db import Conn
+from kabao.base.ids import to_edge
+from kabao.kiosks.ops import PAYOUT, KioskPayout, Kiosks
+
+PAYOUT_ACTION = "kiosk_payout"
+"""What an approval of a transfer is called in policy `approval.actions`."""
+
+
+class RestTransferred(msgspec.Struct, frozen=True):
+    """The payout that an approved request became."""
+
+    payout: str
+
+
+def kiosk_executors(kiosks: Kiosks) -> list[tuple[str, Executor, type[msgspec.Struct]]]:
+    """Kind, executor and payload of every request of this slice."""
+
+    async def transfer(conn: Conn, asked: KioskPayout, approval: Approval) -> RestTransferred:
+        _, payout = await kiosks.payouts.transferred(conn, asked, approval)
+        return RestTransferred(to_edge(PAYOUT, payout.id))
+
+    return [(PAYOUT_ACTION, transfer, KioskPayout)]
