@@ -120,6 +120,14 @@ TABLE = {
     "GET /v1/channels/{channel}/bills": Route("channels:read"),
     "POST /v1/channels/{channel}/pause": Route("channels:write", {}),
     "POST /v1/channels/{channel}/resume": Route("channels:write", {}),
+    "GET /v1/settlement-accounts": Route("settlement-accounts:read"),
+    "POST /v1/settlement-accounts": Route(
+        "settlement-accounts:write",
+        {"company": "{company}", "name": "x", "account": "6222020200012345678"}
+        | {"bank": "102100099996"}
+        | WHY,
+    ),
+    "GET /v1/settlement-accounts/{settlement_account}": Route("settlement-accounts:read"),
     "GET /v1/collections": Route("collections:read"),
     "GET /v1/collections/{collection}": Route("collections:read"),
     "POST /v1/collections/{collection}/refunds/{funding_refund}/retry": Route(
@@ -535,7 +543,7 @@ NOBODY = {
     name: f"{prefix}_{'0' * 32}"
     for name, prefix in {
         "approval": "apr", "batch": "bat", "card": "card", "cashier": "csh", "code": "cod",
-        "funding_refund": "frf",
+        "funding_refund": "frf", "settlement_account": "sac",
         "case": "case", "channel": "chn", "collection": "col", "box": "kbx", "session": "kss",
         "template": "ntp", "company": "com", "delivery": "whd", "endpoint": "whe",
         "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":

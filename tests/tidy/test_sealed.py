@@ -26,6 +26,7 @@ PLAIN = {
     "base.idempotency.mac": MAC,
     "cards.credential.pin_mac": MAC,
     "cards.credential.pin_salt": "chance",
+    "clearing.account.number_index": INDEX,
     "customers.customer.identity_index": INDEX,
     "customers.customer.phone_index": INDEX,
     "evidence.leaf.digest": DIGEST,

@@ -37,6 +37,7 @@ from kabao.cards.ops.life import Life
 from kabao.cards.ops.own_cards import OwnCards
 from kabao.cards.ops.stock import Stock
 from kabao.cases.ops import Cases
+from kabao.clearing.ops import Accounts
 from kabao.customers.ops import Customers
 from kabao.evidence.http import Desk as ReceiptDesk
 from kabao.evidence.http_counter import Counter as ReturnCounter
@@ -102,6 +103,7 @@ PROVIDED = (
     "policy",
     "proofs",
     "returns",
+    "settlement_accounts",
     "stock",
     "suspense",
     "topups",
@@ -229,6 +231,7 @@ class Kabao:
         self.returns = Returns(self.ledger, self.cards, self.life, self.payments, ids)
         books = Books(self.ledger, self.payments, self.topups, self.org)
         self.evidence = Evidence(db, self.vault, books, self.payments, clock)
+        self.settlement_accounts = Accounts(db, self.vault, self.policy, self.org, ids, clock, days)
         self.telling = Telling(self)
         self.once = Once(db, clock, self._mac, self.vault, self._secret_hours)
         register_executors(self)

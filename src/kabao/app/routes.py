@@ -9,6 +9,7 @@ from kabao.cards.http import ROUTES as CARD_ROUTES
 from kabao.cards.http_life import ROUTES_LIFE as CARD_LIFE_ROUTES
 from kabao.cards.http_watch import ROUTES_WATCH
 from kabao.cases.http import ROUTES as CASE_ROUTES
+from kabao.clearing.http import ROUTES as CLEARING_ROUTES
 from kabao.customers.http import ROUTES as CUSTOMER_ROUTES
 from kabao.edges.iso8583.http import ROUTES as POS_ROUTES
 from kabao.evidence.http import ROUTES as EVIDENCE_ROUTES
@@ -33,6 +34,7 @@ ROUTES: list[Any] = [
     *CARD_LIFE_ROUTES,
     *ROUTES_WATCH,
     *CASE_ROUTES,
+    *CLEARING_ROUTES,
     *CUSTOMER_ROUTES,
     *EVIDENCE_ROUTES,
     *FUNDING_ROUTES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kabao.access.model import REWRAP_TARGETS as ACCESS
 from kabao.cards.model import CARD_KEY_USES
 from kabao.cards.model import REWRAP_TARGETS as CARDS
+from kabao.clearing.model.accounts import REWRAP_TARGETS as CLEARING
 from kabao.customers.model import REWRAP_TARGETS as CUSTOMERS
 from kabao.edges.iso8583.model import REWRAP_TARGETS as POS
 from kabao.funding.model.collections import REWRAP_TARGETS as FUNDING
@@ -22,6 +23,7 @@ SEALED: tuple[RewrapTarget, ...] = (
     *CARDS,
     *PAYCODES,
     *FUNDING,
+    *CLEARING,
     *POS,
     *NOTICES,
 )

@@ -29,6 +29,7 @@ def add_jobs(kabao: Kabao, jobs: Jobs) -> None:
     jobs.tick("payments.expire_holds", HOLDS_EVERY, kabao.payments.expire_holds)
     jobs.tick("paycodes.forget", PURGE_EVERY, kabao.paycodes.forget)
     jobs.tick("web.purge_secrets", PURGE_EVERY, kabao.once.purge)
+    jobs.tick("clearing.forget_proposals", PURGE_EVERY, kabao.settlement_accounts.forget_proposals)
     register_access_jobs(jobs, kabao.db, kabao.access)
     register_proof_jobs(jobs, kabao.db, kabao.proofs)
     register_card_jobs(jobs, kabao.db, kabao.life)

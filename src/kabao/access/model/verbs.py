@@ -79,6 +79,8 @@ VERBS: dict[str, str] = {
     # after the sale
     "settlements:read": "see settlements",
     "settlements:write": "run and release settlements",
+    "settlement-accounts:read": "see where companies and stores are paid, masked",
+    "settlement-accounts:write": "ask that a company or a store be paid elsewhere",
     "reconciliations:read": "see reconciliations",
     "reconciliations:write": "hand in bills and settle differences",
     "disputes:read": "see disputes",
@@ -171,6 +173,7 @@ ROLES: dict[Role, frozenset[str]] = {
         "channels",
         "collections",
         "settlements",
+        "settlement-accounts",
         "reconciliations",
         "disputes",
         "cases",
