@@ -25,6 +25,7 @@ SHOWN_BESIDES = {
     "kabao.cards.states": "pure: the closed states and reasons of a card's life",
     "kabao.payments.pay": "the request of a payment, which every door fills in",
     "kabao.ledger.lots": "the types of a derivation, which `Ledger.lots` answers with",
+    "kabao.ledger.passages": "the same of `Ledger.passages`",
 }
 """Modules outside the door that others may import, and why."""
 

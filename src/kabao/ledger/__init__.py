@@ -8,6 +8,7 @@ Words
   transfer       one row that debits one account and credits another
   house transfer the same between two house accounts: it settles, pays out, corrects
   lot            one load: what was paid, what it is worth, by whom and for whom
+  passage        part of a lot that went on to another card, and is part of a lot there
   hold           value set aside on a root, until captured, released or expired
   operation      one request of the outside, by company and key, with its answer
   lane           one writer: gathers what waits, locks, decides, stores, commits

@@ -23,6 +23,7 @@ from kabao.ledger.model import (
     Root,
     Transfer,
 )
+from kabao.ledger.passages import Passage, pair_of, passages
 from kabao.ledger.sql_reading import ClosedDay, DoneBy, ShiftSum
 
 CLOCK_SKEW = timedelta(minutes=1)
@@ -86,6 +87,18 @@ class Reading:
         ):
             history += page
         return derive(await sql.lots(conn, root_id), history, order)
+
+    async def passages(self, conn: Conn, root_id: str, derived: Derived, lot: int) -> list[Passage]:
+        """Where value of a lot of a root went that was moved to other cards.
+
+        `derived`: of this root. `lot`: its seq.
+        """
+        seqs = {piece.transfer for piece in derived.spent if piece.lot == lot}
+        outs = await sql_reading.into_transit(conn, root_id)
+        pairs = {pair_of(out) for out in outs if out.seq in seqs}
+        of_pairs = [out for out in outs if pair_of(out) in pairs]
+        arrivals = await sql_reading.out_of_transit(conn, of_pairs)
+        return [one for one in passages(derived.spent, of_pairs, arrivals) if one.lot == lot]
 
     async def sub_accounts(
         self, conn: Conn, root_id: str, at_us: int | None = None

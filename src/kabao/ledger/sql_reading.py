@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import msgspec
 
@@ -11,6 +11,9 @@ from kabao.base.clock import from_us
 from kabao.base.db import Conn, fetch_all, uuid_array
 from kabao.ledger.model import Account, Transfer
 from kabao.ledger.sql import _TRANSFER
+
+ONE_TRANSACTION = timedelta(minutes=10)
+"""No transaction that moves value from card to card takes longer."""
 
 
 class ShiftSum(msgspec.Struct, frozen=True):
@@ -130,6 +133,42 @@ async def about(
             "since": since,
         },
     )
+
+
+async def into_transit(conn: Conn, root_id: str) -> list[Transfer]:
+    """What a root has put into transit, in its order."""
+    return await fetch_all(
+        conn,
+        Transfer,
+        _TRANSFER + "where root = %s and credit = %s order by seq",
+        [root_id, Account.TRANSIT],
+    )
+
+
+async def out_of_transit(conn: Conn, outs: Iterable[Transfer]) -> list[Transfer]:
+    """What took from transit what these had put there, in the order it was done.
+
+    Both are one transaction. Day and moment narrow the read to the blocks of those minutes
+    (`ix_transfer_recorded_brin`): no index on `related` slows paying down.
+    """
+    found: list[Transfer] = []
+    for out in outs:
+        found += await fetch_all(
+            conn,
+            Transfer,
+            _TRANSFER
+            + "where business_date between %(day)s and %(day)s + 1"
+            + " and recorded_at between %(at)s and %(at)s + %(within)s"
+            + " and related = %(pair)s and debit = %(transit)s order by recorded_at, root, seq",
+            {
+                "day": out.business_date,
+                "at": from_us(out.recorded_us),
+                "within": ONE_TRANSACTION,
+                "pair": out.related or out.op,
+                "transit": Account.TRANSIT,
+            },
+        )
+    return list({(one.root, one.seq): one for one in found}.values())
 
 
 class DoneBy(msgspec.Struct, frozen=True):

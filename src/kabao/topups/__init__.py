@@ -8,9 +8,10 @@ Words
   grant       what one top-up is given by a rule, out of the rule's budget
   refund      money of a channel's top-up that goes back to its payer, with its share of bonus
   paying card a registered card that pays for a top-up of its holder's other card (T-04)
-  recall      money that a channel took back from us: what is left is frozen, the rest is owed
+  recall      money that a channel took back from us: what is left is frozen, wherever it was
+              moved to, the rest is owed
 
-Tables: topup, bonus_rule, bonus_grant, refund, recall.
+Tables: topup, bonus_rule, bonus_grant, refund, recall, recall_part.
 
 `funding` collects the money and tells what becomes of it (`ops/online.py` is its purpose
 `topup`). Collections are locked before cards, cards before payers, payers before rules.
@@ -22,6 +23,7 @@ Invariants
   money of a channel is credited once, when the channel has said so; what cannot be credited
   goes back by itself
   what goes back is at most what is left of the lot (ruling 18), and leaves the card at once
+  what a recall froze and what is owed for it is what was taken, always
   a rule gives no more than its budget, counted under a lock of its own
   a refused secret is kept and counted once; an unknown card costs the same
 """

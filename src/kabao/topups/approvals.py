@@ -8,7 +8,7 @@ from kabao.access.model import Approval, Executor
 from kabao.base.db import Conn
 from kabao.base.ids import from_edge, to_edge
 from kabao.topups.model.bonus import BONUS_RULE, Terms
-from kabao.topups.model.going import RECALL, RecallState
+from kabao.topups.model.recalls import RECALL, RecallState
 from kabao.topups.ops import TopUps
 
 BONUS_ACTION = "bonus_rule"
@@ -56,7 +56,7 @@ def topup_executors(topups: TopUps) -> list[tuple[str, Executor, type[msgspec.St
     async def settle(conn: Conn, asked: RecallSettlement, approval: Approval) -> RecallSettled:
         ident = from_edge(RECALL, asked.recall)
         assert approval.checker is not None, "it was agreed to"
-        settled = await topups.refunds.settle_in(conn, ident, approval.id, won=asked.won)
+        settled = await topups.recalls.settle_in(conn, ident, approval.id, won=asked.won)
         return RecallSettled(asked.recall, settled.state)
 
     return [(BONUS_ACTION, make, NewBonusRule), (RECALL_ACTION, settle, RecallSettlement)]

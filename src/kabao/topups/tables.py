@@ -156,3 +156,19 @@ recall = sa.Table(
     sa.CheckConstraint("state in ('open', 'lost', 'won')", name="state"),
     schema=_SCHEMA,
 )
+
+recall_part = sa.Table(
+    "recall_part",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("recall", Uuid, sa.ForeignKey(recall.c.id), nullable=False, index=True),
+    sa.Column("root", Uuid, nullable=False),
+    sa.Column("lot", Uuid, nullable=False),
+    sa.Column("frozen_fen", Fen, nullable=False),
+    sa.Column("frozen_bonus_fen", Fen, nullable=False),
+    sa.CheckConstraint(
+        "frozen_fen >= 0 and frozen_bonus_fen >= 0 and frozen_fen + frozen_bonus_fen > 0",
+        name="amounts",
+    ),
+    schema=_SCHEMA,
+)

@@ -76,7 +76,9 @@ BUDGETS = Check(
       || case when u.status in ('failed', 'expired') then g.amount_fen else d.fen end
     from topups.bonus_grant g join topups.topup u on u.id = g.topup
     cross join lateral (select coalesce(sum(t.amount_fen), 0) as fen from ledger.transfer t
-      where t.root = g.root and t.related = u.id and t.purpose = 4) d
+      where t.root in (select g.root union select p.root from topups.recall_part p
+          join topups.recall r on r.id = p.recall where r.topup = u.id)
+        and t.related = u.id and t.purpose = 4) d
     where g.back_fen <> case when u.status in ('failed', 'expired') then g.amount_fen
       else d.fen end
     union all
@@ -118,8 +120,12 @@ GOING = Check(
         state = 'refused' as free
       from topups.refund
       union all
-      select id, topup, root, frozen_fen, frozen_bonus_fen, owed_fen, state = 'won'
-      from topups.recall),
+      select r.id, r.topup, r.root, coalesce(p.frozen_fen, 0), coalesce(p.frozen_bonus_fen, 0),
+        r.owed_fen, r.state = 'won'
+      from topups.recall r left join topups.recall_part p on p.id = r.id
+      union all
+      select p.id, r.topup, p.root, p.frozen_fen, p.frozen_bonus_fen, 0, r.state = 'won'
+      from topups.recall_part p join topups.recall r on r.id = p.recall where p.id <> r.id),
     sums as (
       select u.id as topup,
         coalesce((select sum(r.amount_fen) from topups.refund r
@@ -153,6 +159,14 @@ GOING = Check(
       from rows r full join (select * from aside where principal + bonus > 0
           or op in (select id from topups.recall)) a on a.op = r.id
       left join freed f on f.op = r.id
+      union all
+      select r.root, r.id, 'says ' || r.frozen_fen || ' + ' || r.frozen_bonus_fen
+        || ' fen frozen and ' || r.owed_fen || ' owed of ' || r.amount_fen || ', its parts are '
+        || coalesce(sum(p.frozen_fen), 0) || ' + ' || coalesce(sum(p.frozen_bonus_fen), 0)
+      from topups.recall r left join topups.recall_part p on p.recall = r.id group by r.id
+      having r.amount_fen <> coalesce(sum(p.frozen_fen), 0) + r.owed_fen
+        or r.frozen_fen <> coalesce(sum(p.frozen_fen), 0)
+        or r.frozen_bonus_fen <> coalesce(sum(p.frozen_bonus_fen), 0)
       union all
       select u.root, u.id, case
         when u.refunded_fen <> s.asked or u.kept_fen <> s.keeping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from kabao.topups.approvals import RECALL_ACTION, RecallSettlement
 from kabao.topups.http.bodies import RefundBody, SettleBody
 from kabao.topups.http.desk import TopUpDesk
 from kabao.topups.model import TopUp
-from kabao.topups.model.going import RECALL, RECALL_SETTLED, Recall, RecallState
+from kabao.topups.model.recalls import RECALL, RECALL_SETTLED, Part, Recall, RecallState
 from kabao.topups.model.refunding import REFUND, Fault, RefundState, TopUpRefund
 from kabao.topups.ops.refunds import AskRefund
 
@@ -53,6 +54,14 @@ class TopUpRefunds(msgspec.Struct, frozen=True):
     refundable_at_our_fault: int
 
 
+class FrozenView(msgspec.Struct, frozen=True):
+    """What is frozen on one card. Whole fen."""
+
+    card: str
+    amount: int
+    bonus: int
+
+
 class RecallView(msgspec.Struct, frozen=True, kw_only=True):
     """Money of a top-up that its channel took back from us. Whole fen."""
 
@@ -61,8 +70,10 @@ class RecallView(msgspec.Struct, frozen=True, kw_only=True):
     status: RecallState
     amount: int
     frozen: int
-    """Of what was left on the card."""
+    """Of what was left, on its card and on those it was moved to."""
     frozen_bonus: int
+    frozen_on: list[FrozenView]
+    """The same by card."""
     owed: int
     """What had been spent: the payer owes it."""
     created_at: str
@@ -93,7 +104,7 @@ def refund_view(refund: TopUpRefund, topup: TopUp) -> TopUpRefundView:
     )
 
 
-def _recall_view(recall: Recall) -> RecallView:
+def _recall_view(recall: Recall, parts: Sequence[Part], carriers: Mapping[str, str]) -> RecallView:
     return RecallView(
         id=to_edge(RECALL, recall.id),
         topup=to_edge("top", recall.topup),
@@ -101,6 +112,10 @@ def _recall_view(recall: Recall) -> RecallView:
         amount=recall.amount_fen,
         frozen=recall.frozen_fen,
         frozen_bonus=recall.frozen_bonus_fen,
+        frozen_on=[
+            FrozenView(to_edge("card", carriers[part.root]), part.frozen_fen, part.frozen_bonus_fen)
+            for part in parts
+        ],
         owed=recall.owed_fen,
         created_at=rfc3339(recall.created_us),
         settled_at=rfc3339(recall.settled_us) if recall.settled_us else None,
@@ -148,8 +163,9 @@ async def recalls(principal: Principal, topup: EdgeId, topup_desk: TopUpDesk) ->
     """What a channel took back of a top-up's money."""
     found = await topup_desk.find(principal, topup)
     async with topup_desk.db.read() as conn:
-        made = await topup_desk.topups.refunds.recalls(conn, found.id)
-    return Recalls([_recall_view(one) for one in made])
+        made = await topup_desk.topups.recalls.of(conn, found.id)
+        parts, carriers = await topup_desk.topups.recalls.frozen(conn, made)
+    return Recalls([_recall_view(one, parts.get(one.id, []), carriers) for one in made])
 
 
 @post("/v1/recalls/{recall:str}/settlements", guards=[requires("topups:settle")], tags=["topups"])
@@ -169,7 +185,7 @@ async def settle(
     """
 
     async def work(conn: Conn) -> ApprovalView:
-        found = await topup_desk.topups.refunds.recall(conn, from_edge(RECALL, recall))
+        found = await topup_desk.topups.recalls.get(conn, from_edge(RECALL, recall))
         topup = await topup_desk.topups.get(conn, found.topup)
         if topup.issuer is None or not principal.covers(topup.issuer):
             raise NOT_FOUND.error("There is no such recall.")

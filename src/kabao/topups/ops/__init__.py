@@ -1,5 +1,6 @@
 """`topups`: cash, and reading. `online`: money through channels. `refunds`: it goes back.
-`bonuses`: what is given on top. `terms`: what policy says about a top-up before it is made.
+`recalls`: it is taken back from us. `bonuses`: what is given on top. `terms`: what policy says
+about a top-up before it is made.
 """
 
 from kabao.topups.ops.topups import NewTopUp as NewTopUp

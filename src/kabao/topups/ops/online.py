@@ -36,6 +36,7 @@ from kabao.topups.model.crediting import (
     open_,
 )
 from kabao.topups.ops.bonuses import Bonuses
+from kabao.topups.ops.recalls import Recalls
 from kabao.topups.ops.refunds import Refunds
 from kabao.topups.ops.terms import Offer, TermsOf, Wish
 from kabao.topups.sql import bonus as bonus_sql
@@ -87,11 +88,12 @@ class Online:
         terms: TermsOf,
         bonuses: Bonuses,
         refunds: Refunds,
+        recalls: Recalls,
         ids: Ids,
     ) -> None:
         self._db, self._ledger, self._cards, self._org = db, ledger, cards, org
         self._funding, self._terms, self._bonuses = funding, terms, bonuses
-        self._refunds, self._ids = refunds, ids
+        self._refunds, self._recalls, self._ids = refunds, recalls, ids
 
     # Opening
 
@@ -243,7 +245,7 @@ class Online:
 
     async def recalled(self, conn: Conn, collection: Collection, gone: FundingRefund) -> None:
         """See `funding.ports.Purpose`."""
-        await self._refunds.recalled(conn, from_edge(TOPUP, collection.subject), gone)
+        await self._recalls.recalled(conn, from_edge(TOPUP, collection.subject), gone)
 
     async def _awaited(self, conn: Conn, collection: Collection) -> tuple[TopUp, Offer]:
         """The top-up of a collection, and what holds today. Nobody else changes it while its

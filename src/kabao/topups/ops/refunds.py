@@ -1,4 +1,4 @@
-"""Money of a top-up that goes back to its payer, or is taken back from us (ruling 18)."""
+"""Money of a top-up that goes back to its payer (ruling 18)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, cast
 import msgspec
 
 from kabao.base.db import Conn
-from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import Ids
 from kabao.cards.ops import Cards
 from kabao.funding.model.collections import FundingRefund
@@ -22,7 +21,8 @@ from kabao.policy.choices import Valuation
 from kabao.policy.model import Rules
 from kabao.topups import sql
 from kabao.topups.model import Status, TopUp, going
-from kabao.topups.model.going import Gone, Recall, RecallState, Writers, taken_fen
+from kabao.topups.model.going import Writers
+from kabao.topups.model.recalls import left_of as left_in
 from kabao.topups.model.refunding import (
     CASH_NOT_REFUNDED,
     NOT_REFUNDABLE,
@@ -39,9 +39,7 @@ from kabao.topups.ops.terms import TermsOf
 from kabao.topups.sql import back as back_sql
 from kabao.topups.sql import bonus as bonus_sql
 
-WRITERS = Writers(
-    sql.update_topups, bonus_sql.take_back, back_sql.store_refunds, back_sql.store_recalls
-)
+WRITERS = Writers(sql.update_topups, bonus_sql.take_back, back_sql.store_refunds)
 
 
 class AskRefund(msgspec.Struct, frozen=True):
@@ -55,7 +53,7 @@ class AskRefund(msgspec.Struct, frozen=True):
 
 
 class Refunds:
-    """Refunds and recalls of top-ups that came through channels."""
+    """Refunds of top-ups that came through channels."""
 
     def __init__(
         self, ledger: Ledger, cards: Cards, funding: Funding, terms: TermsOf, ids: Ids
@@ -138,50 +136,9 @@ class Refunds:
             run = partial(going.done, topup, refund, WRITERS, rules, last=last)
         await self._play(conn, topup, self._ids.new(), run)
 
-    async def recalled(self, conn: Conn, ident: str, gone: FundingRefund) -> None:
-        """Money was taken back from us; the collection is locked."""
-        seen = (await sql.load(conn, [ident]))[ident]
-        await self._ledger.lock(conn, [seen.root])
-        topup = (await sql.load(conn, [ident]))[ident]
-        lot = await self._lot(conn, topup, await self._rules(conn, topup))
-        earlier = taken_fen(await back_sql.recalls_of(conn, ident))
-        taken = Gone(self._ids.new(), gone.amount_fen, earlier, gone.id)
-        await self._play(conn, topup, taken.id, partial(going.recall, topup, lot, taken, WRITERS))
-
-    async def settle_in(self, conn: Conn, ident: str, by: str, *, won: bool) -> Recall:
-        """A recall's case was decided. Raises `not_found`, `recall_settled`."""
-        found = await self.recall(conn, ident)
-        if won and found.state == RecallState.OPEN:
-            await self._is_here_again(conn, found)
-        await self._ledger.lock(conn, [found.root])
-        found = await self.recall(conn, ident)
-        topup = (await sql.load(conn, [found.topup]))[found.topup]
-        recalls = await back_sql.recalls_of(conn, topup.id)
-        others = [one for one in recalls if one.id != found.id]
-        run = partial(going.settle, topup, found, WRITERS, by, won=won, others=others)
-        settled: Recall = await self._play(conn, topup, self._ids.new(), run)
-        return settled
-
-    async def _is_here_again(self, conn: Conn, won: Recall) -> None:
-        """It may go back to its payer now. The collection is locked before the card."""
-        topup = (await sql.load(conn, [won.topup]))[won.topup]
-        if topup.collection is not None and won.funding is not None:
-            await self._funding.recall_won_in(conn, topup.collection, won.funding)
-
-    async def recall(self, conn: Conn, ident: str) -> Recall:
-        """A recall. Raises `not_found`."""
-        found = await back_sql.recall(conn, ident)
-        if found is None:
-            raise NOT_FOUND.error("There is no such recall.")
-        return found
-
     async def of(self, conn: Conn, topup: str) -> list[TopUpRefund]:
         """Refunds of a top-up, oldest first."""
         return await back_sql.refunds_of(conn, topup)
-
-    async def recalls(self, conn: Conn, topup: str) -> list[Recall]:
-        """Recalls of a top-up's money, oldest first."""
-        return await back_sql.recalls_of(conn, topup)
 
     async def _rules(self, conn: Conn, topup: TopUp) -> Rules:
         root = await self._ledger.root(conn, topup.root)
@@ -191,7 +148,7 @@ class Refunds:
 
     async def _left(self, conn: Conn, topup: TopUp, rules: Rules) -> Left:
         lot = await self._lot(conn, topup, rules)
-        return going.left_of(topup, lot, await back_sql.recalls_of(conn, topup.id))
+        return left_in(topup, lot, await back_sql.recalls_of(conn, topup.id))
 
     async def _lot(self, conn: Conn, topup: TopUp, rules: Rules) -> LotLeft | None:
         order = cast("Order", rules.text(names.CARD_LOT_ORDER))

@@ -33,6 +33,7 @@ from kabao.topups.model.topup import CASH
 from kabao.topups.ops.between import Between
 from kabao.topups.ops.bonuses import Bonuses
 from kabao.topups.ops.online import PURPOSE, Online
+from kabao.topups.ops.recalls import Recalls
 from kabao.topups.ops.receipts import Receipts
 from kabao.topups.ops.refunds import Refunds
 from kabao.topups.ops.terms import NOBODY, TermsOf, Wish
@@ -79,9 +80,9 @@ class TopUps:
         self.between = Between(ledger, cards, policy, self.terms, ids)
         self.receipts = Receipts(ledger, cards, org)
         self.refunds = Refunds(ledger, cards, funding, self.terms, ids)
-        self.online = Online(
-            db, ledger, cards, org, funding, self.terms, self.bonuses, self.refunds, ids
-        )
+        self.recalls = Recalls(ledger, cards, funding, self.terms, ids)
+        verbs = self.terms, self.bonuses, self.refunds, self.recalls
+        self.online = Online(db, ledger, cards, org, funding, *verbs, ids)
         funding.serve(PURPOSE, self.online)
         self._known_loader = self._load_known  # one object: the ledger groups reads by loader
 

@@ -8,7 +8,7 @@ from typing import LiteralString
 import msgspec
 
 from kabao.base.db import Conn, Statements, fetch_all
-from kabao.topups.model.going import Recall
+from kabao.topups.model.recalls import Part, Recall
 from kabao.topups.model.refunding import TopUpRefund
 
 _encode = msgspec.json.Encoder().encode
@@ -64,6 +64,34 @@ async def store_recalls(conn: Statements, rows: Sequence[Recall]) -> None:
         """,
         [_encode(rows).decode()],
     )
+
+
+async def insert_parts(conn: Statements, rows: Sequence[Part]) -> None:
+    """What recalls have frozen."""
+    await conn.execute(
+        """
+        insert into topups.recall_part (id, recall, root, lot, frozen_fen, frozen_bonus_fen)
+        select id, recall, root, lot, frozen_fen, frozen_bonus_fen
+        from jsonb_to_recordset(%s::jsonb) as r (id uuid, recall uuid, root uuid, lot uuid,
+          frozen_fen bigint, frozen_bonus_fen bigint)
+        """,
+        [_encode(rows).decode()],
+    )
+
+
+async def parts_of(conn: Conn, recalls: Sequence[str]) -> dict[str, list[Part]]:
+    """What recalls have frozen, by recall, in the order they did."""
+    rows = await fetch_all(
+        conn,
+        Part,
+        "select id, recall, root, lot, frozen_fen, frozen_bonus_fen from topups.recall_part"
+        " where recall = any(%s::uuid[]) order by id",
+        [list(recalls)],
+    )
+    found: dict[str, list[Part]] = {}
+    for part in rows:
+        found.setdefault(part.recall, []).append(part)
+    return found
 
 
 async def by_funding(conn: Conn, funding: str) -> TopUpRefund | None:

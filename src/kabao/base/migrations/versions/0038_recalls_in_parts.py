@@ -1,0 +1,18 @@
+"""A recall freezes value wherever it was moved to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
+
+from kabao.base.migrations import initial
+
+revision = "0038"
+down_revision = "0037"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    initial.run_sql(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())
