@@ -475,6 +475,9 @@ TABLE = {
     "GET /v1/pos-batches/{pos_batch}": Route("settlements:read"),
     "GET /v1/pos-differences": Route("settlements:read"),
     # the books and the rules
+    "GET /v1/reports/days/{day}": Route("reports:read", query={"company": "{company}"}),
+    "GET /v1/reports/days/{day}/journal": Route("reports:read", query={"company": "{company}"}),
+    "GET /v1/reports/days/{day}/stores/{store}": Route("reports:read"),
     "GET /v1/ledger/accounts": Route("ledger:read", query={"card": "{card}"}),
     "GET /v1/ledger/days": Route("ledger:read"),
     "POST /v1/ledger/days/close": Route(
@@ -517,7 +520,7 @@ def test_every_cold_route_asks_for_the_verb_of_the_table() -> None:
         asked = [guard.verb for guard in handler.guards or () if isinstance(guard, Requires)]
         for path in handler.paths:
             for method in handler.http_methods - {"OPTIONS", "HEAD"}:
-                name = f"{method} {re.sub(r':str', '', path)}"
+                name = f"{method} {re.sub(r':(str|date)', '', path)}"
                 assert asked == ([TABLE[name].verb] if TABLE[name].verb else []), name
 
 
@@ -661,7 +664,7 @@ async def _things(actors: Actors) -> dict[str, str]:
 
 def filled(part: Any, things: Mapping[str, str]) -> Any:
     """A request with the ids of these things; what is not among them is nobody's."""
-    usual = {"fresh": fresh_key()[:12], "store_code": "0", **NOBODY}
+    usual = {"fresh": fresh_key()[:12], "store_code": "0", "day": "2026-01-01", **NOBODY}
     return json.loads(re.sub(r"\{(\w+)\}", lambda m: {**usual, **things}[m[1]], json.dumps(part)))
 
 

@@ -24,6 +24,7 @@ SHOWN_BESIDES = {
     "kabao.payments.parts": "payments as tenders of one sale, in the caller's transaction",
     "kabao.cards.states": "pure: the closed states and reasons of a card's life",
     "kabao.payments.pay": "the request of a payment, which every door fills in",
+    "kabao.ledger.sums": "the types of a day's sums, which `Ledger.volumes` answers with",
     "kabao.ledger.lots": "the types of a derivation, which `Ledger.lots` answers with",
     "kabao.ledger.passages": "the same of `Ledger.passages`",
 }

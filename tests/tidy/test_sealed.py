@@ -38,6 +38,7 @@ PLAIN = {
     "ledger.house_transfer.digest": DIGEST,
     "ledger.operation.mac": MAC,
     "ledger.writer.last_digest": DIGEST,
+    "reports.roll.digest": DIGEST,
     "merchants.cashier_pin.mac": MAC,
     "merchants.cashier_pin.salt": "chance",
     "paycodes.device.public_key": "public",

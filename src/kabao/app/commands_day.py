@@ -1,16 +1,24 @@
-"""`kabao day close`: business days."""
+"""`kabao day close | report`: business days."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, assert_never
 
+import msgspec
 import typer
 
 from kabao.access.model import Deed
 from kabao.app.commands_base import Json, answer, console_user, example, with_platform
 from kabao.app.composition import Kabao
+from kabao.base.ids import from_edge
+from kabao.base.sheets.html import html
+from kabao.base.sheets.pdf import pdf
 from kabao.ledger.http import DaysClosed
+from kabao.reports.http.journal import journal_csv
+from kabao.reports.http.views import day_view, journal_view
 
 day = typer.Typer(help="Business days.", no_args_is_help=True)
 
@@ -46,3 +54,78 @@ def close(
     closed = with_platform(work)
     text = f"{closed.day} is closed, with {closed.transfers:,} transfers."
     answer(closed, text, as_json=as_json)
+
+
+class Form(StrEnum):
+    """What `kabao day report` can write."""
+
+    JSON = "json"
+    HTML = "html"
+    PDF = "pdf"
+    CSV = "csv"
+
+
+SUFFIX = {Form.CSV: "journal", Form.JSON: "report", Form.HTML: "report", Form.PDF: "report"}
+
+
+@day.command(
+    "report",
+    epilog=example(
+        "kabao day report 2026-11-22",
+        "kabao day report 2026-11-22 --format pdf --format csv --to reports/",
+    ),
+)
+def report(
+    of: Annotated[
+        datetime, typer.Argument(formats=["%Y-%m-%d"], metavar="DATE", help="The business day.")
+    ],
+    *,
+    forms: Annotated[
+        list[Form] | None,
+        typer.Option("--format", help="html, pdf, json; csv is the journal for an ERP."),
+    ] = None,
+    to: Annotated[Path, typer.Option(help="The folder the files go to.")] = Path(),
+    company: Annotated[
+        str | None, typer.Option(help="Of this company's cards only: `com_…`.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a day's report: volumes, what cards are worth, who owes whom, what is open."""
+
+    async def work(kabao: Kabao) -> list[Written]:
+        issuer = None if company is None else from_edge("com", company, field="company")
+        return [await _written(kabao, of.date(), issuer, form, to) for form in forms or [Form.HTML]]
+
+    to.mkdir(parents=True, exist_ok=True)
+    written = with_platform(work)
+    text = "\n".join(f"{one.file}  {one.bytes:,} bytes" for one in written)
+    answer(written, text, as_json=as_json)
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A file that was written."""
+
+    file: str
+    bytes: int
+
+
+async def _written(kabao: Kabao, on: date, issuer: str | None, form: Form, to: Path) -> Written:
+    desk = kabao.report_desk
+    async with kabao.db.read() as conn:
+        if form is Form.CSV:
+            made = await kabao.reports.vouchers(conn, on, issuer)
+            content = journal_csv(journal_view(on, made, desk.edge)).encode()
+        else:
+            report = await kabao.reports.day(conn, on, issuer)
+            match form:
+                case Form.JSON:
+                    content = msgspec.json.encode(day_view(report, desk.name))
+                case Form.HTML:
+                    content = html(desk.day_sheet(report))
+                case Form.PDF:
+                    content = pdf(desk.day_sheet(report), kabao.settings.fonts_dir)
+                case _:
+                    assert_never(form)
+    file = to / f"{SUFFIX[form]}-{on}.{form}"
+    file.write_bytes(content)
+    return Written(str(file), len(content))

@@ -16,7 +16,9 @@ import psycopg
 from kabao.access.ops import REFRESH_S, Access
 from kabao.app.channels import DIRECT, Lines, makers
 from kabao.app.clock import choose_clock
+from kabao.app.desks import provided
 from kabao.app.executors import register_executors
+from kabao.app.night import NightBook
 from kabao.app.routes import ROUTES
 from kabao.app.settings import Settings
 from kabao.app.telling import Telling
@@ -31,7 +33,6 @@ from kabao.base.jobs import Jobs
 from kabao.base.tasks import pause
 from kabao.base.web.hot import HotRoute
 from kabao.base.web.once import Once
-from kabao.cards.http_life import Counter
 from kabao.cards.ops import Cards
 from kabao.cards.ops.life import Life
 from kabao.cards.ops.own_cards import OwnCards
@@ -39,22 +40,16 @@ from kabao.cards.ops.stock import Stock
 from kabao.cases.ops import Cases
 from kabao.clearing.ops import Accounts
 from kabao.customers.ops import Customers
-from kabao.evidence.http import Desk as ReceiptDesk
-from kabao.evidence.http_counter import Counter as ReturnCounter
 from kabao.evidence.ops import Books, Evidence
-from kabao.evidence.ports import Diary as EvidenceDiary
-from kabao.evidence.ports import Returning
 from kabao.funding.ops import Funding
 from kabao.kiosks.ops import Kiosks
 from kabao.ledger.lots import Order
 from kabao.ledger.ops import Ledger
-from kabao.ledger.ports import Carriers, LotOrders, Places
-from kabao.ledger.ports import Diary as LedgerDiary
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.paycodes.ops import PayCodes
 from kabao.payments.adjust import Adjustments
-from kabao.payments.http import Desk, Door, Wallet
+from kabao.payments.http import Door
 from kabao.payments.offline import OfflineSales
 from kabao.payments.ops import Payments
 from kabao.payments.parts import Parts
@@ -62,13 +57,11 @@ from kabao.payments.returns import Returns
 from kabao.payments.suspense import Suspense
 from kabao.policy import names
 from kabao.policy.ops import Policy
-from kabao.policy.ports import Approvals, Companies, Programmes
-from kabao.policy.ports import Diary as PolicyDiary
 from kabao.proofs.ops import PageTokens, Proofs, SmsTable
+from kabao.reports.http.desk import ReportDesk
+from kabao.reports.ops import Reports
 from kabao.risk.ops import Risk
-from kabao.tenders.http import OrderKeys, SalesDesk
 from kabao.tenders.ops import Tenders
-from kabao.topups.http.desk import TopUpDesk
 from kabao.topups.ops import TopUps
 from kabao.vault.model import Suite
 from kabao.vault.ops import FileKeys, Vault
@@ -76,40 +69,6 @@ from kabao.vault.ops import FileKeys, Vault
 VAULT_RELOAD_S = 30
 """How often the key file is looked at again."""
 
-
-PROVIDED = (
-    "access",
-    "adjustments",
-    "cards",
-    "cases",
-    "clock",
-    "customers",
-    "days",
-    "db",
-    "diary",
-    "evidence",
-    "funding",
-    "ids",
-    "kiosks",
-    "ledger",
-    "merchants",
-    "offline_sales",
-    "once",
-    "org",
-    "own_cards",
-    "page_tokens",
-    "paycodes",
-    "payments",
-    "policy",
-    "proofs",
-    "returns",
-    "settlement_accounts",
-    "stock",
-    "suspense",
-    "topups",
-    "vault",
-)
-"""What handlers ask for by the name it has here."""
 
 log = logs.get("app")
 
@@ -233,18 +192,20 @@ class Kabao:
         self.evidence = Evidence(db, self.vault, books, self.payments, clock)
         self.settlement_accounts = Accounts(db, self.vault, self.policy, self.org, ids, clock, days)
         self.telling = Telling(self)
-        self.once = Once(db, clock, self._mac, self.vault, self._secret_hours)
+        self.reports = Reports(db, self.ledger, NightBook(), clock, days, settings.timezone)
+        self.once = Once(db, clock, self.mac, self.vault, self._secret_hours)
         register_executors(self)
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _mac(self, body: bytes) -> bytes:
+    def mac(self, body: bytes) -> bytes:
+        """The MAC under which a request's key is remembered."""
         return self.vault.mac("idempotency", body)
 
     def _secret_hours(self) -> int:
         rules = self.policy.rules(jurisdiction="national", on=self.days.of(self.clock.now_us()))
         return rules.int(names.HTTP_SECRET_REVEAL_HOURS)
 
-    def _lot_order(self, programme: str) -> Order:
+    def lot_order(self, programme: str) -> Order:
         """Which load a spent fen came from, as policy says for a programme today."""
         rules = self.cards.rules(programme, self.days.of(self.clock.now_us()))
         return cast("Order", rules.text(names.CARD_LOT_ORDER))
@@ -259,71 +220,17 @@ class Kabao:
     @property
     def hot_routes(self) -> list[HotRoute]:
         """The routes that bypass the framework."""
-        return Door(self.payments, self.org, self.merchants, self.ids, self._mac).routes()
+        return Door(self.payments, self.org, self.merchants, self.ids, self.mac).routes()
 
     @property
     def provided(self) -> dict[str, Any]:
         """Collaborators by the name handlers ask for them."""
-        desk = SalesDesk(self.db, self.tenders, self.org, self.merchants, self.once, self.clock)
-        return {name: getattr(self, name) for name in PROVIDED} | {
-            "approvals": self.access.approvals,
-            "counter": Counter(
-                self.cards,
-                self.life,
-                self.ledger,
-                self.org,
-                self.merchants,
-                self.customers,
-                self.clock,
-            ),
-            "endpoints": self.telling.endpoints,
-            "desk": Desk(self.db, self.payments, self.org, self.merchants, self._mac),
-            "lot_order": self._lot_order,
-            "sales_desk": desk,
-            "order_keys": OrderKeys(self.db, self.once, desk, self.payments),
-            "reading": self.telling.reading,
-            "templates": self.telling.templates,
-            "receipts": ReceiptDesk(self.db, self.evidence, self.org),
-            "return_counter": ReturnCounter(
-                self.db, self.policy, self.proofs, self.merchants, self.clock, self.days
-            ),
-            "topup_desk": self._topup_desk(),
-            "wallet": Wallet(self.db, self.cards, self.payments),
-        }
+        return provided(self)
 
-    def _topup_desk(self) -> TopUpDesk:
-        people = self.org, self.merchants, self.customers
-        return TopUpDesk(
-            self.db, self.topups, self.funding, self.ledger, *people, self.vault, self.once
-        )
-
-    def _fits(
-        self,
-    ) -> tuple[
-        Programmes,
-        Companies,
-        Approvals,
-        PolicyDiary,
-        Carriers,
-        Places,
-        LotOrders,
-        LedgerDiary,
-        EvidenceDiary,
-        Returning,
-    ]:
-        """Never called. It lets mypy see that what is handed down fits what is asked for."""
-        return (
-            self.cards,
-            self.org,
-            self.access.approvals,
-            self.diary,
-            self.cards,
-            self.org,
-            self._lot_order,
-            self.diary,
-            self.diary,
-            self.returns,
-        )
+    @property
+    def report_desk(self) -> ReportDesk:
+        """Reports as they are shown, also on the console."""
+        return ReportDesk(self.db, self.reports, self.org, self.merchants, self.settings.fonts_dir)
 
     # Life
 

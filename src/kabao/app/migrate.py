@@ -52,6 +52,7 @@ TABLES = (
     "kabao.kiosks.tables",
     "kabao.evidence.tables",
     "kabao.notices.tables",
+    "kabao.reports.tables",
     "kabao.edges.iso8583.tables",
 )
 """The modules whose tables make up the schema, from the bottom up."""

@@ -11,6 +11,7 @@ from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KEY_REUSED, UNAVAILABLE
 from kabao.ledger import closing, cutting, house, sql
+from kabao.ledger.daybook import DayBook
 from kabao.ledger.inbox import Inbox, Item, Then, tell
 from kabao.ledger.lane import Lane, LaneLimits
 from kabao.ledger.model import (
@@ -82,6 +83,7 @@ class Ledger(Reading):
         self._in_flight: dict[tuple[str, str], _Running] = {}
         self._months: set[date] = set()
         self._running = False
+        self.daybook = DayBook()
 
     async def start(self) -> None:
         """Start the lanes."""
