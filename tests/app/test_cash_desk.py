@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,88 @@ async def test_a_drawer_whose_cashier_is_gone_is_a_case(w: World) -> None:
     await made(w.operator.post(f"/v1/cashiers/{here.cashier}/dismiss"))
     (case,) = (await made(w.operator.get("/v1/cases", kind="till.not_counted")))["data"]
     assert (case["subject"], case["facts"]["expected_fen"]) == (here.shift, 700)
+
+
+SOLD_RUINS = {
+    "a load that no report knows": (
+        "update ledger.transfer set shift = null where purpose = 1 and shift is not null",
+        "says 1 cash load of 20000 fen, the books 0 of 0",
+    ),
+    "a payment moved to another shift": (
+        "update ledger.transfer set shift = gen_random_uuid() where purpose = 10",
+        "says 1 stored_value payment of 700 fen, the books 0 of 0",
+    ),
+    "an order's cash made smaller": (
+        "update tenders.cash_entry set amount_fen = amount_fen - 1 where verb = 'order'",
+        "says 1 cash order of 1500 fen, the books 1 of 1499",
+    ),
+    "what was given back forgotten": (
+        "delete from tenders.cash_entry where verb = 'order_refund'",
+        "says 1 cash order_refund of -500 fen, the books 0 of 0",
+    ),
+    "a sale left out of the report, and of the drawer": (
+        "update merchants.z_report set cash_expected_fen = cash_expected_fen - 20000,"
+        " cash_declared_fen = cash_declared_fen - 20000, lines = (select json_agg(l)"
+        " from json_array_elements(lines) l where l->>'verb' <> 'load')",
+        "says 0 cash load of 0 fen, the books 1 of 20000",
+    ),
+    "a line made up": (
+        "update merchants.z_report set lines = (lines::jsonb || jsonb_build_object('verb',"
+        " 'cash_out', 'tender', 'cash', 'count', 1, 'amount_fen', -5))::json",
+        "says 1 cash cash_out of -5 fen, the books 0 of 0",
+    ),
+    "a report removed": ("delete from merchants.z_report", "has ended, and has no report"),
+    "a number skipped": (
+        "update merchants.z_report set number = 2",
+        "has 1 reports, the last is number 2",
+    ),
+}
+
+
+@pytest.mark.row("T-02", "C-05")
+@pytest.mark.parametrize("ruin", SOLD_RUINS)
+async def test_the_audit_compares_reports_with_what_was_sold(
+    w: World, database_url: str, ruin: str
+) -> None:
+    here, card = await Drawer(w).open(1_000), await w.card(await w.programme())
+    await here.load(card, 20_000)
+    await w.pay(card, 700, **here.who)
+    order = await here.sell({"type": "cash"}, fen=1_500)
+    refunds = f"/v1/payment-orders/{order['id']}/refunds"
+    await made(w.merchant.post(refunds, {"amount": 500} | here.who))
+    w.clock.advance(timedelta(minutes=2))
+    await here.count(v10000=2, v1000=2)
+    await made(here.close())
+    assert (await audit(database_url)).holds
+    statement, named = SOLD_RUINS[ruin]
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute("set session_replication_role = replica")
+        assert conn.execute(statement.encode()).rowcount > 0
+    found = failing(await audit(database_url))
+    assert any(named in each for each in found["I-3"]), found
+
+
+@pytest.mark.row("T-02")
+async def test_what_was_under_way_while_a_shift_ended_is_noted(w: World, database_url: str) -> None:
+    """As if the report had been made before the load was committed."""
+    here, card = await Drawer(w).open(0), await w.card(await w.programme())
+    await here.load(card, 20_000)
+    await here.count(v10000=2)
+    await made(here.close())
+    late = "1 cash load of 20000 fen came after the report"
+    for waited, holds in (("59 seconds", True), ("60 seconds", False)):
+        with psycopg.connect(database_url, autocommit=True) as conn:
+            conn.execute("set session_replication_role = replica")
+            conn.execute(
+                "update merchants.z_report set lines = '[]', cash_expected_fen = 0,"
+                " cash_declared_fen = 0, created_at = (select max(recorded_at)"
+                f" from ledger.transfer) + interval '{waited}'".encode()
+            )
+            conn.execute("update merchants.drawer_count set amount_fen = 0")
+        lines = (await audit(database_url)).lines
+        (reports,) = (line for line in lines if line.text.startswith("Every Z report"))
+        assert reports.holds is holds, waited
+        assert any(late in one for one in reports.noted)
 
 
 RUINS = {

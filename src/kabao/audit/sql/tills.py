@@ -1,6 +1,8 @@
-"""I-3: cash in drawers against what was sold and counted."""
+"""I-3: cash in drawers and kiosks against what was sold, reported and counted."""
 
 from __future__ import annotations
+
+from typing import LiteralString
 
 from kabao.audit.model import Check
 
@@ -75,6 +77,92 @@ DRAWERS = Check(
     """,
 )
 
+_REPORTED: LiteralString = """
+with verb (purpose, name) as (values (1, 'load'), (2, 'load_void'), (5, 'load_refund'),
+    (8, 'recall'), (10, 'payment'), (12, 'capture'), (14, 'void'), (15, 'refund'),
+    (16, 'reversal'), (20, 'transfer'), (21, 'merge'), (30, 'cash_out'), (31, 'card_return'),
+    (40, 'adjustment'), (41, 'loss')),
+  moved as (
+    select t.shift, case account when 10 then 'cash' else 'stored_value' end as tender,
+      coalesce(v.name, 'purpose ' || t.purpose) as verb, max(t.recorded_at) as at,
+      sum(case when (account = 10) = (account = t.debit) then t.amount_fen
+        else -t.amount_fen end) as fen
+    from ledger.transfer t
+    cross join lateral (select case when t.debit >= 10 then t.debit else t.credit end) s (account)
+    left join verb v on v.purpose = t.purpose
+    where t.shift is not null and account in (10, 11)
+    group by t.shift, account, v.name, t.purpose, t.op
+    union all
+    select shift, 'cash', verb, created_at,
+      case verb when 'order' then amount_fen else -amount_fen end
+    from tenders.cash_entry where shift is not null),
+  booked as (
+    select m.shift, m.tender, m.verb, count(*) filter (where not late) as early,
+      coalesce(sum(fen) filter (where not late), 0) as early_fen,
+      count(*) filter (where late) as late,
+      coalesce(sum(fen) filter (where late), 0) as late_fen,
+      coalesce(sum(fen) filter (where late and fen > 0), 0) as late_in_fen,
+      coalesce(sum(fen) filter (where late and fen < 0), 0) as late_out_fen
+    from moved m join merchants.z_report z on z.shift = m.shift
+    cross join lateral (select m.at > z.created_at - interval '1 minute' as late) l
+    group by m.shift, m.tender, m.verb),
+  said as (
+    select z.shift, l->>'tender' as tender, l->>'verb' as verb,
+      sum((l->>'count')::bigint) as n, sum((l->>'amount_fen')::bigint) as fen
+    from merchants.z_report z, json_array_elements(z.lines) l
+    where l->>'verb' not in ('float', 'paid_in', 'paid_out', 'drop', 'slip', 'slip_undone')
+    group by z.shift, l->>'tender', l->>'verb'),
+  line as (
+    select shift, tender, verb, coalesce(s.n, 0) as n, coalesce(s.fen, 0) as fen,
+      coalesce(early, 0) + coalesce(late, 0) as booked,
+      coalesce(early_fen, 0) + coalesce(late_fen, 0) as booked_fen,
+      coalesce(late, 0) as late, coalesce(late_fen, 0) as late_fen,
+      coalesce(s.n, 0) - coalesce(early, 0) as more,
+      coalesce(s.fen, 0) - coalesce(early_fen, 0) as more_fen,
+      coalesce(late_in_fen, 0) as late_in_fen, coalesce(late_out_fen, 0) as late_out_fen
+    from said s full join booked b using (shift, tender, verb))
+"""
+# What was under way while a shift ended may be in its report or beside it: whatever the clocks
+# of two machines say, no longer than a minute before. All else is in it exactly.
+
+REPORTS = Check(
+    "I-3",
+    "Every Z report is what ledger, drawer and payment orders say of its shift.",
+    """
+    select count(distinct z.shift) as reports,
+      coalesce(sum(fen) filter (where place = 'ledger'), 0)::bigint as ledger_fen,
+      coalesce(sum(fen) filter (where place = 'drawer'), 0)::bigint as drawer_fen,
+      coalesce(sum(fen) filter (where place = 'orders'), 0)::bigint as orders_fen
+    from merchants.z_report z
+    left join lateral (
+      select (l->>'amount_fen')::bigint as fen, case
+        when l->>'verb' in ('order', 'order_refund') then 'orders'
+        when l->>'verb' in ('float', 'paid_in', 'paid_out', 'drop', 'slip', 'slip_undone')
+          then 'drawer' else 'ledger' end as place
+      from json_array_elements(z.lines) l where l->>'tender' = 'cash') part on true
+    """,
+    """
+    select shift, null::uuid as terminal, 'says ' || n || ' ' || tender || ' ' || verb || ' of '
+      || fen || ' fen, the books ' || booked || ' of ' || booked_fen as detail
+    from line
+    where not (more between 0 and late and more_fen between late_out_fen and late_in_fen
+      and (more > 0 or more_fen = 0) and (more < late or more_fen = late_fen))
+    union all
+    select s.id, s.terminal, 'has ended, and has no report'
+    from merchants.shift s left join merchants.z_report z on z.shift = s.id
+    where s.closed_at is not null and z.shift is null
+    union all
+    select null, terminal, 'has ' || count(*) || ' reports, the last is number ' || max(number)
+    from merchants.z_report group by terminal having count(*) <> max(number)
+    """,
+    """
+    select shift, booked - n || ' ' || tender || ' ' || verb || ' of ' || booked_fen - fen
+      || ' fen came after the report' as detail
+    from line where booked > n
+    """,
+    _REPORTED,
+)
+
 KIOSKS = Check(
     "I-3",
     "What a kiosk's customers inserted is on their cards, was paid out to them or waits for them.",
@@ -145,4 +233,4 @@ BOXES = Check(
     """,
 )
 
-CHECKS = (ORDERS, DRAWERS, KIOSKS, BOXES)
+CHECKS = (ORDERS, DRAWERS, REPORTS, KIOSKS, BOXES)
