@@ -93,11 +93,19 @@ class Books:
               where t.business_date = d.business_date);
             delete from ledger.checkpoint;
             insert into ledger.checkpoint
-              select greatest(debit, credit), house, currency, business_date,
-                coalesce(sum(amount_fen) filter (where debit >= 10), 0),
-                coalesce(sum(amount_fen) filter (where credit >= 10), 0)
-              from ledger.transfer join ledger.closed_day using (business_date)
-              where house is not null group by 1, 2, 3, 4
+              select account, owner, currency, business_date, sum(debits), sum(credits)
+              from (
+                select greatest(debit, credit) as account, house as owner, currency, business_date,
+                  case when debit >= 10 then amount_fen else 0 end as debits,
+                  case when credit >= 10 then amount_fen else 0 end as credits
+                from ledger.transfer where house is not null
+                union all
+                select debit, debit_owner, currency, business_date, amount_fen, 0
+                from ledger.house_transfer
+                union all
+                select credit, credit_owner, currency, business_date, 0, amount_fen
+                from ledger.house_transfer) each
+              join ledger.closed_day using (business_date) group by 1, 2, 3, 4
             """
         )
 

@@ -16,6 +16,7 @@ from kabao.ledger.model import (
     Account,
     Act,
     Decision,
+    HouseMove,
     Lot,
     Moment,
     Move,
@@ -141,6 +142,38 @@ class Town:
             await self.ledger.post_in(conn, [act])
             await insert(conn, lost(paid, missing_fen))
 
+    async def settle(self, key: str, fen: int, net_fen: int = 0) -> None:
+        """A store is settled, and a part of it is netted."""
+        owner = self.tills[0].store
+        moves = [self._house(Account.REDEEMED, owner, Account.PAYABLE, owner, fen, Purpose.SETTLE)]
+        if net_fen:
+            us = self.issuer
+            moves += [
+                self._house(Account.PAYABLE, owner, Account.NETTING, us, net_fen, Purpose.NET),
+                self._house(Account.NETTING, us, Account.SET_OFF, us, net_fen, Purpose.NET),
+            ]
+        async with self.db.transaction() as conn:
+            await self.ledger.move_in(conn, moves, company=self.issuer, key=key)
+
+    def _house(
+        self,
+        debit: Account,
+        debit_owner: str,
+        credit: Account,
+        credit_owner: str,
+        fen: int,
+        purpose: Purpose,
+    ) -> HouseMove:
+        return HouseMove(
+            debit=debit,
+            debit_owner=debit_owner,
+            credit=credit,
+            credit_owner=credit_owner,
+            amount_fen=fen,
+            purpose=purpose,
+            issuer=self.issuer,
+        )
+
     async def close_day(self) -> None:
         """The night falls, and the day is closed."""
         day = self.days.of(self.clock.now_us())
@@ -166,7 +199,10 @@ class Town:
         await self.post(there.capture(holds[0], 1_500, final=False), there.capture(holds[1], None))
         await self.post(there.void(holds[2]), there.capture(holds[0], 500))
         await self.send(0, 1, 700)
+        await self.settle("settle/1", 1_000, 400)
         await self.close_day()
+        self.clock.advance(timedelta(seconds=1))
+        await self.settle("settle/2", 50)
         due = [await self.payment(h.id) for h in holds[3:]]
         await self.post(*(there.expire(payment) for payment in due))
         await self.sell_offline(len(roots) - 1, 250)

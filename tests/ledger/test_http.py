@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from kabao.base.clock import now
+from kabao.base.ids import from_edge
+from kabao.ledger.model import Account, HouseMove, Purpose
 from tests.app.world import World, made, world
 
 
@@ -108,6 +110,52 @@ async def test_transfers_of_a_house_account_in_order(w: World) -> None:
     assert rest["next_cursor"] is None
     none = await made(w.auditor.get("/v1/ledger/transfers", **(asked | {"day": "2026-11-21"})))
     assert none == {"data": [], "next_cursor": None}
+
+
+async def test_transfers_between_house_accounts_in_order(w: World) -> None:
+    card = await w.card(await w.programme(), 10_000)
+    await w.pay(card, 1_200)
+    store, company = (from_edge(p, i, field="x") for p, i in (("sto", w.store), ("com", w.company)))
+    async with w.kabao.db.transaction() as conn:
+        for n, fen in enumerate((500, 300)):
+            settled = HouseMove(
+                debit=Account.REDEEMED,
+                debit_owner=store,
+                credit=Account.PAYABLE,
+                credit_owner=store,
+                amount_fen=fen,
+                purpose=Purpose.SETTLE,
+                issuer=company,
+                for_date=date(2026, 11, 21),
+            )
+            await w.kabao.ledger.move_in(conn, [settled], company=company, key=f"settle/{n}")
+    asked = {"owner": w.store, "account": "payable", "day": "2026-11-22", "limit": 1}
+    first = await made(w.auditor.get("/v1/ledger/house-transfers", **asked))
+    rest = await made(
+        w.auditor.get("/v1/ledger/house-transfers", **asked, cursor=first["next_cursor"])
+    )
+    assert rest["next_cursor"] is None
+    [one] = first["data"]
+    assert (one["debit"], one["debit_owner"], one["credit"], one["credit_owner"]) == (
+        "redeemed",
+        w.store,
+        "payable",
+        w.store,
+    )
+    assert [row["amount"] for row in first["data"] + rest["data"]] == [500, 300]
+    assert (one["purpose"], one["for_date"], one["issuer"]) == ("settle", "2026-11-21", w.company)
+    answer = await made(w.auditor.get("/v1/ledger/accounts", owner=w.store))
+    assert balances(answer) | {"cash": 0} == {
+        "cash": 0,
+        "redeemed": 400,
+        "payable": 800,
+        "under_way": 0,
+        "cash_difference": 0,
+    }
+    nobody = await w.auditor.get(
+        "/v1/ledger/house-transfers", **asked | {"owner": "sto_" + "0" * 32}
+    )
+    assert nobody.status_code == 404
 
 
 async def test_loads_and_what_is_left_of_them(w: World) -> None:

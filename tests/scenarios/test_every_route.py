@@ -483,6 +483,10 @@ TABLE = {
     "POST /v1/ledger/days/close": Route(
         "settlements:write", {"day": "2020-01-01"}, stranger=403, store=403
     ),
+    "GET /v1/ledger/house-transfers": Route(
+        "ledger:read",
+        query={"owner": "{store}", "account": "redeemed", "day": "2026-11-22"},
+    ),
     "GET /v1/ledger/lots": Route("ledger:read", query={"card": "{card}"}),
     "GET /v1/ledger/transfers": Route("ledger:read", query={"card": "{card}"}),
     "GET /v1/policy": Route("policy:read", query={"programme": "{programme}"}, shared=True),

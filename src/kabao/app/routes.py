@@ -18,6 +18,7 @@ from kabao.evidence.http_slips import ROUTES as SLIP_ROUTES
 from kabao.funding.http import ROUTES as FUNDING_ROUTES
 from kabao.kiosks.http import ROUTES as KIOSK_ROUTES
 from kabao.ledger.http import ROUTES as LEDGER_ROUTES
+from kabao.ledger.http_house import ROUTES as HOUSE_ROUTES
 from kabao.merchants.http import ROUTES as MERCHANT_ROUTES
 from kabao.notices.http import ROUTES as NOTICE_ROUTES
 from kabao.org.http import ROUTES as ORG_ROUTES
@@ -39,6 +40,7 @@ ROUTES: list[Any] = [
     *CUSTOMER_ROUTES,
     *EVIDENCE_ROUTES,
     *FUNDING_ROUTES,
+    *HOUSE_ROUTES,
     *KIOSK_ROUTES,
     *LEDGER_ROUTES,
     *MERCHANT_ROUTES,

@@ -95,7 +95,10 @@ class Liability(msgspec.Struct, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The last batch of a writer. `digest` in hexadecimal."""
+    """The last batch of a writer; of writer 0, the last transfer between house accounts.
+
+    `digest` in hexadecimal.
+    """
 
     writer: int
     no: int

@@ -31,6 +31,7 @@ from kabao.audit.sql import (
     days,
     events,
     evidence,
+    house,
     journal,
     offline,
     operations,
@@ -41,6 +42,7 @@ from kabao.audit.sql import (
 
 ALWAYS = (
     *books.CHECKS,
+    *house.CHECKS,
     *operations.CHECKS,
     *topups.CHECKS,
     *tenders.CHECKS,
@@ -61,6 +63,9 @@ TREES_AT_ONCE = 50
 
 BATCHES_AT_ONCE = 16
 """How many batches' texts are in memory at a time."""
+
+LINKS_AT_ONCE = 2_000
+"""How many transfers between house accounts are in memory at a time."""
 
 _SETTINGS = """
 set search_path = pg_catalog;
@@ -148,9 +153,10 @@ class _Audit:
         """Every check, the digests, the roll-forward."""
         found = await (await self._conn.execute(chain.DAYS)).fetchall()
         business_dates: list[date] = [row["business_date"] for row in found]
-        self._steps = len(checks) + len(business_dates) + 2
+        self._steps = len(checks) + len(business_dates) + 3
         lines = [await self._check(check) for check in checks]
         lines.append(await self._digests(business_dates))
+        lines.append(await self._house())
         lines.append(await self._receipts())
         self._step("what issuers owe")
         liabilities = await self._rows(Liability, days.ROLL)
@@ -212,6 +218,23 @@ class _Audit:
             tuple(named),
             wrong,
         )
+
+    async def _house(self) -> Line:
+        """Recompute the digest of every transfer between house accounts over the one before."""
+        self._step("digests of the house")
+        links, wrong, named = 0, 0, list[str]()
+        async with self._conn.cursor("links") as cursor:
+            cursor.itersize = LINKS_AT_ONCE
+            await cursor.execute(house.LINKS, self._given)
+            async for row in cursor:
+                links += 1
+                line = row["previous"] + row["text"].encode()
+                if hashlib.sha256(line).digest() != row["digest"]:
+                    wrong += 1
+                    named.append(f"house transfer {row['no']}: it does not give its digest")
+                    del named[SHOWN:]
+        text = "Every transfer between house accounts has the digest of itself and the one before."
+        return Line("I-8", text, {"transfers": links}, not wrong, tuple(named), wrong)
 
     async def _receipts(self) -> Line:
         """Recompute the log of receipts: each tree's root, and the chain of heads."""

@@ -206,12 +206,12 @@ async def list_accounts(
             shown = [
                 _account(kind, to_edge(CARD, root.card), root.currency, *sums[kind])
                 for kind in sums
-                if account in {None, _named(kind)}
+                if account in {None, named(kind)}
             ]
         else:
-            found = _owner(principal, org, owner or "")
+            found = owner_of(principal, org, owner or "")
             shown = []
-            for kind in _kinds(found, account):
+            for kind in kinds_of(found, account):
                 sum_ = await ledger.house_balance(conn, kind, found.ident, currency, us)
                 shown.append(_account(kind, found.edge, currency, sum_.debit_fen, sum_.credit_fen))
     return Accounts(None if us is None else rfc3339(us), shown)
@@ -220,7 +220,7 @@ async def list_accounts(
 def _account(kind: Account, owner: str, currency: str, debit: int, credit: int) -> AccountView:
     balance = debit - credit if kind in GROWS_BY_DEBIT else credit - debit
     return AccountView(
-        account=_named(kind),
+        account=named(kind),
         owner=owner,
         currency=currency,
         debit=debit,
@@ -258,8 +258,8 @@ async def list_transfers(
     if account is None or day is None:
         missing = "account" if account is None else "day"
         raise INVALID.error("A house account is named by owner, account and day.", field=missing)
-    found = _owner(principal, org, owner or "")
-    (kind,) = _kinds(found, account)
+    found = owner_of(principal, org, owner or "")
+    (kind,) = kinds_of(found, account)
     after = position(cursor, tuple[MomentPosition, IdPosition, NumberPosition])
     async with db.read() as conn:
         rows = await ledger.house_page(conn, kind, found.ident, day, after=after, limit=limit + 1)
@@ -300,8 +300,8 @@ def transfer_view(t: Transfer, card: str) -> TransferView:
         sequence=t.seq,
         operation=to_edge(OPERATION, t.op),
         related=_edge(OPERATION, t.related),
-        debit=_named(debit),
-        credit=_named(credit),
+        debit=named(debit),
+        credit=named(credit),
         house=_edge(owner, t.house),
         amount=t.amount_fen,
         currency=t.currency,
@@ -443,7 +443,7 @@ async def _root(
     return root
 
 
-def _owner(principal: Principal, org: Places, text: str) -> _Owner:
+def owner_of(principal: Principal, org: Places, text: str) -> _Owner:
     """A store or a company in scope. Raises `not_found`."""
     if text.startswith(f"{STORE}_"):
         ident = from_edge(STORE, text, field="owner")
@@ -460,7 +460,7 @@ def _owner(principal: Principal, org: Places, text: str) -> _Owner:
     return _Owner(ident, text, tuple(a for a in Account if not a.of_root and a in of_companies))
 
 
-def _kinds(owner: _Owner, account: AccountName | None) -> tuple[Account, ...]:
+def kinds_of(owner: _Owner, account: AccountName | None) -> tuple[Account, ...]:
     """The kinds of an owner's accounts that are wanted. Raises `invalid`."""
     if account is None:
         return owner.kinds
@@ -470,7 +470,8 @@ def _kinds(owner: _Owner, account: AccountName | None) -> tuple[Account, ...]:
     return (kind,)
 
 
-def _named(account: Account) -> AccountName:
+def named(account: Account) -> AccountName:
+    """The name of an account, as doors show it."""
     return AccountName[account.name]
 
 

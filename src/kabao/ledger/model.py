@@ -70,7 +70,7 @@ class Account(IntEnum):
     NETTING = 28
     """Owner: company. Between claims and payments; zero after every settlement run."""
     SET_OFF = 29
-    """Owner: company. What it kept because others owed it as much; zero over a run."""
+    """Owner: company. What it did not pay because others owed it as much."""
     DISPUTED = 30
     """Owner: issuer. Provisional credits of open disputes."""
 

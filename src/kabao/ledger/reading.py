@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from kabao.base.clock import BusinessDays, Clock, to_us
 from kabao.base.db import Conn
-from kabao.ledger import house, sql, sql_flows, sql_reading
+from kabao.ledger import house, sql, sql_flows, sql_house, sql_reading
 from kabao.ledger.lots import Derived, Order, derive
 from kabao.ledger.model import (
     Account,
@@ -78,6 +78,21 @@ class Reading:
     async def house_moved(self, conn: Conn, company: str, key: str) -> list[HouseTransfer]:
         """What the operation of `move_in` with this key moved, in order; nothing if none was."""
         return await house.moved(conn, company, key)
+
+    async def house_account(
+        self,
+        conn: Conn,
+        account: Account,
+        owner: str,
+        day: date,
+        *,
+        after: int = 0,
+        limit: int = 50,
+    ) -> list[HouseTransfer]:
+        """What moved between a house account and others on a business day, from behind a
+        number on.
+        """
+        return await sql_house.of_account(conn, account, owner, day, after, limit)
 
     async def lots(self, conn: Conn, root_id: str, order: Order) -> Derived:
         """Which load each fen of a root came from, and what is left of each."""

@@ -79,8 +79,12 @@ where b.business_date = %(day)s
 
 HEADS = """
 select id as writer, last_no as no, encode(last_digest, 'hex') as digest
-from ledger.writer order by id
+from ledger.writer
+union all
+(select 0, no, encode(digest, 'hex') from ledger.house_transfer order by no desc limit 1)
+order by writer
 """
+"""Writer 0 is the journal between house accounts, which is one chain for all."""
 
 ANCHORED = Check(
     "I-8",
@@ -94,7 +98,9 @@ ANCHORED = Check(
       else 'was there with another digest' end as detail
     from unnest(%(anchor_writers)s::int[], %(anchor_nos)s::bigint[], %(anchor_digests)s::text[])
       as a (writer, no, digest)
-    left join ledger.batch b on b.writer = a.writer and b.no = a.no
+    left join (select writer, no, digest from ledger.batch
+      union all select 0, no, digest from ledger.house_transfer) b
+      on b.writer = a.writer and b.no = a.no
     where a.no > 0 and encode(b.digest, 'hex') is distinct from a.digest
     """,
 )
