@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from io import BytesIO
 
 import httpx
 import pytest
 
 from kabao.adapters.acquirer import bill
+from kabao.adapters.bills import whole
 from kabao.adapters.blame import unsent
 from kabao.funding.model.answers import (
     Bill,
@@ -25,6 +27,7 @@ from kabao.funding.model.answers import (
     SpoiltBill,
     Why,
 )
+from kabao.reconciliation.model.lines import Expected
 from kabao_sandbox.party.bills import Planted
 
 from .world import BEGIN, World, world
@@ -116,4 +119,4 @@ async def test_planted_errors_are_in_the_file(at: World, error: str) -> None:
 
 def test_files_that_are_none() -> None:
     for file in (b"", b"\xff\xff", b"a,b\r\n", "合计,20261122,0,0.00,0.00".encode("gbk")):
-        assert isinstance(bill.read(file, "m", DAY), SpoiltBill)
+        assert isinstance(whole(bill.read(BytesIO(file), Expected("m", DAY)), DAY), SpoiltBill)

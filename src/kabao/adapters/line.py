@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import IO
 
 import httpx
 import msgspec
+from msgspec import structs
 
 from kabao.funding.model.answers import Unknown, Unreachable
 
@@ -81,25 +83,54 @@ class Line:
         A connection that could not be made is `Unreachable`; whatever breaks
         later is `Unknown`, since the request may have arrived.
         """
+        body = bytearray()
+
+        def keep(chunk: bytes) -> None:
+            body.extend(chunk)
+
+        said = await self._stream(method, target, headers or {}, content, most, keep)
+        return said if not isinstance(said, Answer) else structs.replace(said, body=bytes(body))
+
+    async def save(
+        self,
+        target: str,
+        into: IO[bytes],
+        *,
+        headers: Mapping[str, str] | None = None,
+        most: int = FILE_BYTES,
+    ) -> Answer | Unreachable | Unknown:
+        """The body of an answer, written to a file as it comes; the answer then has none."""
+        return await self._stream("GET", target, headers or {}, b"", most, into.write)
+
+    async def _stream(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        content: bytes,
+        most: int,
+        keep: Callable[[bytes], object],
+    ) -> Answer | Unreachable | Unknown:
         url = target if "://" in target else self._base + target
+        length = 0
         begun_s = asyncio.get_running_loop().time()
         try:
             async with (
                 asyncio.timeout_at(begun_s + self._whole_s) as patience,
                 self._client.stream(
-                    method, url, headers=dict(headers or {}), content=content
+                    method, url, headers=dict(headers), content=content
                 ) as response,
             ):
-                body = bytearray()
                 async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > most:
+                    length += len(chunk)
+                    if length > most:
                         return Unknown("the answer is too long")
-                    patience.reschedule(begun_s + self._whole_s + len(body) / SLOWEST)
+                    keep(chunk)
+                    patience.reschedule(begun_s + self._whole_s + length / SLOWEST)
         except httpx.PoolTimeout as full:
             return Unreachable(type(full).__name__, ours=True)
         except _NOT_SENT as wrong:
             return Unreachable(type(wrong).__name__)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as wrong:
             return Unknown(type(wrong).__name__)
-        return Answer(response.status_code, dict(response.headers.items()), bytes(body))
+        return Answer(response.status_code, dict(response.headers.items()), b"")

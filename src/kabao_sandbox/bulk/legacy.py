@@ -12,9 +12,9 @@ from kabao_sandbox.party.bills import Row
 COLUMNS = ("流水", "单号", "退单号", "日期", "时间", "类别", "金额(元)", "币种", "状态", "备注")
 
 MAPPING = """\
-# How this export is read: `kabao reconcile … --source legacy --columns` this file.
+# How this export is read: `kabao reconcile FILE --columns` this file.
 encoding = "gbk"
-delimiter = ","
+day_form = "%Y%m%d"
 
 [columns]
 their_no = "流水"
@@ -26,11 +26,6 @@ kind = "类别"
 amount = "金额(元)"
 currency = "币种"
 status = "状态"
-
-[forms]
-day = "%Y%m%d"
-time = "%H:%M:%S"
-amount = "yuan"
 
 [kinds]
 "消费" = "pay"

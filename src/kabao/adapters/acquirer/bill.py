@@ -3,47 +3,81 @@
 from __future__ import annotations
 
 import csv
-from datetime import date
+from typing import IO
 
-from kabao.adapters.figures import fen_of, mfen_of, us_of
-from kabao.funding.model.answers import Bill, BillLine, LineKind, SpoiltBill
+from kabao.adapters.bills import (
+    DONE,
+    Place,
+    check_day,
+    check_subject,
+    columns,
+    number,
+    reading,
+    texts,
+)
+from kabao.adapters.figures import day_us_of, fen_of, mfen_of, moment_of
+from kabao.reconciliation.model.lines import (
+    BILL_CUT,
+    BILL_TOTALS,
+    BillReader,
+    Expected,
+    Line,
+    LineKind,
+)
 
-KINDS = {"消费": LineKind.PAYMENT, "退货": LineKind.REFUND, "拒付": LineKind.RECALL}
+KINDS = {"消费": LineKind.PAY, "退货": LineKind.REFUND, "拒付": LineKind.RECALL}
+COLUMNS = ("商户号", "交易类型", "终端号", "参考号", "原参考号", "金额", "手续费", "时间")
 TOTALS = "合计"
 
 
-def number(terminal: str, reference: str) -> str:
+def slip_number(terminal: str, reference: str) -> str:
     """How a sale at a terminal is known: a reference is the terminal's own."""
     return f"{terminal}-{reference}"
 
 
-def read(file: bytes, merchant: str, day: date) -> Bill | SpoiltBill:
-    """The bill in a downloaded file. It knows no orders of ours, only slips."""
-    try:
-        names, *rows, last = csv.reader(file.decode("gbk").splitlines(), strict=True)
-        lines = tuple(_line(dict(zip(names, row, strict=True)), merchant) for row in rows)
-        name, of_day, count, taken, given = last
-        totals = (name, of_day, int(count), fen_of(taken), fen_of(given))
-    except (ValueError, KeyError, csv.Error) as wrong:
-        return SpoiltBill(f"{type(wrong).__name__}: the file cannot be read")
-    came = sum(line.amount_fen for line in lines if line.kind is LineKind.PAYMENT)
-    went = sum(line.amount_fen for line in lines if line.kind is not LineKind.PAYMENT)
-    if totals != (TOTALS, f"{day:%Y%m%d}", len(lines), came, went):
-        return SpoiltBill("the file does not agree with its own totals")
-    return Bill(day, lines)
+def read(file: IO[bytes], expected: Expected) -> BillReader:
+    """The lines of a downloaded file. It knows no orders of ours, only slips."""
+    place = Place()
+    with reading(place):
+        rows = csv.reader(texts(file, "gbk", place), strict=True)
+        names = next(rows, [])
+        take = columns(names, COLUMNS, place)
+        found = came = went = 0
+        for row in rows:
+            if row[:1] == [TOTALS]:
+                break
+            if len(row) != len(names):
+                raise place.spoilt("not as many cells as columns")
+            found += 1
+            line = _line(found, take(row), expected, place)
+            came += line.amount_fen if line.kind is LineKind.PAY else 0
+            went += line.amount_fen if line.kind is not LineKind.PAY else 0
+            yield line
+        else:
+            raise place.spoilt("the file ends before its totals", BILL_CUT)
+        _, of_day, count, taken, given = row
+        check_day(day_us_of(of_day, "%Y%m%d")[0], expected, place)
+        if (int(count), fen_of(taken), fen_of(given)) != (found, came, went):
+            raise place.spoilt("the totals are not those of the lines", BILL_TOTALS)
+        if any(rows):
+            raise place.spoilt("something stands behind the totals")
 
 
-def _line(cells: dict[str, str], merchant: str) -> BillLine:
-    if cells["商户号"] != merchant:
-        raise ValueError("another merchant")
-    kind = KINDS[cells["交易类型"]]
-    own = number(cells["终端号"], cells["参考号"])
-    return BillLine(
+def _line(at: int, cells: tuple[str, ...], expected: Expected, place: Place) -> Line:
+    merchant, word, terminal, reference, original, amount, fee, when = cells
+    check_subject(merchant, expected, place)
+    kind = KINDS[word]
+    return Line(
+        source_no=at,
         kind=kind,
-        order_no="",
-        refund_no=None if kind is LineKind.PAYMENT else own,
-        channel_no=number(cells["终端号"], cells["原参考号"] or cells["参考号"]),
-        amount_fen=fen_of(cells["金额"]),
-        fee_mfen=mfen_of(cells["手续费"]),
-        at_us=us_of(cells["时间"]),
+        our_no=None,
+        our_sub_no=None,
+        their_no=number(slip_number(terminal, reference)),
+        amount_fen=fen_of(amount),
+        fee_mfen=mfen_of(fee),
+        currency="CNY",
+        at_us=moment_of(when)[1],
+        day=expected.day,
+        status=DONE,
+        original_no=number(slip_number(terminal, original)) if original else None,
     )

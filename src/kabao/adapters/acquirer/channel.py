@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from datetime import date
+from typing import IO
 
 import msgspec
 
 from kabao.adapters.acquirer import bill
+from kabao.adapters.bills import Billed
 from kabao.adapters.blame import unsent
 from kabao.adapters.envelope import Envelope, Partner
 from kabao.adapters.line import FILE_BYTES, OK, Line
 from kabao.base.clock import Clock
 from kabao.funding.model.answers import (
-    BillAnswer,
+    BillFile,
     Capabilities,
     Closed,
     Created,
+    Fetched,
     Incoming,
     NoBill,
     Notice,
@@ -37,6 +39,7 @@ from kabao.funding.model.answers import (
     Unreachable,
     Why,
 )
+from kabao.reconciliation.model.lines import BillReader, Expected
 
 AT_THE_TERMINAL = "refund_at_the_terminal"
 NO_FILE = 404
@@ -62,7 +65,7 @@ class Account(msgspec.Struct, frozen=True):
     terminals: frozenset[str]
 
 
-class AcquirerChannel:
+class AcquirerChannel(Billed):
     """Implements `kabao.funding.ports.PayChannel`."""
 
     def __init__(
@@ -84,7 +87,7 @@ class AcquirerChannel:
             return unsent("slip_unreadable")
         if slip.terminal not in self._account.terminals:
             return unsent("terminal_unknown")
-        number = bill.number(slip.terminal, slip.reference)
+        number = bill.slip_number(slip.terminal, slip.reference)
         return Paid(number, order.amount_fen, self._clock.now_us(), funds=f"card {slip.auth_code}")
 
     async def query(self, order: Order) -> Queried:
@@ -115,7 +118,7 @@ class AcquirerChannel:
         """Nobody listens to it."""
         return Reply(200 if taken else 404, "text/plain", b"")
 
-    async def bill(self, day: date) -> BillAnswer:
+    async def fetch_bill(self, day: date, into: IO[bytes]) -> BillFile:
         """The file of a day."""
         target = f"/v1/files?day={day}"
         answer = await self._envelope.ask("GET", target, b"", most=FILE_BYTES)
@@ -125,8 +128,12 @@ class AcquirerChannel:
             return NoBill("none yet")
         if answer.status != OK:
             return Unknown(f"HTTP {answer.status}")
-        merchant = self._account.partner.merchant
-        return await asyncio.to_thread(bill.read, answer.body, merchant, day)
+        into.write(answer.body)
+        return Fetched()
+
+    def bill_lines(self, file: IO[bytes], day: date) -> BillReader:
+        """The lines of such a file."""
+        return bill.read(file, Expected(self._account.partner.merchant, day))
 
 
 def _is_readable(slip: Slip) -> bool:

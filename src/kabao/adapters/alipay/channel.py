@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from kabao.adapters.alipay import bill, notices, signing
+from kabao.adapters.bills import Billed
 from kabao.adapters.blame import Blame, unsent
 from kabao.adapters.figures import cut, fen_of, local, us_of, yuan
-from kabao.adapters.line import FILE_BYTES, OK, Answer, Line
+from kabao.adapters.line import OK, Answer, Line
 from kabao.base.clock import Clock
 from kabao.funding.model.answers import (
-    BillAnswer,
+    BillFile,
     Capabilities,
     Closed,
     Created,
+    Fetched,
     Incoming,
     NoBill,
     Notice,
@@ -41,6 +42,7 @@ from kabao.funding.model.answers import (
     Unreachable,
     Waiting,
 )
+from kabao.reconciliation.model.lines import BillReader, Expected
 
 DONE, PAYER_ASKED, UNAVAILABLE, FAILED = "10000", "10003", "20000", "40004"
 NO_TRADE = "ACQ.TRADE_NOT_EXIST"
@@ -150,7 +152,7 @@ class Said(msgspec.Struct, frozen=True):
     bill_download_url: str = ""
 
 
-class AlipayChannel:
+class AlipayChannel(Billed):
     """Implements `kabao.funding.ports.PayChannel`."""
 
     capabilities = CAPABILITIES
@@ -255,8 +257,8 @@ class AlipayChannel:
         """Alipay repeats for a day what is not answered by `success`."""
         return Reply(200, "text/plain", b"success" if taken else b"failure")
 
-    async def bill(self, day: date) -> BillAnswer:
-        """The trade bill of a day."""
+    async def fetch_bill(self, day: date, into: IO[bytes]) -> BillFile:
+        """The trade bill of a day, zipped."""
         content = {"bill_type": "trade", "bill_date": day.isoformat()}
         said = await self._ask("alipay.data.dataservice.bill.downloadurl.query", content)
         if not isinstance(said, Said):
@@ -264,12 +266,14 @@ class AlipayChannel:
         if said.code != DONE:
             missing = said.sub_code.lower().endswith("bill_not_exist")
             return NoBill(said.sub_code) if missing else _not_told(said)
-        file = await self._line.ask("GET", said.bill_download_url, most=FILE_BYTES)
+        file = await self._line.save(said.bill_download_url, into)
         if not isinstance(file, Answer):
             return file
-        if file.status != OK:
-            return Unknown("no file came")
-        return await asyncio.to_thread(bill.read, file.body, day)
+        return Fetched() if file.status == OK else Unknown("no file came")
+
+    def bill_lines(self, file: IO[bytes], day: date) -> BillReader:
+        """The lines of such a file."""
+        return bill.read(file, Expected(self._merchant.seller_id, day))
 
     async def _ask(
         self, method: str, content: Mapping[str, Any], notify_url: str = ""

@@ -23,8 +23,8 @@ from kabao.clearing.model.batches import (
 from kabao.funding.model.answers import NotThere, Refused, Unknown
 
 XML = "application/xml"
-FILE_BYTES = 128 << 20
-"""The largest document we take: about a hundred thousand entries."""
+FILE_BYTES = 256 << 20
+"""The largest document we take: about two hundred thousand entries."""
 
 NO_FILE = "NO_FILE"
 TAKEN = frozenset({meaning.DUPLICATE, "DU01"})

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
-from kabao.adapters.bank import meaning, payout, statement, table
+from kabao.adapters.bank import bill, meaning, payout, statement, table
 from kabao.adapters.bank.batches import FILE_BYTES, XML, Batches
 from kabao.adapters.bank.entries import Entry
 from kabao.adapters.bank.payout import Holder, Payout
 from kabao.adapters.bank.xml import NotReadableError
+from kabao.adapters.bills import Billed
 from kabao.adapters.blame import unsent
 from kabao.adapters.envelope import NONCE, Envelope, Partner
 from kabao.adapters.figures import local, yuan
 from kabao.adapters.line import ANSWER_BYTES, OK, Answer, Line
 from kabao.base.clock import Clock
 from kabao.funding.model.answers import (
-    Bill,
-    BillAnswer,
+    BillFile,
     Capabilities,
     Closed,
     Created,
+    Fetched,
     Incoming,
     NoBill,
     Notice,
@@ -38,13 +39,13 @@ from kabao.funding.model.answers import (
     Reply,
     Scene,
     Show,
-    SpoiltBill,
     Unknown,
     Unreachable,
     Waiting,
     Why,
 )
 from kabao.funding.model.receipts import Receipts, ReceiptsAnswer, reference_of
+from kabao.reconciliation.model.lines import BillReader, Expected
 
 JSON = "application/json"
 
@@ -82,7 +83,7 @@ class Virtual(msgspec.Struct, frozen=True):
     state: str
 
 
-class BankChannel:
+class BankChannel(Billed):
     """Implements `kabao.funding.ports.PayChannel` and `Receives`; `batches` pays settlements."""
 
     capabilities = CAPABILITIES
@@ -189,10 +190,23 @@ class BankChannel:
         """The bank repeats what is not answered by a status of success."""
         return Reply(200 if taken else 500, "text/plain", b"ok" if taken else b"failed")
 
-    async def bill(self, day: date) -> BillAnswer:
-        """The statement of a day. Money for no order has a line without an order's number."""
-        found = await self._statement(day)
-        return found if not isinstance(found, tuple) else Bill(day, tuple(map(meaning.line, found)))
+    async def fetch_bill(self, day: date, into: IO[bytes]) -> BillFile:
+        """The statement of a day."""
+        target = f"/v1/statements?day={day}&format={'csv' if self._account.tables else 'camt'}"
+        answer = await self._envelope.ask("GET", target, b"", most=FILE_BYTES, kind=XML)
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.status != OK:
+            code = meaning.code_of(answer)
+            return NoBill(code) if code == NO_STATEMENT else Unknown(code)
+        into.write(answer.body)
+        return Fetched()
+
+    def bill_lines(self, file: IO[bytes], day: date) -> BillReader:
+        """The lines of such a file. Money for no order has a line without an order's number."""
+        ours = self._account
+        reads = table.read if ours.tables else statement.read
+        return bill.read(file, Expected(ours.holder.account, day), reads)
 
     async def receipts(self, day: date) -> ReceiptsAnswer:
         """What came on a day, so far, whoever it is for."""
@@ -241,23 +255,6 @@ class BankChannel:
             )
         except NotReadableError as wrong:
             return Unknown(str(wrong))
-
-    async def _statement(
-        self, day: date
-    ) -> tuple[Entry, ...] | NoBill | SpoiltBill | Unreachable | Unknown:
-        ours = self._account
-        target = f"/v1/statements?day={day}&format={'csv' if ours.tables else 'camt'}"
-        answer = await self._envelope.ask("GET", target, b"", most=FILE_BYTES, kind=XML)
-        if not isinstance(answer, Answer):
-            return answer
-        if answer.status != OK:
-            code = meaning.code_of(answer)
-            return NoBill(code) if code == NO_STATEMENT else Unknown(code)
-        reads = table.read if ours.tables else statement.read
-        try:
-            return await asyncio.to_thread(reads, answer.body, ours.holder.account, day)
-        except NotReadableError as wrong:
-            return SpoiltBill(str(wrong))
 
     async def _payout(self, refund: Refund, method: str, target: str, body: bytes) -> RefundAnswer:
         answer = await self._envelope.ask(method, target, body, most=ANSWER_BYTES, kind=XML)

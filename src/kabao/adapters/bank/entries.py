@@ -11,6 +11,7 @@ import msgspec
 from kabao.adapters.bank.xml import NotReadableError, below, text
 from kabao.adapters.figures import fen_of, mfen_of, us_of, us_of_rfc3339
 from kabao.funding.model.receipts import REFERENCE_DIGITS, is_reference
+from kabao.reconciliation.model.lines import BILL_CURRENCY
 
 CNY = "CNY"
 BOOKED = "BOOK"
@@ -81,8 +82,10 @@ def entries(entry: ET.Element) -> Iterator[Entry]:
 def fen(element: ET.Element, path: str) -> int:
     """An amount in our currency. Raises NotReadableError."""
     found = list(below(element, path))
-    if len(found) != 1 or found[0].get("Ccy") != CNY:
-        raise NotReadableError("not one amount in our currency")
+    if len(found) != 1:
+        raise NotReadableError("not one amount")
+    if found[0].get("Ccy") != CNY:
+        raise NotReadableError("an amount in another currency", BILL_CURRENCY)
     try:
         amount_fen = fen_of(found[0].text or "")
     except ValueError:

@@ -9,8 +9,6 @@ from kabao.adapters.bank.entries import Entry
 from kabao.adapters.bank.payout import Status
 from kabao.adapters.line import Answer
 from kabao.funding.model.answers import (
-    BillLine,
-    LineKind,
     Notice,
     Order,
     Paid,
@@ -65,28 +63,6 @@ def news(one: Entry, nonce: str) -> Notice:
         case True, True:
             return Notice(one.order_no, RefundNews(one.refund_no, Refused(RETURNED)), nonce)
     return Notice(one.order_no, Recalled(one.no, one.original, one.amount_fen, one.words), nonce)
-
-
-_KINDS = {
-    (True, False): LineKind.PAYMENT,
-    (False, False): LineKind.REFUND,
-    (True, True): LineKind.RETURN,
-    (False, True): LineKind.RECALL,
-}
-
-
-def line(one: Entry) -> BillLine:
-    """A line of a bill."""
-    kind = _KINDS[one.came, one.reversal]
-    return BillLine(
-        kind=kind,
-        order_no=one.order_no,
-        refund_no=(one.no if kind is LineKind.RECALL else one.refund_no) or None,
-        channel_no=one.no,
-        amount_fen=one.amount_fen,
-        fee_mfen=one.fee_mfen,
-        at_us=one.at_us,
-    )
 
 
 def receipt(one: Entry) -> Receipt:

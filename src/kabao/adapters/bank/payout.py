@@ -5,6 +5,7 @@ Written by hand: the same payout is the same bytes, whichever library is install
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from html import escape
@@ -104,7 +105,7 @@ def read(file: bytes) -> Status:
     no = code = reason = ""
     amount_fen = None
     payments = 0
-    for part in elements(file, STATUS, frozenset({"OrgnlGrpInfAndSts", "TxInfAndSts"})):
+    for part in elements(io.BytesIO(file), STATUS, frozenset({"OrgnlGrpInfAndSts", "TxInfAndSts"})):
         if name(part) == "OrgnlGrpInfAndSts":
             no = text(part, "OrgnlMsgId")
         else:
@@ -133,7 +134,7 @@ def read_batch(file: bytes) -> BatchStatus:
     """The file a pain.002 is about. Raises NotReadableError."""
     no = code = reason = ""
     found: dict[str, Status] = {}
-    for part in elements(file, STATUS, frozenset({"OrgnlGrpInfAndSts", "TxInfAndSts"})):
+    for part in elements(io.BytesIO(file), STATUS, frozenset({"OrgnlGrpInfAndSts", "TxInfAndSts"})):
         why = text(part, "StsRsnInf/Rsn/Cd", "StsRsnInf/Rsn/Prtry")
         if name(part) == "OrgnlGrpInfAndSts":
             no, code, reason = text(part, "OrgnlMsgId"), text(part, "GrpSts"), why

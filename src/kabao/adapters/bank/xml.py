@@ -6,28 +6,41 @@ take; no deep nesting; what has been read is let go, so that size alone cannot f
 
 from __future__ import annotations
 
-import io
+import codecs
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from typing import IO
 
 from defusedxml.common import DefusedXmlException  # type: ignore[import-untyped] # it has none
 from defusedxml.ElementTree import iterparse  # type: ignore[import-untyped] # it has none
+
+from kabao.base.errors import Code
+from kabao.reconciliation.model.lines import BILL_CUT, BILL_UNREADABLE
 
 DEPTH_MAX = 32
 """ISO 20022 has no deeper paths."""
 
 _NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:"
+_CHUNK = 1 << 16
+_ENDS_EARLY = frozenset({3, 5, 6})
+"""Of expat: no element found, a token or a character that is not finished."""
 
 
-class NotReadableError(ValueError):
-    """No such document, or one that ought not to be read."""
+class NotReadableError(Exception):
+    """No such document, or one that ought not to be read; `code` is what a bill is refused with."""
+
+    def __init__(
+        self, reason: str, code: Code = BILL_UNREADABLE, *, line: int | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.code, self.line = code, line
 
 
-def elements(file: bytes, message: str, wanted: frozenset[str]) -> Iterator[ET.Element]:
+def elements(file: IO[bytes], message: str, wanted: frozenset[str]) -> Iterator[ET.Element]:
     """The elements of these names, whole, in the order in which they end.
 
     Args:
-        file: the document.
+        file: the document; it can be sought.
         message: what it must be, such as `camt.053.001.`, any version.
         wanted: names without namespace; one inside another is part of that.
 
@@ -38,15 +51,21 @@ def elements(file: bytes, message: str, wanted: frozenset[str]) -> Iterator[ET.E
         yield from _walk(file, message, wanted)
     except NotReadableError:
         raise
-    except (ET.ParseError, DefusedXmlException, ValueError, LookupError) as wrong:
+    except ET.ParseError as wrong:
+        raise NotReadableError(
+            "ParseError: the document cannot be read",
+            BILL_CUT if wrong.code in _ENDS_EARLY else BILL_UNREADABLE,
+            line=wrong.position[0],
+        ) from None
+    except (DefusedXmlException, ValueError, LookupError) as wrong:
         raise NotReadableError(f"{type(wrong).__name__}: the document cannot be read") from None
 
 
-def _walk(file: bytes, message: str, wanted: frozenset[str]) -> Iterator[ET.Element]:
-    file.decode("utf-8")
+def _walk(file: IO[bytes], message: str, wanted: frozenset[str]) -> Iterator[ET.Element]:
+    _check_utf8(file)
     path: list[ET.Element] = []
     inside = 0
-    for event, element in iterparse(io.BytesIO(file), events=("start", "end"), forbid_dtd=True):
+    for event, element in iterparse(file, events=("start", "end"), forbid_dtd=True):
         mine = name(element) in wanted
         if event == "start":
             if not path and not element.tag.startswith(f"{{{_NAMESPACE}{message}"):
@@ -62,6 +81,14 @@ def _walk(file: bytes, message: str, wanted: frozenset[str]) -> Iterator[ET.Elem
             yield element
         if not inside and path:
             path[-1].remove(element)
+
+
+def _check_utf8(file: IO[bytes]) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    while chunk := file.read(_CHUNK):
+        decoder.decode(chunk)
+    decoder.decode(b"", final=True)
+    file.seek(0)
 
 
 def name(element: ET.Element) -> str:

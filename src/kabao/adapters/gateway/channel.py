@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import msgspec
 
+from kabao.adapters.bills import Billed
 from kabao.adapters.blame import unsent
 from kabao.adapters.envelope import Envelope, form
 from kabao.adapters.figures import local
@@ -18,9 +18,10 @@ from kabao.adapters.gateway.said import Back, Problem, Trade
 from kabao.adapters.line import ANSWER_BYTES, FILE_BYTES, OK, Answer, Line
 from kabao.base.clock import Clock
 from kabao.funding.model.answers import (
-    BillAnswer,
+    BillFile,
     Capabilities,
     Created,
+    Fetched,
     Incoming,
     NoBill,
     Notice,
@@ -41,6 +42,7 @@ from kabao.funding.model.answers import (
     Unreachable,
     Waiting,
 )
+from kabao.reconciliation.model.lines import BillReader, Expected
 
 NO_ORDER, NO_REFUND, NO_FILE = "ORDER_NOT_FOUND", "REFUND_NOT_FOUND", "NO_BILL"
 UNDECIDED = frozenset({"BUSY", "ORDER_EXISTS", "ORDER_PAID", "ORDER_CLOSED"})
@@ -53,7 +55,7 @@ _SERVER_FAILED = 500
 _T = TypeVar("_T")
 
 
-class GatewayChannel:
+class GatewayChannel(Billed):
     """Implements `kabao.funding.ports.PayChannel`.
 
     Args:
@@ -136,17 +138,22 @@ class GatewayChannel:
         body = b'{"code":"OK"}' if taken else b'{"code":"FAIL"}'
         return Reply(200 if taken else 500, "application/json", body)
 
-    async def bill(self, day: date) -> BillAnswer:
+    async def fetch_bill(self, day: date, into: IO[bytes]) -> BillFile:
         """The list of a day; it is signed like every answer."""
         target = f"/v1/bills?day={day.isoformat()}"
         answer = await self._envelope.ask("GET", target, b"", most=FILE_BYTES)
         if not isinstance(answer, Answer):
             return answer
         if answer.status == OK:
-            return await asyncio.to_thread(bill.read, answer.body, day)
+            into.write(answer.body)
+            return Fetched()
         problem = _decoded(answer.body, Problem)
         missing = isinstance(problem, Problem) and problem.code == NO_FILE
         return NoBill(NO_FILE) if missing else Unknown(f"HTTP {answer.status}")
+
+    def bill_lines(self, file: IO[bytes], day: date) -> BillReader:
+        """The lines of such a file."""
+        return bill.read(file, Expected(self._merchant.partner.merchant, day))
 
     async def _ask(
         self, target: str, kind: type[_T], asked: Mapping[str, Any]

@@ -1,20 +1,39 @@
 """UnionPay's file of a day: a zip, in it `INN<date>88ZM_<merchant>`, lines of fixed width.
 
 Widths are in bytes of GBK, with one byte between fields. A line that is shorter
-than its fields is what a truncated file ends with.
+than its fields is what a truncated file ends with. A day there ends at 23:00, so that
+a line may be of the evening before.
 """
 
 from __future__ import annotations
 
-import io
-import zipfile
-from datetime import date, datetime, time, timedelta
+import re
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from functools import lru_cache
+from typing import IO
 
-from kabao.adapters.figures import LOCAL
-from kabao.adapters.line import FILE_BYTES
+from kabao.adapters.bills import (
+    DONE,
+    LINE_BYTES,
+    Place,
+    check_day,
+    check_subject,
+    number,
+    reading,
+    unpacked,
+)
+from kabao.adapters.figures import LOCAL, clock_us_of, day_us_of
 from kabao.adapters.unionpay.stamps import us_near
 from kabao.base.clock import to_us
-from kabao.funding.model.answers import Bill, BillLine, LineKind, SpoiltBill
+from kabao.reconciliation.model.lines import (
+    BILL_CUT,
+    BILL_HEADER,
+    BillReader,
+    Expected,
+    Line,
+    LineKind,
+)
 
 FIELDS = (
     ("tradeNo", 3),
@@ -48,64 +67,109 @@ FIELDS = (
 )
 """Names and widths as far as they are needed; a line goes on behind them."""
 
-DETAIL = "88ZM_"
 KINDS = {
-    "01": LineKind.PAYMENT,
+    "01": LineKind.PAY,
     "04": LineKind.REFUND,
     "31": LineKind.REFUND,
     "99": LineKind.REFUND,
 }
-MAX_FILES = 20
+_NAME = re.compile(r"INN(\d{6})88ZM_(\w+)", re.ASCII)
+_DETAIL = "88ZM_"
 _MFEN_PER_FEN = 1000
 _NOON = timedelta(hours=12)
 
 
-def read(file: bytes, day: date) -> Bill | SpoiltBill:
-    """The bill in an unpacked answer. A day without trades has a zip without this file."""
-    noon_us = to_us(datetime.combine(day, time(), LOCAL) + _NOON)
-    try:
-        raw = _detail(file)
-        if raw and not raw.endswith(b"\n"):
-            return SpoiltBill("the file ends in the middle of a line")
-        return Bill(day, tuple(_line(row, noon_us) for row in raw.split(b"\n") if row.strip()))
-    except (ValueError, KeyError, zipfile.BadZipFile, NotImplementedError) as wrong:
-        # `zipfile` raises NotImplementedError for a way of packing it does not know.
-        return SpoiltBill(f"{type(wrong).__name__}: the file cannot be read")
-
-
-def _detail(file: bytes) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(file)) as archive:
-        inside = archive.infolist()
-        if len(inside) > MAX_FILES or sum(one.file_size for one in inside) > FILE_BYTES:
-            raise ValueError("the archive is too large")
-        return b"".join(archive.read(one) for one in inside if DETAIL in one.filename)
-
-
-def _line(row: bytes, noon_us: int) -> BillLine:
-    cells: dict[str, str] = {}
-    at = 0
+def _slices() -> tuple[dict[str, slice], int]:
+    """Where each field stands, and where the last one ends."""
+    found, at = {}, 0
     for name, width in FIELDS:
-        if at + width > len(row):
-            raise ValueError("a line is too short")
-        cells[name] = row[at : at + width].decode("gbk").strip()
+        found[name] = slice(at, at + width)
         at += width + 1
-    kind = KINDS[cells["txnType"]]
-    return BillLine(
+    return found, at - 1
+
+
+_AT, _LENGTH = _slices()
+
+
+def read(file: IO[bytes], expected: Expected) -> BillReader:
+    """The lines of an unpacked answer. A day without trades has a zip without this file."""
+    place = Place()
+    noon_us = to_us(datetime.combine(expected.day, time(), LOCAL) + _NOON)
+    with unpacked(file, _details, place) as found:
+        if found is None:
+            return
+        name, table = found
+        with reading(place):
+            _check_name(name, expected, place)
+            while row := table.readline(LINE_BYTES + 1):
+                place.line += 1
+                if not row.endswith(b"\n"):
+                    raise place.spoilt("the file ends in the middle of a line", BILL_CUT)
+                if row.strip():
+                    yield _line(row.rstrip(b"\r\n"), expected, noon_us, place)
+
+
+def _details(names: Sequence[str]) -> list[str]:
+    return [name for name in names if _DETAIL in name]
+
+
+def _check_name(name: str, expected: Expected, place: Place) -> None:
+    said = _NAME.fullmatch(name.rpartition("/")[2])
+    if said is None:
+        raise place.spoilt("the name tells no day and no merchant", BILL_HEADER)
+    check_day(day_us_of(said[1], "%y%m%d")[0], expected, place)
+    check_subject(said[2], expected, place)
+
+
+def _line(row: bytes, expected: Expected, noon_us: int, place: Place) -> Line:
+    if len(row) < _LENGTH:
+        raise place.spoilt("a line is too short", BILL_CUT)
+    row.decode("gbk")  # widths count its bytes, and none may be junk
+    check_subject(_cell(row, "merId"), expected, place)
+    kind, order = KINDS[_cell(row, "txnType")], number(_cell(row, "orderId"))
+    back = kind is LineKind.REFUND
+    return Line(
+        source_no=place.line,
         kind=kind,
-        order_no=cells["orderId"],
-        refund_no=cells["orderId"] if kind is LineKind.REFUND else None,
-        channel_no=cells["queryId"],
-        amount_fen=int(cells["txnAmt"]),
-        fee_mfen=_signed(cells["merCharge"]) * _MFEN_PER_FEN,
-        at_us=us_near(cells["txnTime"], noon_us),
+        our_no=None if back else order,
+        our_sub_no=order if back else None,
+        their_no=number(_cell(row, "queryId")),
+        amount_fen=_digits(_cell(row, "txnAmt")),
+        fee_mfen=_signed(_cell(row, "merCharge")) * _MFEN_PER_FEN,
+        currency="CNY",
+        at_us=_moment_us(_cell(row, "txnTime"), noon_us),
+        day=expected.day,
+        status=DONE,
+        original_no=(_cell(row, "origQryId") or None) if back else None,
     )
+
+
+def _cell(row: bytes, name: str) -> str:
+    return row[_AT[name]].decode("gbk").strip()
+
+
+def _moment_us(text: str, noon_us: int) -> int:
+    """Of month, day and time of day. Raises ValueError."""
+    clock = f"{text[4:6]}:{text[6:8]}:{text[8:]}"
+    return _first_us(text[:4], noon_us) + clock_us_of(clock)
+
+
+@lru_cache(maxsize=64)
+def _first_us(month_day: str, noon_us: int) -> int:
+    return us_near(f"{month_day}000000", noon_us)
+
+
+def _digits(text: str) -> int:
+    """An amount in fen. Raises ValueError."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("no amount in fen")
+    return int(text)
 
 
 def _signed(text: str) -> int:
     """Fen behind `D` (we pay) or `C` (we get). Raises ValueError."""
     if not text:
         return 0
-    way, digits = text[0], text[1:]
-    if way not in "CD":
+    if text[0] not in "CD":
         raise ValueError("no direction of money")
-    return int(digits) if way == "D" else -int(digits)
+    return _digits(text[1:]) if text[0] == "D" else -_digits(text[1:])

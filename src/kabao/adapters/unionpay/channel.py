@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import zlib
 from collections.abc import Mapping
 from datetime import date
+from typing import IO
 from urllib.parse import urlencode
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from kabao.adapters.bills import Billed
 from kabao.adapters.blame import Blame, unsent
 from kabao.adapters.figures import cut, local
 from kabao.adapters.line import FILE_BYTES, OK, Answer, Line
@@ -22,10 +23,11 @@ from kabao.adapters.unionpay.stamps import us_near
 from kabao.base import clock as clocks
 from kabao.base.clock import Clock
 from kabao.funding.model.answers import (
-    BillAnswer,
+    BillFile,
     Capabilities,
     Closed,
     Created,
+    Fetched,
     Incoming,
     NoBill,
     Notice,
@@ -47,6 +49,7 @@ from kabao.funding.model.answers import (
     Unreachable,
     Waiting,
 )
+from kabao.reconciliation.model.lines import BillReader, Expected
 
 TAKEN, NOT_FOUND, NO_FILE = "00", "34", "98"
 SUCCESS = notices.SUCCESS
@@ -95,7 +98,7 @@ class Merchant(msgspec.Struct, frozen=True):
     trust: Trust
 
 
-class UnionpayChannel:
+class UnionpayChannel(Billed):
     """Implements `kabao.funding.ports.PayChannel`.
 
     Args:
@@ -212,8 +215,8 @@ class UnionpayChannel:
         """UnionPay repeats what is not answered by a status of success."""
         return Reply(200, "text/plain", b"ok") if taken else Reply(500, "text/plain", b"failed")
 
-    async def bill(self, day: date) -> BillAnswer:
-        """The file of a settlement day."""
+    async def fetch_bill(self, day: date, into: IO[bytes]) -> BillFile:
+        """The file of a settlement day, zipped."""
         now = local(self._clock.now_us(), MOMENT)
         fields = {
             "bizType": "000000",
@@ -236,7 +239,12 @@ class UnionpayChannel:
         file = _inflated(said.get("fileContent", ""))
         if file is None:
             return SpoiltBill("the file cannot be unpacked")
-        return await asyncio.to_thread(bill.read, file, day)
+        into.write(file)
+        return Fetched()
+
+    def bill_lines(self, file: IO[bytes], day: date) -> BillReader:
+        """The lines of such a file."""
+        return bill.read(file, Expected(self._merchant.mer_id, day))
 
     async def _about(
         self, number: str, created_us: int, scene: Scene

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
+import tempfile
 import zlib
 from datetime import date
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
+from kabao.adapters.bills import BILL_BYTES, Billed
 from kabao.adapters.blame import unsent
 from kabao.adapters.figures import cut, local
-from kabao.adapters.line import FILE_BYTES, OK, Answer, Line
+from kabao.adapters.line import OK, Answer, Line
 from kabao.adapters.wechat import bill, notices
 from kabao.adapters.wechat.said import BLAME, Problem, RefundSaid, Trade, of_refund, of_trade
 from kabao.adapters.wechat.signing import PREFIX, Merchant
 from kabao.base.clock import Clock
 from kabao.funding.model.answers import (
-    BillAnswer,
+    BillFile,
     Capabilities,
     Closed,
     Created,
+    Fetched,
     Incoming,
     NoBill,
     Notice,
@@ -44,6 +48,7 @@ from kabao.funding.model.answers import (
     Unreachable,
     Waiting,
 )
+from kabao.reconciliation.model.lines import BillReader, Expected
 
 CAPABILITIES = Capabilities(
     scenes=frozenset({Scene.QR, Scene.APP, Scene.CODE}),
@@ -75,6 +80,7 @@ account there (`NOT_ENOUGH`), are repeated with the same number."""
 
 REASON_BYTES = 80
 
+_CHUNK = 1 << 20
 _HTTP_SUCCESS = range(200, 300)
 _SERVER_FAILED = 500
 _T = TypeVar("_T", Trade, RefundSaid, "Prepaid", "Download", "Done")
@@ -99,7 +105,7 @@ class Done(msgspec.Struct, frozen=True):
     """A success that says no more."""
 
 
-class WechatChannel:
+class WechatChannel(Billed):
     """Implements `kabao.funding.ports.PayChannel`.
 
     Args:
@@ -212,32 +218,36 @@ class WechatChannel:
             return Reply(200, "application/json", b'{"code":"SUCCESS"}')
         return Reply(500, "application/json", '{"code":"FAIL","message":"失败"}'.encode())
 
-    async def bill(self, day: date) -> BillAnswer:
-        """The trade bill of a day."""
+    async def fetch_bill(self, day: date, into: IO[bytes]) -> BillFile:
+        """The trade bill of a day, unpacked."""
         query = urlencode({"bill_date": day.isoformat(), "bill_type": "ALL", "tar_type": "GZIP"})
         said = await self._ask("GET", f"/v3/bill/tradebill?{query}", Download)
         if isinstance(said, Problem):
             return NoBill(said.code) if said.code in NO_BILL else Unknown(said.code)
         if not isinstance(said, Download):
             return said
-        file = await self._fetch(said.download_url)
-        if not isinstance(file, Answer):
-            return file
-        if file.status != OK:
-            return Unknown("no file came")
-        text = _unpacked(file.body)
+        with tempfile.TemporaryFile() as packed:
+            file = await self._save(said.download_url, packed)
+            if not isinstance(file, Answer):
+                return file
+            if file.status != OK:
+                return Unknown("no file came")
+            digest = await asyncio.to_thread(_unpacked, packed, into)
         # The file itself is not signed; its digest was, with the address.
-        digest = hashlib.sha1(text or b"", usedforsecurity=False).hexdigest()
-        if text is None or said.hash_type != "SHA1" or digest != said.hash_value.lower():
+        if said.hash_type != "SHA1" or digest != said.hash_value.lower():
             return SpoiltBill("the file is not the one that was announced")
-        return await asyncio.to_thread(bill.read, text, day)
+        return Fetched()
 
-    async def _fetch(self, url: str) -> Answer | Unreachable | Unknown:
+    def bill_lines(self, file: IO[bytes], day: date) -> BillReader:
+        """The lines of such a file."""
+        return bill.read(file, Expected(self._merchant.mch_id, day))
+
+    async def _save(self, url: str, into: IO[bytes]) -> Answer | Unreachable | Unknown:
         parts = urlsplit(url)
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         signed = self._merchant.authorization("GET", target, b"", self._clock.now_us())
         headers = {"authorization": signed, "accept": "application/json"}
-        return await self._line.ask("GET", url, headers=headers, most=FILE_BYTES)
+        return await self._line.save(url, into, headers=headers)
 
     async def _ask(
         self, method: str, target: str, kind: type[_T], body: Any = None
@@ -317,13 +327,18 @@ def _about_refund(refund: Refund, said: RefundSaid) -> Refunded | Waiting | Refu
     return found
 
 
-def _unpacked(file: bytes) -> bytes | None:
-    """The text of a file that may be packed; None if it cannot be, or would be too long."""
-    if not file.startswith(b"\x1f\x8b"):
-        return file
-    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
+def _unpacked(file: IO[bytes], into: IO[bytes]) -> str:
+    """Copies what may be packed, and gives the digest of it unpacked; empty if it cannot be."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    file.seek(0)
+    packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    source = gzip.GzipFile(fileobj=file) if packed else file
     try:
-        text = unpack.decompress(file, FILE_BYTES)
-    except zlib.error:
-        return None
-    return text if unpack.eof else None
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+            if into.tell() + into.write(chunk) > BILL_BYTES:
+                return ""
+    except (zlib.error, EOFError, OSError):
+        return ""
+    return digest.hexdigest()

@@ -286,6 +286,12 @@ class SpoiltBill(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
+class Fetched(msgspec.Struct, frozen=True, tag=True):
+    """The file of a bill is here, as the channel made it; nothing of it was read yet."""
+
+
+BillFile = Fetched | NoBill | SpoiltBill | Refused | Unreachable | Unknown
+
 BillAnswer = Bill | NoBill | SpoiltBill | Refused | Unreachable | Unknown
 
 

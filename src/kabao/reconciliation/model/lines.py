@@ -7,6 +7,7 @@ after its last line: nothing of a spoilt bill is kept.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from enum import StrEnum
 
@@ -81,3 +82,20 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     """The day the source counts it to."""
     status: str
     """`done`, or what the source says instead, in lower case."""
+    original_no: str | None = None
+    """The source's number of the payment that is given or taken back, where it tells one."""
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """Which bill was asked for: one of anything else is refused whole."""
+
+    subject: str
+    """Our number at the source: merchant or account."""
+    day: date
+    currency: str = "CNY"
+
+
+BillReader = Iterator[Line]
+"""Lines as a file is read. The end of it is reached only by a bill that is good throughout;
+before that, `SpoiltBillError` may be raised at any line.
+"""
