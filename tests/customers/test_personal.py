@@ -24,6 +24,7 @@ from kabao.customers.personal import (
     masked_name,
     masked_number,
     masked_phone,
+    same_name,
     tidied,
     tidied_identity,
 )
@@ -263,3 +264,22 @@ def test_nothing_personal_is_in_a_repr() -> None:
     assert "张" not in repr(profile)
     assert "138" not in repr(profile)
     assert "E1234" not in repr(PASSPORT)
+
+
+@pytest.mark.parametrize(
+    ("ours", "banks", "same"),
+    [
+        ("王芳", "王 芳", True),
+        ("王芳", "王\u3000芳\u00a0", True),
+        ("Jean Dupont", "ＪＥＡＮ　ＤＵＰＯＮＴ", True),
+        ("买买提·阿不都", "买买提•阿不都", True),
+        ("甲乙（上海）有限公司", "甲乙(上海)有限公司", True),
+        ("王芳", "王芬", False),
+        ("王芳", "王", False),
+        ("王芳", "王芳芳", False),
+        ("王芳", "", False),
+    ],
+)
+def test_the_same_name_however_it_is_written(ours: str, banks: str, same: bool) -> None:
+    assert same_name(ours, banks) is same_name(banks, ours) is same
+    assert same_name(ours, ours)

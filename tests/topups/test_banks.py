@@ -62,6 +62,31 @@ async def test_a_transfer_is_loaded_and_given_back(at: Money) -> None:
     assert await at.balance(card) == (0, 0)
 
 
+@pytest.mark.row("CR-91", "T-13")
+@pytest.mark.parametrize(
+    ("account", "status"), [("王 芳", 201), ("王芳 ", 201), ("王芬", 422), ("王", 422)]
+)
+async def test_it_goes_back_only_in_the_name_of_who_paid(
+    at: Money, account: str, status: int
+) -> None:
+    card, payer = await at.card(), await named(at, "王芳")
+    topup = await at.opened(card, 80_000, scene="transfer", store=None, payer=payer)
+    words = topup["next_action"]["fields"]["reference"]
+    await desk(at, "bank", "/transfers", {"amount": 80_000, "words": words, "name": account})
+    assert await at.home.kabao.funding.receive() == 1
+    asked = await at.refund(topup)
+    assert asked.status_code == status, asked.text
+    if status == 422:
+        assert (asked.json()["code"], asked.json()["rule"]) == ("refund_to_another_name", "CR-91")
+        assert account not in asked.text and "王芳" not in asked.text
+        assert await at.balance(card) == (80_000, 80_000)
+
+
+async def named(at: Money, name: str) -> str:
+    body = {"party": "person", "name": name, "phone": "13812345678"}
+    return str((await made(at.home.operator.post("/v1/customers", body)))["id"])
+
+
 @pytest.mark.row("T-13")
 async def test_another_sum_than_asked_for_loads_nothing_and_is_a_case(at: Money) -> None:
     card = await at.card()

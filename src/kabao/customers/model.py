@@ -11,7 +11,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from kabao.base.errors import INVALID, Kind, code
-from kabao.customers.personal import BIRTH_DATE_INVALID, Identity, Profile, check_identity
+from kabao.customers.personal import (
+    BIRTH_DATE_INVALID,
+    Identity,
+    Profile,
+    check_identity,
+    same_name,
+)
 from kabao.policy.model import Rules
 from kabao.policy.names import (
     PURCHASE_IDENTITY_BEARER_FROM_FEN,
@@ -205,6 +211,10 @@ class Customer(msgspec.Struct, frozen=True):
         """Whole years of age, where a date of birth is known."""
         born = self.profile.born if self.profile else None
         return None if born is None else age_on(born, on)
+
+    def is_called(self, name: str) -> bool:
+        """Whether that is their name, however it is written; nobody's whose data was erased."""
+        return self.profile is not None and same_name(self.profile.name, name)
 
     def is_minor(self, on: date) -> bool:
         """Whether a contract may be voided for want of age (CR-31)."""

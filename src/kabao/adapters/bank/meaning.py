@@ -9,6 +9,7 @@ from kabao.adapters.bank.entries import Entry
 from kabao.adapters.bank.payout import Status
 from kabao.adapters.line import Answer
 from kabao.funding.model.answers import (
+    TRANSFERRED,
     Notice,
     Order,
     Paid,
@@ -43,7 +44,7 @@ def code_of(answer: Answer) -> str:
 
 def payment(one: Entry, *, given_back: bool = False) -> Paid:
     """A credit."""
-    return Paid(one.no, one.amount_fen, one.at_us, one.party, "transfer", given_back=given_back)
+    return Paid(one.no, one.amount_fen, one.at_us, one.party, TRANSFERRED, given_back=given_back)
 
 
 def undoes(one: Entry, paid: Entry, order: Order) -> bool:

@@ -100,6 +100,10 @@ class Waiting(msgspec.Struct, frozen=True, tag=True):
     fields: Mapping[str, str] = {}
 
 
+TRANSFERRED = "transfer"
+"""`Paid.funds` of what came from an account at a bank: `Paid.payer` is the account's name."""
+
+
 class Paid(msgspec.Struct, frozen=True, tag=True):
     """Paid, says the channel and signed it."""
 

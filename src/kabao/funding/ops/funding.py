@@ -185,6 +185,12 @@ class Funding:
         """
         return await self._refunding.rest_fen(conn, collection)
 
+    async def account_name(self, conn: Conn, collection: str) -> str | None:
+        """In whose name the account is that paid, and that a refund goes to; personal data.
+        None where the channel tells no name. Raises `not_found`.
+        """
+        return await self._steps.account_name(conn, (await self.get(conn, collection)).current)
+
     # Ticks
 
     async def look(self) -> int:

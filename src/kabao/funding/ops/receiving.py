@@ -10,7 +10,7 @@ from kabao.base.db import Conn, Database
 from kabao.base.ids import Ids, to_edge
 from kabao.cases.model import NewCase
 from kabao.cases.ops import Cases
-from kabao.funding.model.answers import Paid, Unknown, Unreachable
+from kabao.funding.model.answers import TRANSFERRED, Paid, Unknown, Unreachable
 from kabao.funding.model.channels import CHANNEL, Channel
 from kabao.funding.model.receipts import Expected, Nobodys, Receipt, Receipts, owner
 from kabao.funding.ops.channels import Channels
@@ -19,8 +19,6 @@ from kabao.funding.ports import Receives
 from kabao.funding.sql import collections as sql
 from kabao.funding.sql import receipts as receipts_sql
 from kabao.vault.ops import Vault
-
-FUNDS = "transfer"
 
 log = logs.get("funding")
 
@@ -124,7 +122,7 @@ class Receiving:
         assert isinstance(whose, Expected), "an order, or nobody's"
         held = await sql.lock_of_order(conn, whose.order_no)
         assert held is not None, "orders are never deleted"
-        paid = Paid(receipt.no, receipt.amount_fen, receipt.at_us, receipt.payer, FUNDS)
+        paid = Paid(receipt.no, receipt.amount_fen, receipt.at_us, receipt.payer, TRANSFERRED)
         await self._steps.take(conn, held, paid)
 
     async def _owner(self, conn: Conn, channel: Channel, receipt: Receipt) -> Expected | Nobodys:

@@ -14,6 +14,7 @@ from kabao.base.ids import Ids, to_edge
 from kabao.cases.model import Fact, NewCase
 from kabao.cases.ops import Cases
 from kabao.funding.model.answers import (
+    TRANSFERRED,
     Created,
     Paid,
     Queried,
@@ -58,6 +59,8 @@ from kabao.policy.ops import Policy
 from kabao.vault.ops import Vault
 
 FUNDS_CHARS = 64
+PAYER = "funding.channel_order", "payer"
+"""Where the payer is sealed."""
 RULE = "T-20"
 
 _TRANSIENT = frozenset({Kind.UNAVAILABLE, Kind.IN_DOUBT, Kind.INTERNAL})
@@ -342,10 +345,15 @@ class Steps:
 
     async def _keep_payer(self, conn: Conn, order: str, paid: Paid) -> None:
         if paid.payer:
-            sealed = self._vault.encrypt(
-                "funding.channel_order", "payer", order, paid.payer.encode()
-            )
+            sealed = self._vault.encrypt(*PAYER, order, paid.payer.encode())
             await sql.set_payer(conn, order, sealed)
+
+    async def account_name(self, conn: Conn, ident: str) -> str | None:
+        """In whose name the account is that paid an order. See `Funding.account_name`."""
+        order, sealed = await sql.get_order(conn, ident), await sql.payer(conn, ident)
+        if order is None or sealed is None or order.funds != TRANSFERRED:
+            return None
+        return self._vault.decrypt(*PAYER, ident, sealed).decode()
 
     def _why(self, held: Held, event: Event) -> tuple[str, str]:
         if not held.collection.wanted:

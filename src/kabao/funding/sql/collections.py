@@ -108,6 +108,14 @@ async def set_payer(conn: Conn, order: str, payer: bytes) -> None:
     await conn.execute("update funding.channel_order set payer = %s where id = %s", [payer, order])
 
 
+async def payer(conn: Conn, order: str) -> bytes | None:
+    """Who paid an order, sealed; None if the channel did not say."""
+    sealed: bytes | None = await fetch_value(
+        conn, "select payer from funding.channel_order where id = %s", [order]
+    )
+    return sealed
+
+
 async def lock(conn: Conn, ident: str) -> Collection | None:
     """A collection, locked: its orders and refunds are changed by nobody else now."""
     rows = await fetch_all(conn, dict, _COLLECTION + "where id = %s for update", [ident])

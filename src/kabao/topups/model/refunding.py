@@ -37,6 +37,13 @@ CASH_NOT_REFUNDED = code(
 )
 
 
+ANOTHER_NAME = code(
+    "refund_to_another_name",
+    Kind.REFUSED,
+    "The account the money came from is not in the payer's name.",
+)
+
+
 class Fault(StrEnum):
     """Whose doing a refund is: it decides what redeemed value counts (CR-24)."""
 

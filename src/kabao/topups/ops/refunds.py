@@ -10,6 +10,7 @@ import msgspec
 from kabao.base.db import Conn
 from kabao.base.ids import Ids
 from kabao.cards.ops import Cards
+from kabao.customers.ops import Customers
 from kabao.funding.model.collections import FundingRefund
 from kabao.funding.model.life import RefundState as ChannelState
 from kabao.funding.ops import Funding
@@ -24,6 +25,7 @@ from kabao.topups.model import Status, TopUp, going
 from kabao.topups.model.going import Writers
 from kabao.topups.model.recalls import left_of as left_in
 from kabao.topups.model.refunding import (
+    ANOTHER_NAME,
     CASH_NOT_REFUNDED,
     NOT_REFUNDABLE,
     REFUND_TOO_LARGE,
@@ -56,10 +58,16 @@ class Refunds:
     """Refunds of top-ups that came through channels."""
 
     def __init__(
-        self, ledger: Ledger, cards: Cards, funding: Funding, terms: TermsOf, ids: Ids
+        self,
+        ledger: Ledger,
+        cards: Cards,
+        customers: Customers,
+        funding: Funding,
+        terms: TermsOf,
+        ids: Ids,
     ) -> None:
-        self._ledger, self._cards, self._funding = ledger, cards, funding
-        self._terms, self._ids = terms, ids
+        self._ledger, self._cards, self._customers = ledger, cards, customers
+        self._funding, self._terms, self._ids = funding, terms, ids
 
     async def most(self, conn: Conn, topup: TopUp, fault: Fault) -> int:
         """How much of a top-up may go back now, in fen."""
@@ -74,12 +82,14 @@ class Refunds:
         """Set aside what is to go back, and have the channel asked for it by a job.
 
         Raises `topup_was_cash`, `topup_not_refundable`, `topup_refund_too_large`,
-        `topup_card_stopped`, `topup_value_held`, and what `Funding.refund_in` raises.
+        `topup_card_stopped`, `topup_value_held`, `refund_to_another_name`, and what
+        `Funding.refund_in` raises.
         """
         topup = (await sql.load(conn, [ident]))[ident]
         collection = topup.collection
         if collection is None:
             raise CASH_NOT_REFUNDED.error(rule="ruling 18")
+        await self._check_name(conn, topup, collection)
         wanted = ask.amount_fen
         if wanted is None:
             wanted = await self.most(conn, topup, ask.fault)
@@ -139,6 +149,14 @@ class Refunds:
     async def of(self, conn: Conn, topup: str) -> list[TopUpRefund]:
         """Refunds of a top-up, oldest first."""
         return await back_sql.refunds_of(conn, topup)
+
+    async def _check_name(self, conn: Conn, topup: TopUp, collection: str) -> None:
+        """Money that somebody named has paid leaves only for an account in their name (CR-91)."""
+        if topup.payer is None:
+            return
+        account = await self._funding.account_name(conn, collection)
+        if account and not (await self._customers.get(conn, topup.payer)).is_called(account):
+            raise ANOTHER_NAME.error(rule="CR-91")
 
     async def _rules(self, conn: Conn, topup: TopUp) -> Rules:
         root = await self._ledger.root(conn, topup.root)

@@ -79,7 +79,7 @@ class TopUps:
         self.bonuses = Bonuses(ids, clock)
         self.between = Between(ledger, cards, policy, self.terms, ids)
         self.receipts = Receipts(ledger, cards, org)
-        self.refunds = Refunds(ledger, cards, funding, self.terms, ids)
+        self.refunds = Refunds(ledger, cards, customers, funding, self.terms, ids)
         self.recalls = Recalls(ledger, cards, funding, self.terms, ids)
         verbs = self.terms, self.bonuses, self.refunds, self.recalls
         self.online = Online(db, ledger, cards, org, funding, *verbs, ids)
