@@ -12,10 +12,12 @@ import pytest
 
 from kabao.base.clock import FixedClock
 from kabao.base.db import Database, fetch_all
+from kabao.base.errors import Code, KabaoError, Kind
 from kabao.base.ids import SequentialIds
 from kabao.funding.model.answers import Payer, Scene, Show, Slip, Unreachable, Waiting
 from kabao.funding.model.collections import Shown
 from kabao.funding.model.life import RefundState, State
+from kabao_sandbox.bank.model import account_of
 from kabao_sandbox.parties import PARTIES
 from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.host import Host
@@ -66,6 +68,35 @@ async def test_a_transfer_confirms_and_goes_back_to_its_account(at: World) -> No
         (20_000_00, RefundState.DONE)
     ]
     assert at.trade(made.collection).refunded_fen == 20_000_00
+
+
+async def test_a_payout_that_was_refused_is_sent_under_a_number_of_its_own(at: World) -> None:
+    at.loads.refusal = KabaoError(Code("card_closed", Kind.REFUSED, "Closed."), rule="CR-12")
+    made = await shown(at)
+    assert made.waiting is not None
+    await does(at, "closed")
+    await transfer(at, made.waiting, 50_000_00)
+    await at.told()
+    await at.passes(1)
+    (refund,) = await at.refunds(made.collection)
+    assert (refund.state, refund.refusal) == (RefundState.REFUSED, "AC04")
+    await does(at, "takes")
+    for _ in range(2):
+        async with at.db.transaction() as conn:
+            await at.funding.refund_again_in(conn, refund.id)
+    for _ in range(3):
+        await at.passes(60)
+    refunds = await at.refunds(made.collection)
+    assert [one.state for one in refunds] == [RefundState.REFUSED, RefundState.DONE]
+    assert at.trade(made.collection).refunded_fen == 50_000_00
+    assert (await at.now(made.collection)).state is State.REFUNDED
+
+
+async def does(at: World, what: str) -> None:
+    """What the payer's account does with what is paid to it."""
+    async with httpx.AsyncClient(base_url=at.hosts["bank"].desk_url, trust_env=False) as desk:
+        done = await desk.put(f"/payees/{account_of('李四')}", json={"does": what})
+        assert done.status_code == 200
 
 
 async def test_a_transfer_of_another_sum_is_a_case_and_loads_nothing(at: World) -> None:

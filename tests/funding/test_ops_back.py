@@ -269,6 +269,56 @@ async def test_what_was_refused_and_arrived_all_the_same_is_taken_back(at: World
     assert await at.cases() == ["funding.refund_refused", "funding.refund_contradicted"]
 
 
+async def test_what_was_refused_and_arrived_is_not_sent_again(at: World) -> None:
+    collection = await late(at)
+    at.says("alipay", refund=Refused("no"))
+    await at.passes()
+    (first,) = await at.refunds(collection)
+    async with at.db.transaction() as conn:
+        second = await at.funding.refund_again_in(conn, first.id)
+    assert (first.state, second.id != first.id) == (REFUSED, True)
+    says = at.says("alipay")
+    await told(at, first, Refunded(10_000))
+    await at.passes(60)
+    assert "refund" not in says.asked
+    assert ends(await at.refunds(collection)) == [
+        (Back.LATE, 10_000, DONE),
+        (Back.LATE, 10_000, REFUSED),
+    ]
+    assert (await at.now(collection)).state is State.REFUNDED
+    await not_sent_again(at, first)
+
+
+async def not_sent_again(at: World, refund: FundingRefund) -> None:
+    with pytest.raises(KabaoError) as refused:
+        async with at.db.transaction() as conn:
+            await at.funding.refund_again_in(conn, refund.id)
+    assert refused.value.code.name == "refund_not_open"
+
+
+async def test_an_unknown_refund_gets_no_second_number(at: World) -> None:
+    collection = await paid(at)
+    await asked(at, collection)
+    at.says("alipay", refund=Unknown("?"), query_refund=Unknown("?"))
+    for _ in range(12):
+        await at.passes(600)
+    (refund,) = await at.refunds(collection)
+    await not_sent_again(at, refund)
+
+
+async def test_what_a_recall_took_is_not_sent_again(at: World) -> None:
+    """The refund was refused because the recall had taken its money."""
+    collection = await late(at)
+    at.says("alipay", refund=Unknown("?"), query_refund=Unknown("?"))
+    await at.passes()
+    await notified(at, collection, Recalled("cb-1", "", 10_000, ""))
+    (refund, *_) = await at.refunds(collection)
+    at.says("alipay", query_refund=Refused("no"))
+    await at.passes(60)
+    assert [one.state for one in await at.refunds(collection)] == [REFUSED, DONE]
+    await not_sent_again(at, refund)
+
+
 @pytest.mark.parametrize("said", [Closed(), Refused("no"), "given back"])
 async def test_late_money_that_may_be_gone_is_not_written_off(at: World, said: Any) -> None:
     collection = await late(at)

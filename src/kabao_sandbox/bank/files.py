@@ -99,6 +99,10 @@ class Files:
                 self._pay(file, balance_fen)
         return self._status(known or file)
 
+    def is_closed(self, account: str) -> bool:
+        """Whether an account takes nothing."""
+        return self._payees.get(account) == "closed"
+
     def told(self, message: str) -> bytes | None:
         """What became of a file; None if there is none."""
         file = self._files.get(message)

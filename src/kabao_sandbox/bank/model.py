@@ -36,15 +36,17 @@ class Booked:
     @property
     def account(self) -> str:
         """Of whoever stands opposite; a person has one."""
-        return (
-            self.party_account
-            or "6222" + f"{int(hashlib.sha256(self.name.encode()).hexdigest(), 16) % 10**15:015d}"
-        )
+        return self.party_account or account_of(self.name)
 
     @property
     def signed_fen(self) -> int:
         """What it does to the balance."""
         return self.amount_fen if self.credit else -self.amount_fen
+
+
+def account_of(name: str) -> str:
+    """Whose name it is has one account."""
+    return "6222" + f"{int(hashlib.sha256(name.encode()).hexdigest(), 16) % 10**15:015d}"
 
 
 def booked(rows: Sequence[Row]) -> list[Booked]:

@@ -190,13 +190,13 @@ class Bank:
         return sum(one.signed_fen for one in found)
 
     def _pay_out(self, asked: pain.Asked) -> bytes:
-        known = self._payouts.get(asked.message)
-        if known is not None:
-            if known[0] != asked:
-                return pain.status(asked, "RJCT", "AM05", self._now())
-            return pain.status(*known, self._now())
+        """Each number is taken once, whatever became of it: asked again, it is a duplicate."""
+        if asked.message in self._payouts:
+            return pain.status(asked, "RJCT", "AM05", self._now())
         code, reason = "ACSC", ""
-        if asked.amount_fen > self._balance_fen():
+        if self.files.is_closed(asked.account):
+            code, reason = "RJCT", "AC04"
+        elif asked.amount_fen > self._balance_fen():
             code, reason = "RJCT", "AM04"  # not so much on the account
         else:
             self._book_payout(asked)

@@ -24,6 +24,8 @@ MERCHANT, CERT_ID = "777290058110048", "68759663125"
 FORM = "%Y%m%d%H%M%S"
 SCENES = {("01", "07"): "qr", ("01", "06"): "code", ("01", "01"): "page"}
 MINUTES_US = 900 * moment.US
+REPEATED, MISMATCH = "12", "36"
+"""重复交易; 与原交易信息不符."""
 
 Fields = dict[str, str]
 
@@ -66,7 +68,8 @@ class Unionpay:
         self.book = Book(now, chance, "62", 19)
         self.certificates = Certificates(moment.at(now()), new_key)
         self.merchant_key = new_key()
-        self._refunds: dict[str, Refund] = {}
+        self._refunds: dict[str, Refund | None] = {}
+        """By number, which is taken once; None: it was refused for good."""
 
     def account(self) -> dict[str, Any]:
         """What a merchant needs."""
@@ -142,7 +145,7 @@ class Unionpay:
         scene = SCENES[asked["txnType"], asked["txnSubType"]]
         known = self.book.find(no)
         if known is not None:
-            return _no("12")  # 重复交易
+            return _no(REPEATED)
         password = self.book.take_code(asked["qrNo"]) if scene == "code" else True
         if password is None:
             return _no("77")
@@ -162,6 +165,8 @@ class Unionpay:
     def _query(self, asked: Fields) -> Fields:
         if asked["orderId"] in self._refunds:
             refund = self._refunds[asked["orderId"]]
+            if refund is None:
+                return _yes(origRespCode=MISMATCH, origRespMsg="与原交易信息不符")
             return _yes(
                 origRespCode="00",
                 origRespMsg="成功",
@@ -203,13 +208,12 @@ class Unionpay:
         if self.book.short:
             return _no("64")
         no, number = asked["orderId"], f"{asked['txnTime']}{self.book.number():07d}"
-        again = no in trade.refunds
-        refund = self.book.refund(trade, no, int(asked["txnAmt"]), number)
+        if no in self._refunds:
+            return _no(REPEATED)
+        refund = self._refunds[no] = self.book.refund(trade, no, int(asked["txnAmt"]), number)
         if refund is None:
-            return _no("36")  # 与原交易信息不符
-        self._refunds[no] = refund
-        if not again:
-            self.host.tell(trade, refund)
+            return _no(MISMATCH)
+        self.host.tell(trade, refund)
         return _yes(queryId=refund.number, origQryId=trade.number, txnAmt=asked["txnAmt"])
 
     def _reverse(self, asked: Fields) -> Fields:

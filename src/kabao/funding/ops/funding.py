@@ -154,10 +154,10 @@ class Funding:
     async def refund_again_in(self, conn: Conn, refund: str) -> FundingRefund:
         """Send money back once more that did not arrive.
 
-        What came late or twice and was refused is sent again under its number. What came back
-        to us after it had arrived, and late money of which the channel does not tell that it
-        is here, gets a new refund in its place. A refund that was asked for and refused is
-        not touched: whoever asked was told, and asks anew. Raises `not_found`, `refund_not_open`.
+        What came late or twice and was refused, what came back to us after it had arrived, and
+        late money of which the channel does not tell that it is here, gets a new refund with a
+        number of its own in its place. A refund that was asked for and refused is not touched:
+        whoever asked was told, and asks anew. Raises `not_found`, `refund_not_open`.
         """
         return await self._refunding.again_in(conn, refund)
 

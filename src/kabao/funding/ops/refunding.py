@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -48,6 +48,9 @@ from kabao.funding.sql import refunds as refunds_sql
 
 SENT_AGAIN = "sent_again"
 """Why a refund ended that another took the place of."""
+
+ARRIVED = "arrived"
+"""Why a refund was not sent: the one whose place it took has arrived."""
 
 log = logs.get("funding")
 
@@ -121,42 +124,40 @@ class Refunding:
         if found is None:
             raise NOT_FOUND.error("There is no such refund.")
         held, refund = found
-        if refund.state is RefundState.REFUSED and not refund.is_told:
-            held_back = refund.refusal == recalls.HELD_BACK
-            if refund.back is Back.RECALLED or held_back:
-                raise REFUND_NOT_OPEN.error(rule=RULE)
-            refund = replace(
-                refund,
-                state=RefundState.UNKNOWN,
-                sent_us=None,
-                ask_us=self._clock.now_us(),
-                asked=0,
-                done_us=None,
-            )
-            await refunds_sql.update(conn, refund)
-        else:
-            refund = await self._in_place_of(conn, held, refund)
+        refunds = await refunds_sql.of_order(conn, held.order.id)
+        last = _latest(refund, refunds)
+        if last is refund or last.state is RefundState.REFUSED:
+            last = await self._in_place_of(conn, held, last, refunds)
         await recalls.settled(conn, self._steps, held)
-        return refund
+        return last
 
-    async def _in_place_of(self, conn: Conn, held: Held, refund: FundingRefund) -> FundingRefund:
-        """Another refund instead of one that came back, or of late money that the channel does
-        not tell is here: a person has looked.
+    async def _in_place_of(
+        self, conn: Conn, held: Held, refund: FundingRefund, refunds: Sequence[FundingRefund]
+    ) -> FundingRefund:
+        """Another refund with a number of its own, which banks take once, instead of one that was
+        refused for good, that came back, or of late money that the channel does not tell is
+        here: a person has looked. One whose outcome is unknown may arrive, and is never replaced.
         """
-        key = AGAIN + refund.id
-        for one in await refunds_sql.of_order(conn, held.order.id):
-            if one.key == key:
-                return one
         doubtful = refund.state is RefundState.UNKNOWN and refund.back is Back.LATE
         if doubtful and refund.sent_us is None and refund.asked:
             ended = replace(refund, state=RefundState.REFUSED, ask_us=None, refusal=SENT_AGAIN)
             await refunds_sql.update(conn, replace(ended, done_us=self._clock.now_us()))
-        elif refund.state is not RefundState.RETURNED:
+        elif refund.state is not RefundState.RETURNED and not _is_refused(held, refund, refunds):
             raise REFUND_NOT_OPEN.error(rule=RULE)
-        fen, paid_by = refund.amount_fen, refund.channel_no
+        key, fen, paid_by = AGAIN + refund.id, refund.amount_fen, refund.channel_no
         return await self._steps.write_refund(
             conn, held, refund.back, fen, paid_by, key, refund.reason
         )
+
+    async def _was_looked_at(self, conn: Conn, refund: FundingRefund) -> bool:
+        """Whether a person has said that money is here of which its channel tells otherwise."""
+        while refund.is_again:
+            before = await refunds_sql.get(conn, refund.key.removeprefix(AGAIN))
+            assert before is not None, "refunds are never deleted"
+            refund = before
+            if refund.state is RefundState.RETURNED or refund.refusal == SENT_AGAIN:
+                return True
+        return False
 
     async def _paid(self, conn: Conn, ident: str) -> Held:
         collection = await sql.lock(conn, ident)
@@ -195,17 +196,22 @@ class Refunding:
             if first:
                 sent = replace(refund, sent_us=self._clock.now_us())
                 await refunds_sql.update(conn, sent)
-        said = await self._said(held, refund, first=first)
+            is_late = first and refund.back is Back.LATE
+            looks = is_late and not await self._was_looked_at(conn, refund)
+        said = await self._said(held, refund, first=first, looks=looks)
         async with self._db.transaction() as conn:
             held, refund = await self._locked(conn, ident)
             unsent = first and isinstance(said, Unreachable)
             await self.told(conn, held, refund, said, unsent=unsent)
 
-    async def _said(self, held: Held, refund: FundingRefund, *, first: bool) -> RefundAnswer:
+    async def _said(
+        self, held: Held, refund: FundingRefund, *, first: bool, looks: bool
+    ) -> RefundAnswer:
+        """`looks`: first, whether the money is there."""
         channel = held.order.channel
         order = held.order.told(held.collection, self._channels.notify_url(channel))
         told = refund.told(held.collection.amount_fen)
-        if first and refund.back is Back.LATE and not refund.is_again:
+        if looks:
             said = await self._channels.query(channel, order)
             gone = _gone_already(said, refund, reverses=self._steps.reverses(held))
             if gone is not None:
@@ -298,10 +304,18 @@ class Refunding:
             refund = replace(refund, state=RefundState.DONE, refusal=None, done_us=now_us)
             await refunds_sql.update(conn, refund)
             await self._case(conn, held, refund, "funding.refund_contradicted")
+            await self._not_again(conn, refund)
             held = await recalls.settled(conn, self._steps, held)
             if refund.is_told:  # the payer has the money, and what it was for: that is taken back
                 purpose = self._steps.purpose(held)
                 await purpose.recalled(conn, held.collection, refund)
+
+    async def _not_again(self, conn: Conn, refund: FundingRefund) -> None:
+        """It has arrived: what was to take its place is not sent, unless it was already."""
+        last = _latest(refund, await refunds_sql.of_order(conn, refund.order))
+        if last is not refund and last.state is RefundState.UNKNOWN and last.sent_us is None:
+            ended = replace(last, state=RefundState.REFUSED, refusal=ARRIVED, ask_us=None)
+            await refunds_sql.update(conn, replace(ended, done_us=self._clock.now_us()))
 
     async def _case(self, conn: Conn, held: Held, refund: FundingRefund, kind: str) -> None:
         facts: dict[str, Fact] = {
@@ -311,6 +325,25 @@ class Refunding:
         if refund.refusal is not None:
             facts["refusal"] = refund.refusal
         await self._steps.open_case(conn, held, kind, refund.id, facts)
+
+
+def _latest(refund: FundingRefund, refunds: Sequence[FundingRefund]) -> FundingRefund:
+    """What took the place of a refund, and of that, and so on."""
+    after = {one.key: one for one in refunds}
+    while (found := after.get(AGAIN + refund.id)) is not None:
+        refund = found
+    return refund
+
+
+def _is_refused(held: Held, refund: FundingRefund, refunds: Sequence[FundingRefund]) -> bool:
+    """Whether the other side has refused it for good, nobody above was told so, and its money
+    is here still.
+    """
+    ours = {recalls.HELD_BACK, SENT_AGAIN, ARRIVED}
+    refused = refund.state is RefundState.REFUSED and refund.refusal not in ours
+    rest_fen = held.collection.amount_fen - gone_fen(refunds)
+    here = refund.back is Back.SECOND or refund.amount_fen <= rest_fen
+    return refused and here and refund.back is not Back.RECALLED and not refund.is_told
 
 
 def _gone_already(said: Queried, refund: FundingRefund, *, reverses: bool) -> RefundAnswer | None:
