@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from kabao.base import outbox
+from kabao.base.outbox import Pending
+from kabao.base.web.pages import cursor_at, position
 from tests.app.world import World, all_told, made, world
 
 
@@ -113,6 +116,39 @@ async def test_old_events_are_not_at_hand(w: World) -> None:
     assert len(await pages(w, "operator")) == 10
     w.clock.advance(timedelta(seconds=2))
     assert await pages(w, "operator") == []
+
+
+async def test_a_page_may_be_empty_and_not_the_last(w: World) -> None:
+    """Of one card it is not: nothing is looked at from before it was made."""
+    await others(w, 5_001)
+    w.clock.advance(timedelta(hours=2))
+    card, _ = await stories(w)
+    await all_told(w.kabao.db)
+    first = await made(w.operator.get("/v1/events", type="payment.captured"))
+    assert first["data"] == [] and first["next_cursor"] == first["cursor"]
+    assert len(await pages(w, "operator", type="payment.captured")) == 4
+    of_card = await made(w.operator.get("/v1/events", card=card["id"]))
+    assert (len(of_card["data"]), of_card["next_cursor"]) == (5, None)
+
+
+async def others(w: World, count: int) -> None:
+    """Events that are nobody's."""
+    async with w.kabao.db.transaction() as conn:
+        idle = [Pending("day.closed", {})] * count
+        await outbox.write(conn, idle, w.clock.now_us())
+
+
+async def test_a_cursor_of_another_database_is_refused(w: World) -> None:
+    """One ahead of everything, as after a restore, would hide what happens until then."""
+    await stories(w)
+    await all_told(w.kabao.db)
+    here = (await made(w.operator.get("/v1/events")))["cursor"]
+    xid, n = position(here, tuple[int, int]) or (0, 0)
+    for place in ((2**63 - 1, 0), (xid + 1_000_000, n), (-1, 0), (xid, -1), (xid, "0")):
+        refused = await w.operator.get("/v1/events", cursor=cursor_at(place))
+        assert (refused.status_code, refused.json()["code"]) == (400, "malformed"), place
+    for early in ((0, 0), (xid, 0)):
+        assert (await w.operator.get("/v1/events", cursor=cursor_at(early))).is_success
 
 
 async def test_what_cannot_be_asked(w: World) -> None:

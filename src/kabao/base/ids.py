@@ -83,6 +83,11 @@ ID_AGE_US = 3_600_000_000
 """How far an id's time may be from its row's: clocks differ, and requests wait."""
 
 
+def given_us(ident: str) -> int:
+    """About when an id was given, in µs since the epoch: up to `ID_AGE_US` from its row's time."""
+    return int(ident[:12], 16) * 1000
+
+
 def ids_of_day(days: BusinessDays, day: date) -> tuple[str, str]:
     """Ids between which all lie whose business day it is: each was given its id shortly
     before the moment that decided on the day. The first is included, the last is not.

@@ -18,6 +18,7 @@ from kabao.base.db import (
     Conn,
     Statements,
     fetch_all,
+    fetch_value,
     in_step,
     number_array,
     quoted_array,
@@ -224,6 +225,16 @@ async def newest(conn: Conn) -> Position | None:
         )
     ).fetchone()
     return found
+
+
+async def is_place(conn: Conn, place: Position) -> bool:
+    """Whether an event can stand there: its transaction has begun. A place that was made up,
+    or comes from a database that was since restored, would hide everything before it.
+    """
+    found = await fetch_value(
+        conn, "select %s::text::xid8 < pg_snapshot_xmax(pg_current_snapshot())", [place[0]]
+    )
+    return bool(found)
 
 
 async def before(conn: Conn, at: datetime) -> Position:

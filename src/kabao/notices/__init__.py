@@ -17,8 +17,8 @@ Words
 
 An event is read from the outbox by the relay, which writes deliveries, and sent
 by the sender; workers share the sending by leases on lanes. `sequence` counts a
-card's events without a gap, so a receiver sees what it has missed, and
-`GET /v1/events` has everything again from any point.
+card's events without a gap, but some are not for the receiver or for nobody outside:
+a jump says that it may have missed something, `GET /v1/events` says what.
 
 Tables: endpoint, lane, delivery, template, text, follower.
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
-from kabao.base.errors import MALFORMED
+from kabao.base.errors import MALFORMED, KabaoError
 
 Row = TypeVar("Row")
 View = TypeVar("View")
@@ -64,7 +64,7 @@ def position(cursor: str | None, kind: type[Position]) -> Position | None:
         packed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         return msgspec.msgpack.decode(packed, type=kind)
     except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise MALFORMED.error("This is not a cursor of this list.", field="cursor") from None
+        raise no_cursor() from None
 
 
 def page(
@@ -84,8 +84,15 @@ def page(
     shown = rows[:limit]
     more = len(rows) > limit
     return Page(
-        [view(row) for row in shown],
-        urlsafe_b64encode(msgspec.msgpack.encode(place(shown[-1]))).decode().rstrip("=")
-        if more and shown
-        else None,
+        [view(row) for row in shown], cursor_at(place(shown[-1])) if more and shown else None
     )
+
+
+def cursor_at(place: tuple[Any, ...]) -> str:
+    """A cursor of a place, as `position` reads it."""
+    return urlsafe_b64encode(msgspec.msgpack.encode(place)).decode().rstrip("=")
+
+
+def no_cursor() -> KabaoError:
+    """`malformed`: what was given is no cursor of the list."""
+    return MALFORMED.error("This is not a cursor of this list.", field="cursor")

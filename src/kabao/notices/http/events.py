@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from typing import Annotated
 
 import msgspec
@@ -14,7 +13,7 @@ from kabao.base.db import Database
 from kabao.base.errors import INVALID
 from kabao.base.ids import from_edge
 from kabao.base.web.fields import EdgeId, Moment
-from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, Limit, position
+from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, Limit, cursor_at, position
 from kabao.base.web.principal import Principal, requires
 from kabao.notices.model.events import Envelope
 from kabao.notices.ops import Reading
@@ -69,8 +68,7 @@ async def list_events(
             card=None if card is None else from_edge("card", card, field="card"),
             limit=limit,
         )
-    packed = msgspec.msgpack.encode((int(events.place[0]), events.place[1]))
-    here = urlsafe_b64encode(packed).decode().rstrip("=")
+    here = cursor_at((int(events.place[0]), events.place[1]))
     return EventsPage(events.found, here if events.more else None, here)
 
 

@@ -9,10 +9,12 @@ import msgspec
 
 from kabao.access.model import Scope, scope_of
 from kabao.base import outbox
-from kabao.base.clock import Clock, now
+from kabao.base.clock import Clock, from_us, now
 from kabao.base.db import Conn
 from kabao.base.errors import NOT_FOUND
+from kabao.base.ids import ID_AGE_US, given_us
 from kabao.base.outbox import Position, Written
+from kabao.base.web.pages import no_cursor
 from kabao.base.web.principal import Principal
 from kabao.cards.ops import Cards
 from kabao.notices.model.events import Envelope, envelope, is_told, may_see, wanted
@@ -42,6 +44,13 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     start: datetime
     scope: Scope
     verbs: frozenset[str]
+
+    @property
+    def earliest(self) -> datetime:
+        """A moment before which there is nothing of it: a card has no events before it is made."""
+        if self.root is None:
+            return self.start
+        return max(self.start, from_us(given_us(self.root) - ID_AGE_US))
 
     def fits(self, event: Written) -> bool:
         """Whether it is one, as far as the event itself says."""
@@ -75,7 +84,7 @@ class Reading:
         Of each card they come in order. Those older than policy keeps at hand are
         not shown. A card's story by its id is for keys that cover the card.
 
-        Raises `not_found` (card).
+        Raises `not_found` (card), `malformed` (a place that is none).
         """
         earliest = now(self._clock) - self._endpoints.limits().replay
         wish = Wish(
@@ -86,7 +95,9 @@ class Reading:
             verbs=principal.verbs,
         )
         if place is None:
-            place = await outbox.before(conn, wish.start)
+            place = await outbox.before(conn, wish.earliest)
+        elif not await outbox.is_place(conn, place):
+            raise no_cursor()
         found, looked, more = list[Envelope](), 0, True
         while more and looked < LOOKED_AT and len(found) < limit:
             page, fitting = await self._page(conn, wish, place, limit - len(found))
