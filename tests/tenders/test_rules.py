@@ -252,6 +252,7 @@ def test_a_drawer_never_gives_back_more_than_it_took(
         after = rules.refunded(order, [data.draw(st.integers(1, left))])
         back += sum(fen for _, fen in rules.given_back(order, after))
         assert 0 <= back <= tender.paid_in_fen
+        assert back % coin == 0, "nothing smaller is in the drawer"
         order = after
     assert back == tender.paid_in_fen
 

@@ -42,7 +42,7 @@ def tender_executors(tenders: Tenders) -> list[tuple[str, Executor, type[msgspec
             to_edge("orf", done.id),
             asked.payment_order,
             done.amount_fen,
-            sum(part.amount_fen for part in done.parts if part.payment_refund is None),
+            sum(part.due_back_fen for part in done.parts),
             order.currency,
         )
 

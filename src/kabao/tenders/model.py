@@ -92,6 +92,8 @@ class Tender(msgspec.Struct, frozen=True):
     created_us: int
     rounding_fen: int = 0
     """What was let off of a cash tender, so that it could be paid in coins."""
+    coin_fen: int = 1
+    """The smallest coin a drawer gives back."""
 
     @property
     def of_cash(self) -> bool:
@@ -111,12 +113,13 @@ class Tender(msgspec.Struct, frozen=True):
     @property
     def due_back_fen(self) -> int:
         """What the cashier or the channel has to give back, or has given; 0 for a
-        card, whose value goes back by itself.
+        card, whose value goes back by itself. Cash in whole coins, rounded up: part of
+        a coin is the customer's, and in the end it is what came in.
         """
         if self.of_card:
             return 0
         due_fen = self.approved_fen - self.held_fen - self.captured_fen + self.refunded_fen
-        return min(due_fen, self.paid_in_fen)
+        return min(due_fen + -due_fen % self.coin_fen, self.paid_in_fen)
 
     @property
     def refundable_fen(self) -> int:
@@ -188,8 +191,14 @@ class PaymentOrder(msgspec.Struct, frozen=True):
 
     @property
     def invoiceable_fen(self) -> int:
-        """What the seller may invoice: nothing that a card has paid (CR-73)."""
-        return sum(t.refundable_fen for t in self.tenders if not t.of_card)
+        """What the seller may invoice: nothing that a card has paid (CR-73), nor what was
+        let off.
+        """
+        return sum(
+            min(t.refundable_fen, t.paid_in_fen - t.due_back_fen)
+            for t in self.tenders
+            if not t.of_card
+        )
 
     def frozen(self, now_us: int) -> bool:
         """Whether nothing may move now (P-06, ruling 20)."""
@@ -223,6 +232,10 @@ class RefundPart(msgspec.Struct, frozen=True):
     destination: str
     """`card`, `suspense` (it fits no card), `cash`, `channel`."""
     rule: str | None
+    due_back_fen: int = 0
+    """What the cashier or the channel gives back for it: less than the amount where some of a
+    tender was let off.
+    """
 
 
 class Refund(msgspec.Struct, frozen=True):

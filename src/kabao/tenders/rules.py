@@ -126,9 +126,11 @@ def recorded(
     reference: str | None,
     coin_fen: int,
 ) -> Tender:
-    """Cash or a channel's money: taken outside, written down here. Cash is taken in
-    whole multiples of `coin_fen`; what is above them is let off.
+    """Cash or a channel's money: taken outside, written down here. All cash of an order
+    is taken in whole multiples of `coin_fen`; what is above them is let off once, of
+    the tender that leaves nothing to pay.
     """
+    is_cash = kind is Kind.CASH
     return Tender(
         id=ident,
         payment_order=order.id,
@@ -148,15 +150,28 @@ def recorded(
         rule=None,
         balance_after_fen=None,
         created_us=now_us,
-        rounding_fen=amount_fen % coin_fen if kind is Kind.CASH else 0,
+        rounding_fen=_let_off(order, amount_fen, coin_fen) if is_cash else 0,
+        coin_fen=coin_fen if is_cash else 1,
     )
+
+
+def _let_off(order: PaymentOrder, amount_fen: int, coin_fen: int) -> int:
+    if amount_fen < order.remaining_fen:
+        return 0  # else every small part of an order would be free
+    cash_fen = amount_fen + sum(t.approved_fen for t in order.tenders if t.of_cash)
+    return min(cash_fen % coin_fen, amount_fen)
 
 
 def given_back(before: PaymentOrder, after: PaymentOrder) -> list[tuple[Tender, int]]:
     """The cash tenders of which a drawer now has less, and by how much in fen."""
+    pairs = zip(after.tenders, due_back(before, after), strict=True)
+    return [(tender, fen) for tender, fen in pairs if tender.of_cash and fen]
+
+
+def due_back(before: PaymentOrder, after: PaymentOrder) -> list[int]:
+    """What cashier or channel now give back of each tender, in fen."""
     pairs = zip(before.tenders, after.tenders, strict=True)
-    less = [(t, t.due_back_fen - b.due_back_fen) for b, t in pairs if t.of_cash]
-    return [(tender, fen) for tender, fen in less if fen]
+    return [then.due_back_fen - tender.due_back_fen for tender, then in pairs]
 
 
 def tendered(

@@ -26,7 +26,7 @@ from tenders.payment_order
 _TENDERS: LiteralString = """
 select id, payment_order, no, kind, channel, reference, payment, card, last4, requested_fen,
   approved_fen, held_fen, captured_fen, refunded_fen, decline_code, rule, balance_after_fen,
-  (extract(epoch from created_at) * 1000000)::bigint as created_us, rounding_fen
+  (extract(epoch from created_at) * 1000000)::bigint as created_us, rounding_fen, coin_fen
 from tenders.tender where payment_order = any(%s::uuid[]) order by payment_order, no
 """
 
@@ -102,8 +102,8 @@ async def insert_tender(conn: Conn, tender: Tender) -> None:
         """
         insert into tenders.tender (id, payment_order, no, kind, channel, reference, payment, card,
           last4, requested_fen, approved_fen, held_fen, captured_fen, refunded_fen, decline_code,
-          rule, balance_after_fen, created_at, rounding_fen)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+          rule, balance_after_fen, created_at, rounding_fen, coin_fen)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         [
             tender.id,
@@ -125,6 +125,7 @@ async def insert_tender(conn: Conn, tender: Tender) -> None:
             tender.balance_after_fen,
             from_us(tender.created_us),
             tender.rounding_fen,
+            tender.coin_fen,
         ],
     )
 
@@ -268,9 +269,9 @@ async def insert_refund(conn: Conn, refund: Refund) -> None:
     await conn.execute(
         """
         insert into tenders.refund_part (refund, tender, amount_fen, payment_refund, destination,
-          rule)
+          rule, due_back_fen)
         select * from unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::uuid[], %s::text[],
-          %s::text[])
+          %s::text[], %s::bigint[])
         """,
         [
             [part.refund for part in refund.parts],
@@ -279,6 +280,7 @@ async def insert_refund(conn: Conn, refund: Refund) -> None:
             [part.payment_refund for part in refund.parts],
             [part.destination for part in refund.parts],
             [part.rule for part in refund.parts],
+            [part.due_back_fen for part in refund.parts],
         ],
     )
 
@@ -302,7 +304,8 @@ async def refunds_of(conn: Conn, order: str, after: str | None, limit: int) -> l
         conn,
         RefundPart,
         """
-        select p.refund, p.tender, p.amount_fen, p.payment_refund, p.destination, p.rule
+        select p.refund, p.tender, p.amount_fen, p.payment_refund, p.destination, p.rule,
+          p.due_back_fen
         from tenders.refund_part p join tenders.tender t on t.id = p.tender
         where p.refund = any(%s::uuid[]) order by p.refund, t.no
         """,

@@ -88,6 +88,7 @@ tender = sa.Table(
     sa.Column("balance_after_fen", Fen),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("rounding_fen", Fen, nullable=False, server_default="0"),
+    sa.Column("coin_fen", Fen, nullable=False, server_default="1"),
     sa.UniqueConstraint("payment_order", "no"),
     sa.CheckConstraint("kind in ('card', 'cash', 'channel')", name="kind"),
     sa.CheckConstraint("(kind = 'card') = (payment is not null)", name="payment"),
@@ -102,6 +103,7 @@ tender = sa.Table(
     sa.CheckConstraint(
         "rounding_fen >= 0 and (rounding_fen = 0 or kind = 'cash')", name="rounding"
     ),
+    sa.CheckConstraint("coin_fen >= 1 and (coin_fen = 1 or kind = 'cash')", name="coin"),
     schema=_SCHEMA,
 )
 
@@ -141,7 +143,11 @@ refund_part = sa.Table(
     sa.Column("payment_refund", Uuid, unique=True),
     sa.Column("destination", sa.Text, nullable=False),
     sa.Column("rule", sa.Text),
+    sa.Column("due_back_fen", Fen, nullable=False, server_default="0"),
     sa.CheckConstraint("amount_fen > 0", name="positive"),
+    sa.CheckConstraint(
+        "due_back_fen >= 0 and (due_back_fen = 0 or payment_refund is null)", name="due_back"
+    ),
     sa.CheckConstraint(
         "destination in ('card', 'suspense', 'cash', 'channel')"
         " and (destination in ('card', 'suspense')) = (payment_refund is not null)",

@@ -23,7 +23,8 @@ ORDERS = Check(
           then 'took ' || t.approved_fen - t.rounding_fen || ' fen, the drawer '
             || coalesce(e.taken, 0)
         when coalesce(e.back, 0) <> least(t.approved_fen - t.rounding_fen,
-            t.approved_fen - t.held_fen - t.captured_fen + t.refunded_fen)
+            ceil((t.approved_fen - t.held_fen - t.captured_fen + t.refunded_fen)::numeric
+              / t.coin_fen) * t.coin_fen)
           then 'the drawer gave back ' || coalesce(e.back, 0) || ' fen' end as detail
       from (select * from tenders.tender where kind = 'cash') t
       full join (select tender, sum(amount_fen) filter (where verb = 'order') as taken,

@@ -85,6 +85,9 @@ class RefundPartView(msgspec.Struct, frozen=True):
     destination: Annotated[
         str, Meta(description="`card`, `suspense`, or what is due there: `cash`, `channel`.")
     ]
+    due_back_amount: Annotated[
+        int, Meta(description="What cashier or channel give back: cash in whole coins.")
+    ]
     refund: str | None
     rule: str | None
 
@@ -174,6 +177,7 @@ def refund_view(refund: Refund) -> OrderRefundView:
                 to_edge("tnd", part.tender),
                 part.amount_fen,
                 part.destination,
+                part.due_back_fen,
                 to_edge("ref", part.payment_refund) if part.payment_refund else None,
                 part.rule,
             )

@@ -121,10 +121,12 @@ class Tenders(Tendering):
         if alone is not None:
             alone.check(order.refunded_fen + sum(shares))
         refund = Refund(self._ids.new(), order.id, sum(shares), now_us)
+        after = rules.refunded(order, shares)
         parts = await self._refund_parts(conn, refund.id, order, shares, place, by_hand=by_hand)
+        due = dict(zip((t.id for t in after.tenders), rules.due_back(order, after), strict=True))
+        parts = tuple(_replace(part, due_back_fen=due[part.tender]) for part in parts)
         refund = _replace(refund, parts=parts)
         await sql.insert_refund(conn, refund)
-        after = rules.refunded(order, shares)
         await self._give_back(conn, order, after, place)
         await self._stored(conn, after, "refunded")
         return refund
