@@ -101,9 +101,10 @@ class World:
                 return Response(200, self._page().encode(), "text/html; charset=utf-8")
             case "GET", "/world":
                 return Response(200, _text(self.shown()).encode(), "application/json")
-            case "PUT", "/clock" if isinstance(self._now, moment.Turned):
+            case "PUT", "/clock" | "/clock/run" if isinstance(self._now, moment.Turned):
+                turn = self._now.run if request.path.endswith("/run") else self._now.set
                 try:
-                    self._now.set(msgspec.json.decode(request.body, type=int))
+                    turn(msgspec.json.decode(request.body, type=int))
                 except msgspec.MsgspecError as wrong:
                     return Response(400, str(wrong).encode())
                 return Response(204)
@@ -128,7 +129,8 @@ class World:
             "<!doctype html><title>The world</title><h1>The world (sandbox)</h1>"
             "<p>Each name leads to a desk: what came in, payers, faults, errors in bills. "
             "<code>PUT /faults</code> here orders faults everywhere, <code>PUT /clock</code> "
-            "lets time stand at so many microseconds since 1970.</p><table>"
+            "lets time stand at so many microseconds since 1970, <code>PUT /clock/run</code> lets "
+            "it go on from there.</p><table>"
             "<tr><th>Party</th><th>Speaks at</th><th>Orders</th><th>Notices taken</th></tr>"
             f"{lines}</table><p>Phones: <a href={self._sms.desk_url}>texts</a>, "
             f"<a href={self._account.desk_url}>messages of the WeChat account</a></p>"

@@ -17,18 +17,23 @@ def real() -> int:
 
 
 class Turned:
-    """A clock that shows the machine's time until it is set, and then stands."""
+    """A clock that shows the machine's time until it is turned: then it stands, or goes on."""
 
     def __init__(self) -> None:
         self._us: int | None = None
+        self._ahead_us = 0
 
     def __call__(self) -> int:
         """Microseconds since 1970."""
-        return real() if self._us is None else self._us
+        return real() + self._ahead_us if self._us is None else self._us
 
     def set(self, us: int) -> None:
         """Stand at a moment."""
         self._us = us
+
+    def run(self, us: int) -> None:
+        """Go on from a moment, as fast as the machine's clock."""
+        self._us, self._ahead_us = None, us - real()
 
 
 def at(us: int) -> datetime:
