@@ -56,6 +56,8 @@ async def test_the_world_is_told_in_a_file_and_every_party_is_there(
         assert (await asks.put(f"{told['desk']}/clock", json="noon")).status_code == 400
         stood = await asks.put(f"{told['desk']}/clock", json=int(at.timestamp()) * moment.US)
         assert stood.status_code == 204 and clock() == int(at.timestamp()) * moment.US
+        await asks.put(f"{told['desk']}/clock/run", json=int(at.timestamp()) * moment.US)
+        assert 0 <= clock() - int(at.timestamp()) * moment.US < 60 * moment.US
         await asks.put(f"{one['desk']}/faults", json={"down_s": 3600})
         async with asyncio.timeout(10):
             while await is_there(asks, one["url"]):  # noqa: ASYNC110 -- another server
