@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from kabao_sandbox.bulk import draw
 from kabao_sandbox.bulk.forms import FORMS
-from kabao_sandbox.bulk.model import Day, Known, Planted
+from kabao_sandbox.bulk.model import Day, Form, Known, Planted
 from kabao_sandbox.bulk.plant import plant
+from kabao_sandbox.party import keys, moment
 from kabao_sandbox.party.chance import Chance
+
+NOBODY = "http://127.0.0.1:9"
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -28,12 +31,22 @@ class Truth(msgspec.Struct, frozen=True):
     errors: tuple[Planted, ...]
 
 
+class Account(msgspec.Struct, frozen=True):
+    """What the merchant needs to have this channel. Nobody answers at its address."""
+
+    kind: str
+    scenes: tuple[str, ...]
+    fee_ppm: int
+    account: dict[str, Any]
+
+
 class Written(msgspec.Struct, frozen=True):
     """Where everything is."""
 
     bill: str
     books: str
     truth: str
+    channel: str | None
 
 
 def bills_command(
@@ -57,7 +70,7 @@ def bills_command(
 
 
 def write(kind: str, out: Path, rows: int, errors: int, day: date, seed: int) -> Written:
-    """Write the three files. Raises ValueError where there are too few rows for the errors."""
+    """Write the files. Raises ValueError where there are too few rows for the errors."""
     form, chance = FORMS[kind], Chance(seed)
     made = plant(draw.day(form, rows, day, chance), errors, form, chance)
     out.mkdir(parents=True, exist_ok=True)
@@ -67,7 +80,18 @@ def write(kind: str, out: Path, rows: int, errors: int, day: date, seed: int) ->
     truth = out / f"{kind}-truth.json"
     told = Truth(kind, day, seed, len(made.rows), tuple(made.truth))
     truth.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=1))
-    return Written(str(bill), str(books), str(truth))
+    channel = _channel(kind, form, out / f"{kind}-channel.json")
+    return Written(str(bill), str(books), str(truth), channel)
+
+
+def _channel(kind: str, form: Form, path: Path) -> str | None:
+    if form.party is None:
+        return None
+    party = form.party(moment.real, Chance(0), keys.new)
+    account = party.account() | {"url": NOBODY, "tables": kind == "table"}
+    told = Account(party.kind, party.scenes, form.fee_ppm, account)
+    path.write_bytes(msgspec.json.encode(told))
+    return str(path)
 
 
 def _books(made: Day, path: Path) -> Path:

@@ -27,7 +27,7 @@ def day(form: Form, count: int, on: date, chance: Chance) -> list[tuple[Row, Kno
     sale: Row | None = None
     for n in range(count):
         at_us = first_us + (FIRST_S + n * (LAST_S - FIRST_S) // count) * US
-        if n % REFUND_EVERY == REFUND_EVERY - 1 and sale is not None:
+        if form.refunds and n % REFUND_EVERY == REFUND_EVERY - 1 and sale is not None:
             row = _refund(form, sale, n, at_us, chance)
         else:
             row = sale = _sale(form, n, at_us, chance)

@@ -12,10 +12,12 @@ from kabao_sandbox.acquirer import server as acquirer_server
 from kabao_sandbox.alipay import bill as alipay
 from kabao_sandbox.alipay import server as alipay_server
 from kabao_sandbox.bank import camt, table
+from kabao_sandbox.bank import server as bank_server
 from kabao_sandbox.bank.model import booked
 from kabao_sandbox.bulk import legacy
 from kabao_sandbox.bulk.model import Form
 from kabao_sandbox.gateway import bill as gateway
+from kabao_sandbox.gateway import products
 from kabao_sandbox.gateway import server as gateway_server
 from kabao_sandbox.party.bills import Row
 from kabao_sandbox.unionpay import bill as unionpay
@@ -72,7 +74,7 @@ def _of_either(row: Row) -> str:
 def _of_slip(row: Row) -> str:
     """A sale's number is terminal and reference; the authorisation code is no part of it."""
     terminal, reference, _ = row.number.split("-")
-    return f"{terminal}-{row.refund_number or reference}"
+    return f"{terminal}-{reference}"
 
 
 def _no_number(_: int) -> str:
@@ -88,7 +90,14 @@ def _slip(n: int) -> str:
 
 
 FORMS = {
-    "alipay": Form("zip", partial(_number, "2026112222001", 28), _no_number, _of_payment, _alipay),
+    "alipay": Form(
+        "zip",
+        partial(_number, "2026112222001", 28),
+        _no_number,
+        _of_payment,
+        _alipay,
+        party=alipay_server.Alipay,
+    ),
     "wechat": Form(
         "csv",
         partial(_number, "42000", 28),
@@ -97,14 +106,35 @@ FORMS = {
         _wechat,
         fee_step_mfen=1,
         shows_currency=True,
+        party=wechat_server.Wechat,
     ),
     "unionpay": Form(
-        "zip", partial(_number, "26", 21), partial(_number, "99", 21), _of_either, _unionpay
+        "zip",
+        partial(_number, "26", 21),
+        partial(_number, "99", 21),
+        _of_either,
+        _unionpay,
+        party=unionpay_server.Unionpay,
     ),
     "gateway": Form(
-        "txt", partial(_number, "20261122", 20), _no_number, _of_payment, _gateway, fee_step_mfen=1
+        "txt",
+        partial(_number, "20261122", 20),
+        _no_number,
+        _of_payment,
+        _gateway,
+        fee_step_mfen=1,
+        party=partial(gateway_server.Gateway, products.CARDS),
     ),
-    "acquirer": Form("csv", _slip, partial(_number, "9", 12), _of_slip, _acquirer, fee_step_mfen=1),
+    "acquirer": Form(
+        "csv",
+        _slip,
+        _no_number,
+        _of_slip,
+        _acquirer,
+        fee_step_mfen=1,
+        refunds=False,
+        party=acquirer_server.Acquirer,
+    ),
     "camt": Form(
         "xml",
         partial(_number, "B", 16),
@@ -113,6 +143,7 @@ FORMS = {
         _camt,
         fee_ppm=3_000,
         gives_fees_back=False,
+        party=bank_server.Bank,
     ),
     "table": Form(
         "csv",
@@ -122,6 +153,7 @@ FORMS = {
         _table,
         fee_ppm=3_000,
         gives_fees_back=False,
+        party=bank_server.Bank,
     ),
     "legacy": Form(
         "csv",

@@ -8,7 +8,13 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
+from kabao_sandbox.party import keys
 from kabao_sandbox.party.bills import Row
+from kabao_sandbox.party.chance import Chance
+from kabao_sandbox.party.host import Party
+from kabao_sandbox.party.moment import Now
+
+Opened = Callable[[Now, Chance, keys.New], Party]
 
 MFEN = 1_000
 """Thousandths of a fen to a fen."""
@@ -81,3 +87,7 @@ class Form:
     """Whether a refund gives back its fee."""
     shows_currency: bool = False
     """Whether a row has a currency of its own."""
+    refunds: bool = True
+    """Whether the merchant knows of refunds: at an acquirer's own terminal it does not."""
+    party: Opened | None = None
+    """Who writes it; None where that is no channel."""
