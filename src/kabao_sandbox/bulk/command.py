@@ -12,10 +12,11 @@ import typer
 
 from kabao_sandbox.bulk import draw
 from kabao_sandbox.bulk.forms import FORMS
-from kabao_sandbox.bulk.model import Day, Form, Known, Planted
+from kabao_sandbox.bulk.model import Day, Known, Planted
 from kabao_sandbox.bulk.plant import plant
 from kabao_sandbox.party import keys, moment
 from kabao_sandbox.party.chance import Chance
+from kabao_sandbox.party.host import Host
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -46,7 +47,6 @@ class Written(msgspec.Struct, frozen=True):
     bill: str
     books: str
     truth: str
-    channel: str | None
 
 
 def bills_command(
@@ -66,6 +66,7 @@ def bills_command(
         written = write(kind, out, rows, errors, day.date(), seed)
     except ValueError:
         raise typer.BadParameter("more errors than there are rows to plant them in") from None
+    write_channel(kind, out / f"{kind}-channel.json")
     typer.echo(msgspec.json.encode(written).decode())
 
 
@@ -80,18 +81,18 @@ def write(kind: str, out: Path, rows: int, errors: int, day: date, seed: int) ->
     truth = out / f"{kind}-truth.json"
     told = Truth(kind, day, seed, len(made.rows), tuple(made.truth))
     truth.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=1))
-    channel = _channel(kind, form, out / f"{kind}-channel.json")
-    return Written(str(bill), str(books), str(truth), channel)
+    return Written(str(bill), str(books), str(truth))
 
 
-def _channel(kind: str, form: Form, path: Path) -> str | None:
+def write_channel(kind: str, path: Path) -> None:
+    """Write the merchant's account at whoever writes bills of a kind, where there is one."""
+    form = FORMS[kind]
     if form.party is None:
-        return None
+        return
     party = form.party(moment.real, Chance(0), keys.new)
-    account = party.account() | {"url": NOBODY, "tables": kind == "table"}
+    account = Host(party, Chance(0)).account() | {"url": NOBODY, "tables": kind == "table"}
     told = Account(party.kind, party.scenes, form.fee_ppm, account)
     path.write_bytes(msgspec.json.encode(told))
-    return str(path)
 
 
 def _books(made: Day, path: Path) -> Path:
