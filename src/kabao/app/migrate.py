@@ -53,6 +53,7 @@ TABLES = (
     "kabao.evidence.tables",
     "kabao.notices.tables",
     "kabao.reports.tables",
+    "kabao.reconciliation.tables",
     "kabao.edges.iso8583.tables",
 )
 """The modules whose tables make up the schema, from the bottom up."""

@@ -1,0 +1,90 @@
+"""Runs: one bill of one source and day, taken, matched, and what followed. Pure."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+
+import msgspec
+
+from kabao.base.errors import Kind, code
+from kabao.reconciliation.model.breaks import Break
+
+RUN = "rec"
+"""Prefix at the edge."""
+
+SOURCE_UNKNOWN = code("source_unknown", Kind.INVALID, "Nobody reconciles such a source here.")
+
+
+class RunState(StrEnum):
+    """How far a run has come. Each step is one transaction, or safe to repeat."""
+
+    TAKEN = "taken"  # its lines are here
+    MATCHED = "matched"  # pairs and breaks are here: the result stands
+    FINISHED = "finished"  # whoever had to be told was told
+    REPLACED = "replaced"  # another bill of that day came
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One bill against our books."""
+
+    id: str
+    source: str
+    """Of which kind: `channel`, `bank`, `terminal`, `legacy`."""
+    subject: str
+    """Edge id of what the bill is of, such as the channel."""
+    company: str
+    day: date
+    state: RunState
+    lines_digest: bytes
+    """SHA-256 of what was taken."""
+    books_digest: bytes | None = None
+    result_digest: bytes | None = None
+    """SHA-256 of its result, see `head`; None until it is matched."""
+    lines: int = 0
+    books: int = 0
+    pairs: int = 0
+    breaks: int = 0
+    theirs_fen: int = 0
+    ours_fen: int = 0
+    """What came less what went, by each side."""
+    fees_mfen: int = 0
+    """What the source charged."""
+
+
+def head(run: Run) -> bytes:
+    """What was compared, as the first line of a run's result.
+
+    A result is canonical bytes, a JSON document to a line: this one, then each break in
+    order. The same lines and the same books give the same bytes.
+    """
+    return _line(
+        {
+            "source": run.source,
+            "subject": run.subject,
+            "day": run.day,
+            "lines": run.lines,
+            "lines_sha256": run.lines_digest.hex(),
+            "books": run.books,
+            "books_sha256": (run.books_digest or b"").hex(),
+            "pairs": run.pairs,
+            "breaks": run.breaks,
+            "theirs_fen": run.theirs_fen,
+            "ours_fen": run.ours_fen,
+            "fees_mfen": run.fees_mfen,
+        }
+    )
+
+
+_LATER = frozenset({"id", "run", "state", "why"})
+"""Of a break: names, and what becomes of it afterwards. No part of the result."""
+
+
+def entry(found: Break) -> bytes:
+    """A break, as a line of a run's result."""
+    fields = msgspec.structs.asdict(found)
+    return _line({name: value for name, value in fields.items() if name not in _LATER})
+
+
+def _line(document: dict[str, object]) -> bytes:
+    return msgspec.json.encode(document, order="sorted") + b"\n"

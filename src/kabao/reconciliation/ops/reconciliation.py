@@ -1,0 +1,221 @@
+"""The class of the slice: bills against our books, and what keeps a day open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+import msgspec
+
+from kabao.base import logs
+from kabao.base.clock import BusinessDays, Clock
+from kabao.base.db import Conn, Database
+from kabao.base.errors import NOT_FOUND
+from kabao.base.ids import Ids
+from kabao.cases.ops import Cases
+from kabao.org.ops import Org
+from kabao.policy import names
+from kabao.policy.model import Rules
+from kabao.policy.ops import NATIONAL, Policy
+from kabao.reconciliation.model.breaks import Break, BreakState, Class
+from kabao.reconciliation.model.gate import OpenPart, judged
+from kabao.reconciliation.model.lines import Line
+from kabao.reconciliation.model.rounds import load
+from kabao.reconciliation.model.runs import SOURCE_UNKNOWN, Run, RunState
+from kabao.reconciliation.ops.following import Following, gate_of
+from kabao.reconciliation.ops.matching import Matching
+from kabao.reconciliation.ports import Source
+from kabao.reconciliation.sql import breaks as breaks_sql
+from kabao.reconciliation.sql import runs as sql
+
+MFEN_PER_FEN = 1_000
+LEFT_BEHIND = 20
+"""Runs that one tick takes up again."""
+
+log = logs.get("reconciliation")
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """What a run would have found: nothing of it is kept."""
+
+    run: Run
+    breaks: list[Break]
+    """The first of them."""
+
+
+class Reconciliation:
+    """Whether what others say of a day and what our books say of it are the same."""
+
+    def __init__(
+        self,
+        db: Database,
+        cases: Cases,
+        policy: Policy,
+        org: Org,
+        ids: Ids,
+        clock: Clock,
+        days: BusinessDays,
+    ) -> None:
+        self._db, self._policy, self._org = db, policy, org
+        self._ids, self._clock, self._days = ids, clock, days
+        self._matching = Matching(load(), ids, clock)
+        self._following = Following(db, cases, clock)
+        self._sources: dict[str, Source] = {}
+
+    def serve(self, source: Source) -> None:
+        """From now on bills of this kind can be taken."""
+        self._sources[source.name] = source
+
+    def source(self, name: str) -> Source:
+        """Who owns our side of a kind of bill. Raises `source_unknown`."""
+        found = self._sources.get(name)
+        if found is None:
+            raise SOURCE_UNKNOWN.error(field="source")
+        return found
+
+    def rules(self, company: str) -> Rules:
+        """What holds today where a company is at home."""
+        found = self._org.company(company)
+        today = self._days.of(self._clock.now_us())
+        jurisdiction = NATIONAL if found is None else found.jurisdiction
+        return self._policy.rules(jurisdiction=jurisdiction, on=today)
+
+    # Runs
+
+    async def take(
+        self, source: str, subject: str, company: str, day: date, lines: Iterable[Line]
+    ) -> Run:
+        """Take a bill, all of it or nothing; `finish` compares it.
+
+        Args:
+            source: of which kind it is, such as `channel`.
+            subject: edge id of what it is of, such as the channel.
+            company: whose books it is compared with.
+            day: whose bill it is, by the source's calendar.
+            lines: as a reader yields them; it raises `SpoiltBillError` at whatever is wrong.
+
+        Raises the codes of a spoilt bill, and `source_unknown`.
+        """
+        self.source(source)
+        async with self._db.transaction() as conn:
+            return await self._matching.take(conn, self._new(source, subject, company, day), lines)
+
+    async def finish(self, ident: str) -> Run:
+        """Match what was taken and do what follows; where it is done, nothing. Raises
+        `not_found`.
+        """
+        async with self._db.transaction() as conn:
+            run = await sql.get(conn, ident, lock=True)
+            if run is None:
+                raise NOT_FOUND.error("There is no such reconciliation.")
+            if run.state is RunState.TAKEN:
+                run = await self._match(conn, run)
+        if run.state is RunState.MATCHED:
+            await self._following.follow(run, self.source(run.source), self.rules(run.company))
+        async with self._db.read() as conn:
+            return await self.get(conn, ident)
+
+    async def try_out(
+        self,
+        source: str,
+        subject: str,
+        company: str,
+        day: date,
+        lines: Iterable[Line],
+        *,
+        limit: int = 200,
+    ) -> Tried:
+        """What `take` and `finish` would find. Nothing is kept, and nobody is told."""
+        self.source(source)
+        async with self._db.transaction() as conn, conn.transaction(force_rollback=True):
+            asked = self._new(source, subject, company, day)
+            run = await self._match(conn, await self._matching.take(conn, asked, lines))
+            return Tried(run, await breaks_sql.of_run(conn, run.id, limit=limit))
+
+    async def resume(self) -> int:
+        """Take up runs that somebody left behind; for a tick. Gives how many."""
+        async with self._db.read() as conn:
+            left = await sql.unfinished(conn, LEFT_BEHIND)
+        for ident in left:
+            try:
+                await self.finish(ident)
+            except Exception as wrong:  # noqa: BLE001 -- it comes again, and stops no other
+                log.error("reconciliation.failed", run=ident, reason=type(wrong).__name__)
+        return len(left)
+
+    def _new(self, source: str, subject: str, company: str, day: date) -> Run:
+        return Run(
+            id=self._ids.new(),
+            source=source,
+            subject=subject,
+            company=company,
+            day=day,
+            state=RunState.TAKEN,
+            lines_digest=b"",
+        )
+
+    async def _match(self, conn: Conn, run: Run) -> Run:
+        tolerance = self.rules(run.company).int(names.RECONCILIATION_FEE_TOLERANCE_FEN)
+        return await self._matching.match(
+            conn, run, self.source(run.source), tolerance * MFEN_PER_FEN
+        )
+
+    # What keeps a day open
+
+    async def open_parts(self, conn: Conn, day: date) -> list[OpenPart]:
+        """What keeps a day from its hard close (T-21): bills that are not there or not
+        matched, and those with more open breaks than may be. See `ports.Gate`.
+        """
+        parts = {(part.source, part.subject): part for part in await sql.parts(conn, day)}
+        for source in self._sources.values():
+            for part in await source.expected(conn, day):
+                parts.setdefault((part.source, part.subject), part)
+        found = (
+            judged(part, gate_of(self.source(part.source), self.rules(part.company)))
+            for part in parts.values()
+        )
+        return sorted(
+            (part for part in found if part is not None), key=lambda one: (one.source, one.subject)
+        )
+
+    # Reading
+
+    async def get(self, conn: Conn, ident: str) -> Run:
+        """A run as it is. Raises `not_found`."""
+        found = await sql.get(conn, ident)
+        if found is None:
+            raise NOT_FOUND.error("There is no such reconciliation.")
+        return found
+
+    async def search(
+        self,
+        conn: Conn,
+        companies: Sequence[str] | None,
+        *,
+        source: str | None = None,
+        subject: str | None = None,
+        day: date | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[Run]:
+        """Runs, newest first; None: not filtered."""
+        return await sql.search(
+            conn, companies, source=source, subject=subject, day=day, before=before, limit=limit
+        )
+
+    async def breaks(
+        self,
+        conn: Conn,
+        run: str,
+        *,
+        cls: Class | None = None,
+        state: BreakState | None = None,
+        after: int = 0,
+        limit: int = 50,
+    ) -> list[Break]:
+        """The breaks of a run in order; None: not filtered."""
+        return await breaks_sql.of_run(conn, run, cls=cls, state=state, after=after, limit=limit)
+
+    async def counts(self, conn: Conn, run: str) -> dict[str, int]:
+        """The breaks of a run, by class."""
+        return await breaks_sql.counts(conn, run)

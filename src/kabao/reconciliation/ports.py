@@ -1,0 +1,72 @@
+"""Ports: to whoever owns our side of what a source tells, and to whoever waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, LiteralString, Protocol
+
+import msgspec
+
+from kabao.base.db import Conn
+from kabao.reconciliation.model.breaks import Break
+from kabao.reconciliation.model.gate import OpenPart, Part
+from kabao.reconciliation.model.runs import Run
+
+
+class Selected(msgspec.Struct, frozen=True):
+    """A SELECT of our side, so that nothing is looped through Python.
+
+    Columns: `kind, our_no, our_sub_no, their_no` (texts, empty where there is none),
+    `amount_fen, fee_mfen` (null: not to be compared), `currency, at_us, day, status`
+    (`done`, or what it is instead). Parameters are named, none of them `run` or `named`.
+    """
+
+    statement: LiteralString
+    params: Mapping[str, Any]
+
+
+class Source(Protocol):
+    """Our side of one kind of source. Whoever owns the rows implements it."""
+
+    @property
+    def name(self) -> str:
+        """`channel`, `bank`, …: whose rounds are played."""
+        ...
+
+    def of_day(self, subject: str, day: date) -> Selected:
+        """What the source should tell of a day: all of it is `done`."""
+        ...
+
+    def named(self, subject: str, ours: Sequence[str], theirs: Sequence[str]) -> Selected:
+        """What goes by these numbers, whatever its day and however it ended."""
+        ...
+
+    async def matched(self, conn: Conn, orders: Sequence[str]) -> None:
+        """These of ours stand in the source, equal. Told again it is nothing."""
+        ...
+
+    async def explain(self, run: Run, found: Break) -> str | None:
+        """Ask whoever knows about a break, outside of any transaction. What explains it."""
+        ...
+
+    async def expected(self, conn: Conn, day: date) -> Sequence[Part]:
+        """Whose bill of a day there has to be, because our books tell of that day."""
+        ...
+
+    async def stop(self, conn: Conn, subject: str) -> None:
+        """More differs than may: trust this source with nothing new."""
+        ...
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether both sides are our own books: then nothing may differ."""
+        ...
+
+
+class Gate(Protocol):
+    """What clearing asks before it closes a day for good."""
+
+    async def open_parts(self, conn: Conn, day: date) -> Sequence[OpenPart]:
+        """What keeps a day open."""
+        ...

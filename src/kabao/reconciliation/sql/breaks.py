@@ -1,0 +1,127 @@
+"""Statements about breaks."""
+
+from __future__ import annotations
+
+from typing import Any, LiteralString
+
+import msgspec
+
+from kabao.base.clock import from_us
+from kabao.base.db import Conn, fetch_all, fetch_one, fetch_value
+from kabao.reconciliation.model.breaks import Break, BreakState, Class
+
+_BREAK: LiteralString = """
+select k.id, k.run, k.no, k.class as cls, k.kind, k.line as source_no, k.our_no, k.our_sub_no,
+  k.their_no, b.amount_fen as ours_fen, l.amount_fen as theirs_fen, b.fee_mfen as ours_fee_mfen,
+  l.fee_mfen as theirs_fee_mfen, b.status as ours_status, l.status as theirs_status,
+  b.day as ours_day, coalesce(l.currency, b.currency) as currency, k.state, k.why
+from reconciliation.break k
+left join reconciliation.line l on l.run = k.run and l.no = k.line
+left join reconciliation.book b on b.run = k.run and b.no = k.book
+"""
+
+
+async def of_run(
+    conn: Conn,
+    run: str,
+    *,
+    cls: Class | None = None,
+    state: BreakState | None = None,
+    after: int = 0,
+    limit: int,
+) -> list[Break]:
+    """The breaks of a run in order. None: not filtered."""
+    rows = await fetch_all(
+        conn,
+        dict,
+        _BREAK
+        + """
+        where k.run = %(run)s and k.no > %(after)s
+          and (%(cls)s::text is null or k.class = %(cls)s)
+          and (%(state)s::text is null or k.state = %(state)s)
+        order by k.no limit %(limit)s
+        """,
+        {"run": run, "after": after, "cls": cls, "state": state, "limit": limit},
+    )
+    return [_break(row) for row in rows]
+
+
+async def get(conn: Conn, ident: str) -> Break | None:
+    """One break."""
+    row = await fetch_one(conn, dict, _BREAK + "where k.id = %s", [ident])
+    return None if row is None else _break(row)
+
+
+async def lock(conn: Conn, ident: str) -> Break | None:
+    """One break, locked."""
+    row = await fetch_one(conn, dict, _BREAK + "where k.id = %s for update of k", [ident])
+    return None if row is None else _break(row)
+
+
+async def close(conn: Conn, ident: str, state: BreakState, why: str, at_us: int) -> None:
+    """What has become of a break that was open."""
+    await conn.execute(
+        "update reconciliation.break set state = %s, why = %s, closed_at = %s"
+        " where id = %s and state = 'open'",
+        [state, why, from_us(at_us), ident],
+    )
+
+
+async def close_all(conn: Conn, run: str, why: str, at_us: int) -> None:
+    """Breaks of a run that counts no more."""
+    await conn.execute(
+        "update reconciliation.break set state = 'cleared', why = %s, closed_at = %s"
+        " where run = %s and state = 'open'",
+        [why, from_us(at_us), run],
+    )
+
+
+async def matched_orders(conn: Conn, run: str, after: int, size: int) -> list[str]:
+    """Payments of ours that stand in the source and differ in nothing that makes them doubtful,
+    by number: of so many of our books after one.
+    """
+    rows = await conn.execute(
+        """
+        select distinct b.our_no from reconciliation.book b
+        join reconciliation.pair p on p.run = b.run and p.book = b.no
+        where b.run = %(run)s and b.no > %(after)s and b.no <= %(until)s
+          and b.kind = 'pay' and b.status = 'done'
+          and not exists (
+            select from reconciliation.break k where k.run = b.run and k.book = b.no
+              and k.class not in ('wrong_day', 'fee'))
+        order by b.our_no
+        """,
+        {"run": run, "after": after, "until": after + size},
+    )
+    return [row[0] for row in await rows.fetchall()]
+
+
+async def last_book(conn: Conn, run: str) -> int:
+    """The number of the last of our books in a run."""
+    found: int = await fetch_value(
+        conn, "select coalesce(max(no), 0) from reconciliation.book where run = %s", [run]
+    )
+    return found
+
+
+async def open_count(conn: Conn, run: str) -> int:
+    """How many breaks of a run are open."""
+    rows = await conn.execute(
+        "select count(*) from reconciliation.break where run = %s and state = 'open'", [run]
+    )
+    found = await rows.fetchone()
+    return int(found[0]) if found else 0
+
+
+async def counts(conn: Conn, run: str) -> dict[str, int]:
+    """Breaks of a run by class."""
+    rows = await conn.execute(
+        "select class, count(*) from reconciliation.break where run = %s group by class"
+        " order by class",
+        [run],
+    )
+    return {row[0]: row[1] for row in await rows.fetchall()}
+
+
+def _break(row: dict[str, Any]) -> Break:
+    return msgspec.convert(row, Break)
