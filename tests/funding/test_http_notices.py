@@ -12,6 +12,7 @@ from random import Random  # noqa: TID251 -- seeded: a run can be repeated
 import httpx
 import pytest
 
+from kabao.app.server import build_web
 from kabao.base.db import fetch_all
 from kabao.funding.model.collections import Collection
 from kabao_sandbox.party.book import Refund
@@ -201,3 +202,41 @@ async def test_nonsense_gets_the_channels_own_no(at: Platform) -> None:
 async def test_a_large_one_and_a_channel_there_is_not(at: Platform) -> None:
     assert (await at.send(Message(at.trade_url("alipay"), {}, b"x" * 70_000))).status_code == 413
     assert (await at.send(Message("/v1/notifications/chn_0", {}, b""))).status_code == 404
+
+
+class Addresses:
+    """Sends notifications from any address there is."""
+
+    def __init__(self, at: Platform) -> None:
+        self._web = build_web(at.at.kabao)
+
+    async def send(self, message: Message, peer: str) -> httpx.Response:
+        path = "/v1/notifications/" + message.url.rsplit("/", 1)[-1]
+        transport = httpx.ASGITransport(app=self._web, client=(peer, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://kabao") as client:
+            return await client.post(path, content=message.body, headers=dict(message.headers))
+
+
+@pytest.mark.row("ATK-9")
+async def test_a_flood_of_forged_ones_is_not_read_and_starves_no_true_one(at: Platform) -> None:
+    addresses = Addresses(at)
+    shown = await at.begun(1_000, "alipay")
+    forged = notice(at, shown.collection, "alipay", forged=True)
+    answers = [await addresses.send(forged, "192.0.2.66") for _ in range(70)]
+    assert Counter(reply.status_code for reply in answers[60:]) == {429: 10}
+    assert not any(taken(reply) for reply in answers)
+    problem = answers[-1].json()
+    assert (problem["code"], problem["rule"]) == ("too_many_requests", "ATK-9")
+    assert answers[-1].headers["retry-after"] == "10"
+    figures = at.at.kabao.funding.refused
+    assert figures.of("alipay", "throttled") == 10
+    paid(at, shown.collection, "alipay")
+    assert taken(await addresses.send(notice(at, shown.collection, "alipay"), "192.0.2.1"))
+    assert (await at.got(shown.collection))["status"] == "confirmed"
+    for n in range(600):
+        await addresses.send(forged, f"198.51.{n // 200}.{n % 200}")
+    new = await addresses.send(forged, "203.0.113.9")
+    assert new.status_code == 429, "all that are new share an allowance"
+    assert taken(await addresses.send(notice(at, shown.collection, "alipay"), "192.0.2.1"))
+    at.at.clock.advance(timedelta(minutes=1))
+    assert (await addresses.send(forged, "192.0.2.66")).status_code != 429

@@ -25,13 +25,15 @@ async def notify(
     """Take a notification of a payment channel.
 
     Its body, its signature and the answer are those of the channel's protocol; what
-    cannot be verified gets the channel's own failure answer and changes nothing.
+    cannot be verified gets the channel's own failure answer and changes nothing. Whoever
+    sends too much of that gets 429 for the rest of the minute (ATK-9).
     """
     body = await request.body()
     if len(body) > BODY_MAX:
         raise TOO_LARGE.error("A notification is smaller than that.")
     headers = {name.lower(): value for name, value in request.headers.items()}
-    reply = await funding.notify(from_edge(CHANNEL, channel), Incoming(headers, body))
+    peer = request.client.host if request.client else ""
+    reply = await funding.notify(from_edge(CHANNEL, channel), Incoming(headers, body, peer))
     return Response(reply.body, status_code=reply.status, media_type=reply.content_type)
 
 

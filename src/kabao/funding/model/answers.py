@@ -195,6 +195,8 @@ class Incoming(msgspec.Struct, frozen=True):
 
     headers: Mapping[str, str]
     body: bytes
+    peer: str = ""
+    """The address it came from."""
 
 
 class Notice(msgspec.Struct, frozen=True):

@@ -133,8 +133,8 @@ class Funding:
     async def notify(self, channel: str, incoming: Incoming) -> Reply:
         """Take a notification of a channel and answer in its way.
 
-        Raises `not_found` for a channel there is not, `unavailable` where it should be
-        sent again.
+        Raises `not_found` for a channel there is not, `too_many_requests` for whoever sends
+        too much that is false, `unavailable` where it should be sent again.
         """
         return await self._notices.notify(channel, incoming)
 

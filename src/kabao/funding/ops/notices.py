@@ -7,7 +7,7 @@ from typing import assert_never
 from kabao.base import logs
 from kabao.base.clock import BusinessDays, Clock
 from kabao.base.db import Conn, Database
-from kabao.base.errors import NOT_FOUND
+from kabao.base.errors import NOT_FOUND, TOO_MANY
 from kabao.base.ids import is_id, to_edge
 from kabao.base.web.metrics import Counts
 from kabao.cases.model import Fact, NewCase
@@ -36,6 +36,7 @@ from kabao.funding.model.collections import (
     Outcome,
 )
 from kabao.funding.ops.channels import Channels
+from kabao.funding.ops.gate import Allowance, Gate
 from kabao.funding.ops.refunding import Refunding
 from kabao.funding.ops.steps import Steps
 from kabao.funding.ports import Router
@@ -44,7 +45,7 @@ from kabao.funding.sql import notices as notices_sql
 from kabao.policy import names
 from kabao.policy.model import Rules
 
-TAKEN, REPLAYED, STRANGE = "taken", "replayed", "unknown_order"
+TAKEN, REPLAYED, STRANGE, THROTTLED = "taken", "replayed", "unknown_order", "throttled"
 """What is said of a notification besides the reasons of `Why`."""
 
 log = logs.get("funding")
@@ -67,6 +68,7 @@ class Notices:
         self._db, self._channels, self._router = db, channels, router
         self._steps, self._refunding, self._cases = steps, refunding, cases
         self._clock, self._days = clock, days
+        self._gate = Gate()
         self.refused = Counts(
             "kabao_funding_notices_refused",
             "Notifications of payment channels that changed nothing.",
@@ -79,10 +81,16 @@ class Notices:
         channel = self._channels.get(ident)
         if channel is None or adapter is None:
             raise NOT_FOUND.error("There is no such channel.")
+        allowed = Allowance.of(self._national())
+        if not self._gate.admits(ident, incoming.peer, allowed, self._clock.now_us()):
+            self.refused.add(channel.name, THROTTLED)
+            raise TOO_MANY.error(rule=allowed.row)
         said = adapter.read(incoming)
         if isinstance(said, Rejected) and said.order_no is None:
+            self._gate.false(ident, incoming.peer)
             word: str = said.why  # anybody can send that: it does not touch the database
         else:
+            self._gate.true(ident, incoming.peer)
             async with self._db.transaction() as conn:
                 word = await self._said(conn, channel, said)
         if word != TAKEN:
