@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import BYTEA
 
 from kabao.base.schema import Fen, Instant, Uuid, metadata
 
@@ -41,6 +42,7 @@ topup = sa.Table(
     sa.Column("failure", sa.Text),
     sa.Column("rule", sa.Text),
     sa.Column("confirmed_at", Instant),
+    sa.Column("paid_by", BYTEA),
     sa.CheckConstraint("amount_fen > 0", name="positive"),
     sa.CheckConstraint(
         "status in ('pending', 'confirmed', 'failed', 'expired', 'refunding', 'refunded',"
@@ -66,6 +68,13 @@ sa.Index(
     topup.c.payer,
     topup.c.business_date,
     postgresql_where=sa.text("payer is not null"),
+)
+
+sa.Index(
+    "ix_topup_paid_by_day",
+    topup.c.paid_by,
+    topup.c.business_date,
+    postgresql_where=sa.text("paid_by is not null"),
 )
 
 bonus_rule = sa.Table(

@@ -124,7 +124,7 @@ class Host:
 
     def pay(self, trade: Trade, payer: str = "") -> bool:
         """A payer pays an order; whether they could. The merchant is told."""
-        done = self.party.book.pay(trade, payer or "payer-1", self.faults.success)
+        done = self.party.book.pay(trade, payer or f"payer-{trade.no}", self.faults.success)
         if done:
             self.tell(trade)
         return done

@@ -360,7 +360,7 @@ def _paid(said: Said, order: Order, at: str, *, given_back: bool = False) -> Pai
     if amount_fen != order.amount_fen or said.out_trade_no != order.no or not said.trade_no:
         return Unknown("another amount or order was told")
     payer = said.buyer_open_id or said.buyer_user_id
-    return Paid(said.trade_no, amount_fen, paid_us, payer, given_back=given_back)
+    return Paid(said.trade_no, amount_fen, paid_us, payer, given_back=given_back, payer_id=payer)
 
 
 def _fen(text: str) -> int | None:

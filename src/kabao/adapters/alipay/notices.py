@@ -46,8 +46,9 @@ def _notice(order_no: str, params: dict[str, str]) -> Notice | Rejected:
             params["trade_no"],
             fen_of(params["total_amount"]),
             us_of(paid_at),
-            params.get("buyer_open_id") or params.get("buyer_id", ""),
+            buyer := params.get("buyer_open_id") or params.get("buyer_id", ""),
             given_back=bool(params.get("gmt_refund")) or status == "TRADE_CLOSED",
+            payer_id=buyer,
         )
     except (KeyError, ValueError):
         return Rejected(Why.UNREADABLE, order_no)

@@ -44,7 +44,15 @@ def code_of(answer: Answer) -> str:
 
 def payment(one: Entry, *, given_back: bool = False) -> Paid:
     """A credit."""
-    return Paid(one.no, one.amount_fen, one.at_us, one.party, TRANSFERRED, given_back=given_back)
+    return Paid(
+        one.no,
+        one.amount_fen,
+        one.at_us,
+        one.party,
+        TRANSFERRED,
+        given_back=given_back,
+        payer_id=one.party_account,
+    )
 
 
 def undoes(one: Entry, paid: Entry, order: Order) -> bool:

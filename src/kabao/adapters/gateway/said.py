@@ -82,7 +82,15 @@ def paid(trade: Trade) -> Paid | Unknown:
     if not trade.number or trade.currency != CNY or trade.amount <= 0:
         return Unknown("number, amount or currency cannot be read")
     given_back = trade.given_back > 0
-    return Paid(trade.number, trade.amount, at_us, trade.payer, trade.funds, given_back=given_back)
+    return Paid(
+        trade.number,
+        trade.amount,
+        at_us,
+        trade.payer,
+        trade.funds,
+        given_back=given_back,
+        payer_id=trade.payer,
+    )
 
 
 def of_refund(back: Back) -> Refunded | Waiting | Refused | Unknown:

@@ -88,6 +88,7 @@ def of_trade(trade: Trade) -> Waiting | Paid | Closed | Refused | Unknown:
                 trade.payer.openid,
                 trade.bank_type,
                 given_back=trade.trade_state == "REFUND",
+                payer_id=trade.payer.openid,
             )
         case "CLOSED" | "REVOKED":
             return Closed()

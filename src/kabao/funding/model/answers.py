@@ -116,6 +116,9 @@ class Paid(msgspec.Struct, frozen=True, tag=True):
     """What it was paid from, in the channel's words."""
     given_back: bool = False
     """Some or all of it has gone back since."""
+    payer_id: str = ""
+    """By which the channel tells payers apart; personal data. Empty where what it tells is
+    shared by several, as masked numbers and names are."""
 
 
 class Closed(msgspec.Struct, frozen=True, tag=True):

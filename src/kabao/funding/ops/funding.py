@@ -12,7 +12,7 @@ from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import Ids
 from kabao.base.web.metrics import Counts
 from kabao.cases.ops import Cases
-from kabao.funding.model.answers import Incoming, Payer, Reply
+from kabao.funding.model.answers import Incoming, Paid, Payer, Reply
 from kabao.funding.model.bills import Matched
 from kabao.funding.model.collections import Ask, ChannelOrder, Collection, FundingRefund, Shown
 from kabao.funding.model.life import State
@@ -62,6 +62,7 @@ class Funding:
             rules_of: what holds for a programme on a day.
             notify_base: where channels reach us, such as `https://pay.example.com`.
         """
+        self._vault = vault
         self.channels = Channels(db, vault, policy, makers, ids, clock, days, notify_base)
         self.watch = Watch(db, self.channels, cases, policy, ids, clock, days)
         self.router = Router(db, self.channels, self.watch, rules_of, direct, ids, clock, days)
@@ -129,6 +130,14 @@ class Funding:
         cancelled 15 s after it was at the earliest, and what it paid goes back with that.
         """
         return await self._looking.cancel(collection)
+
+    def payer_key(self, kind: str, paid: Paid) -> bytes | None:
+        """By which payments of one payer are found at channels of a kind, keyed so that nobody
+        reads it back; None where the channel does not tell payers apart.
+        """
+        if not paid.payer_id:
+            return None
+        return self._vault.blind_index("funding.payer", f"{kind}:{paid.payer_id}")
 
     async def notify(self, channel: str, incoming: Incoming) -> Reply:
         """Take a notification of a channel and answer in its way.

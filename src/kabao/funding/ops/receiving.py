@@ -122,7 +122,14 @@ class Receiving:
         assert isinstance(whose, Expected), "an order, or nobody's"
         held = await sql.lock_of_order(conn, whose.order_no)
         assert held is not None, "orders are never deleted"
-        paid = Paid(receipt.no, receipt.amount_fen, receipt.at_us, receipt.payer, TRANSFERRED)
+        paid = Paid(
+            receipt.no,
+            receipt.amount_fen,
+            receipt.at_us,
+            receipt.payer,
+            TRANSFERRED,
+            payer_id=receipt.payer_account,
+        )
         await self._steps.take(conn, held, paid)
 
     async def _owner(self, conn: Conn, channel: Channel, receipt: Receipt) -> Expected | Nobodys:

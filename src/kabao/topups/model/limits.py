@@ -72,11 +72,18 @@ def check_day(rules: Rules, day: Day, amount_fen: int) -> None:
     caps = (
         (names.TOPUP_DAY_CARD_MAX_FEN, day.card_fen + amount_fen),
         (names.TOPUP_DAY_CARD_MAX_COUNT, day.card_count + 1),
-        (names.TOPUP_DAY_PAYER_MAX_FEN, day.payer_fen + amount_fen),
     )
     for name, reached in caps:
         if reached > rules.int(name):
             raise OVER_DAY.error(rule=rules.row(name), field="amount")
+    check_payer(rules, day.payer_fen + amount_fen)
+
+
+def check_payer(rules: Rules, day_fen: int) -> None:
+    """The day's cap on a payer, all of the day. Raises `topup_day_limit`."""
+    name = names.TOPUP_DAY_PAYER_MAX_FEN
+    if day_fen > rules.int(name):
+        raise OVER_DAY.error(rule=rules.row(name), field="amount")
 
 
 def most_cash(rules: Rules, day: Day, room_fen: int, *, by_unit: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import date
 from functools import partial
 
 import msgspec
@@ -23,6 +24,7 @@ from kabao.merchants.model import Till
 from kabao.org.model import Store
 from kabao.org.ops import Org
 from kabao.policy import names
+from kabao.policy.model import Rules
 from kabao.topups import sql
 from kabao.topups.model import REFUSALS, Refused, Status, TopUp
 from kabao.topups.model.crediting import (
@@ -35,6 +37,7 @@ from kabao.topups.model.crediting import (
     give_up,
     open_,
 )
+from kabao.topups.model.limits import check_payer
 from kabao.topups.ops.bonuses import Bonuses
 from kabao.topups.ops.recalls import Recalls
 from kabao.topups.ops.refunds import Refunds
@@ -224,6 +227,8 @@ class Online:
         topup, offer = await self._awaited(conn, collection)
         channel = await self._channel(conn, collection)
         check_kind(offer.rules, channel, topup.amount_fen)
+        if not offer.by_unit:
+            await self._within_day(conn, topup, offer.rules, self._funding.payer_key(channel, paid))
         terms = self._of(replace(topup, channel=channel), offer, collection)
         grant = await bonus_sql.grant(conn, topup.id)
         run = partial(confirm, replace(terms, grant=grant))
@@ -256,6 +261,20 @@ class Online:
         programme = await self._cards.find_programme(conn, collection.programme)
         rules = self._cards.rules_of(programme, self._terms.today)
         return topup, Offer(programme, rules, collection.by_unit, None)
+
+    async def _within_day(
+        self, conn: Conn, topup: TopUp, rules: Rules, payer: bytes | None
+    ) -> None:
+        """Who paid is known now: nobody pays for more in a day by staying unnamed.
+
+        Cards are locked before payers. Raises `topup_day_limit`.
+        """
+        if payer is None:
+            return
+        await self._ledger.lock(conn, [topup.root])
+        day = date.fromordinal(topup.day)
+        earlier_fen = await sql.paid_by(conn, topup.id, payer, day)
+        check_payer(rules, earlier_fen + topup.amount_fen)
 
     async def _channel(self, conn: Conn, collection: Collection) -> str:
         """The kind of the channel that a collection is at."""

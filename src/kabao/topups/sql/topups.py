@@ -8,7 +8,7 @@ from typing import LiteralString
 
 import msgspec
 
-from kabao.base.db import Conn, Statements, fetch_all
+from kabao.base.db import Conn, Statements, fetch_all, fetch_value
 from kabao.topups.model import TopUp
 from kabao.topups.model.limits import Day
 
@@ -141,6 +141,25 @@ async def of_day(conn: Conn, root: str, payer: str | None, day: date) -> Day:
         {"root": root, "payer": payer, "day": day},
     )
     return rows[0]
+
+
+async def paid_by(conn: Conn, ident: str, payer: bytes, day: date) -> int:
+    """Keep who has paid for a top-up, and tell what else they have on a business day, in fen.
+
+    The payer is locked until the transaction ends, so that two cards at once stay within a cap.
+    """
+    await conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [payer.hex()])
+    await conn.execute("update topups.topup set paid_by = %s where id = %s", [payer, ident])
+    found: int = await fetch_value(
+        conn,
+        """
+        select coalesce(sum(amount_fen), 0)::bigint from topups.topup
+        where paid_by = %s and business_date = %s and id <> %s
+          and status not in ('failed', 'expired', 'voided', 'refunded')
+        """,
+        [payer, day, ident],
+    )
+    return found
 
 
 async def lock(conn: Conn, ident: str) -> TopUp | None:
