@@ -7,53 +7,26 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from datetime import date, timedelta
-from functools import partial
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import IO
 
 import pytest
 
-from kabao.adapters.acquirer import bill as acquirer
-from kabao.adapters.alipay import bill as alipay
-from kabao.adapters.bank import bill as bank
-from kabao.adapters.bank import statement, table
-from kabao.adapters.gateway import bill as gateway
-from kabao.adapters.legacy import bill as legacy
 from kabao.adapters.legacy.mapping import read_mapping
-from kabao.adapters.unionpay import bill as unionpay
-from kabao.adapters.wechat import bill as wechat
 from kabao.base.errors import KabaoError
 from kabao.reconciliation.model.lines import (
-    BillReader,
     Expected,
     Line,
     LineKind,
     SpoiltBillError,
 )
-from kabao_sandbox.acquirer import server as acquirer_server
-from kabao_sandbox.alipay import server as alipay_server
-from kabao_sandbox.bank.model import ACCOUNT
 from kabao_sandbox.bulk.command import write
 from kabao_sandbox.bulk.legacy import MAPPING
-from kabao_sandbox.gateway import server as gateway_server
-from kabao_sandbox.unionpay import server as unionpay_server
-from kabao_sandbox.wechat import server as wechat_server
+
+from .readers import READERS
 
 DAY = date(2026, 11, 22)
 ROWS = 200
-Reads = Callable[[IO[bytes], Expected], BillReader]
-
-READERS: dict[str, tuple[Reads, str]] = {
-    "alipay": (alipay.read, alipay_server.SELLER),
-    "wechat": (wechat.read, wechat_server.MERCHANT),
-    "unionpay": (unionpay.read, unionpay_server.MERCHANT),
-    "gateway": (gateway.read, gateway_server.MERCHANT),
-    "acquirer": (acquirer.read, acquirer_server.MERCHANT),
-    "camt": (partial(bank.read, reads=statement.read), ACCOUNT),
-    "table": (partial(bank.read, reads=table.read), ACCOUNT),
-    "legacy": (partial(legacy.read, mapping=read_mapping(MAPPING.encode())), ""),
-}
 ZIPPED = {"alipay", "unionpay"}
 NAMELESS = {"legacy"}
 """Whose files name no merchant."""
