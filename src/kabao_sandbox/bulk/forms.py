@@ -161,7 +161,6 @@ FORMS = {
         partial(_number, "R", 12),
         _of_either,
         _legacy,
-        fee_ppm=0,
         shows_currency=True,
     ),
 }

@@ -9,7 +9,19 @@ from collections.abc import Sequence
 from kabao_sandbox.party import moment
 from kabao_sandbox.party.bills import Row
 
-COLUMNS = ("流水", "单号", "退单号", "日期", "时间", "类别", "金额(元)", "币种", "状态", "备注")
+COLUMNS = (
+    "流水",
+    "单号",
+    "退单号",
+    "日期",
+    "时间",
+    "类别",
+    "金额(元)",
+    "手续费(元)",
+    "币种",
+    "状态",
+    "备注",
+)
 
 MAPPING = """\
 # How this export is read: `kabao reconcile FILE --columns` this file.
@@ -24,6 +36,7 @@ day = "日期"
 time = "时间"
 kind = "类别"
 amount = "金额(元)"
+fee = "手续费(元)"
 currency = "币种"
 status = "状态"
 
@@ -51,8 +64,12 @@ def written(rows: Sequence[Row]) -> bytes:
         lines.writerow((
             row.refund_number or row.number, row.no, row.refund_no, f"{at:%Y%m%d}",
             f"{at:%H:%M:%S}", "退货" if row.refund else "消费",
-            f"{row.amount_fen // 100}.{row.amount_fen % 100:02d}", row.currency, "成功",
-            row.subject,
+            f"{row.amount_fen // 100}.{row.amount_fen % 100:02d}", _fee(row.fee_mfen),
+            row.currency, "成功", row.subject,
         ))  # fmt: skip
     lines.writerow(("合计", len(rows)))
     return out.getvalue().encode("gbk")
+
+
+def _fee(mfen: int) -> str:
+    return f"{'-' if mfen < 0 else ''}{abs(mfen) // 100_000}.{abs(mfen) % 100_000:05d}"
