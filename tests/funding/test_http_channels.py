@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from kabao.app.composition import Kabao
 from kabao.base.db import fetch_all
 from kabao.base.errors import Code, KabaoError, Kind
+from kabao.base.ids import from_edge
+from kabao.funding.model.answers import Scene
+from kabao.funding.model.channels import Terms, reaches_us
 from tests.app.world import made
 
 from .platform import Platform, platform
@@ -140,3 +146,43 @@ async def given_back_late(at: Platform, name: str) -> None:
         ["refused", "done"],
     ), "each attempt has a number of its own"
     assert trade.refunded_fen == 10_000
+
+
+@pytest.mark.row("T-05")
+async def test_a_real_channel_needs_an_address_of_ours_that_it_reaches(
+    at: Platform, stream: io.StringIO
+) -> None:
+    real = at.body("alipay", name="real")
+    real["account"].pop("url")
+    refused = await at.at.operator.post("/v1/channels", real)
+    assert (refused.status_code, refused.json()["code"]) == (422, "public_url_missing")
+    assert "KABAO_PUBLIC_URL" in refused.json()["title"]
+    # One that was configured before, where the setting is lost: said at every start.
+    kabao = at.at.kabao
+    before = Kabao(replace(kabao.settings, public_url="https://a.example"), kabao.db, at.at.clock)
+    terms = Terms(name="real", kind="alipay", scenes=(Scene.QR,))
+    async with kabao.db.transaction() as conn:
+        company = from_edge("com", at.at.company)
+        added = await before.funding.channels.add(conn, company, terms, real["account"])
+    await kabao.funding.refresh()
+    assert "funding.public_url_missing" in stream.getvalue() and added.id in stream.getvalue()
+    assert kabao.funding.channels.adapter(added.id) is not None, "it is asked all the same"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "reached"),
+    [
+        ("http://127.0.0.1:8080", None, False),
+        ("http://127.0.0.1:8080", "https://openapi.alipay.com", False),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:9000", True),
+        ("http://localhost:8080", "https://[::1]:9000", True),
+        ("http://0.0.0.0:8080", "https://bank.example", False),
+        ("http://[::]:8080", "https://bank.example", False),
+        ("http://10.0.0.5:8080", "https://bank.example", True),
+        ("https://pay.example.com", None, True),
+        ("https://pay.example.com/kabao", "https://openapi.alipay.com", True),
+    ],
+)
+def test_who_reaches_us(ours: str, theirs: str | None, reached: bool) -> None:
+    account = {} if theirs is None else {"url": theirs}
+    assert reaches_us(ours, account) is reached

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -26,6 +28,12 @@ CHANNEL_ACCOUNT_UNUSABLE = code(
 )
 CHANNEL_OFFER_GONE = code(
     "channel_offer_gone", Kind.CONFLICT, "The account that was asked for is not kept any more."
+)
+
+NO_PUBLIC_URL = code(
+    "public_url_missing",
+    Kind.REFUSED,
+    "Channels could not notify us: KABAO_PUBLIC_URL is not an address they reach.",
 )
 
 SHOWN = frozenset(
@@ -64,6 +72,22 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def shown(account: Mapping[str, Any]) -> dict[str, str]:
     """What of an account is no secret, for the second person."""
     return {name: str(account[name])[:255] for name in sorted(SHOWN & account.keys())}
+
+
+def reaches_us(notify_base: str, account: Mapping[str, Any]) -> bool:
+    """Whether a channel can send to our address: anywhere but on this machine, or it is on this
+    machine itself, as the sandbox is. An account without `url` is of the real party.
+    """
+    return not _is_here(notify_base) or _is_here(str(account.get("url", "")))
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        found = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return found.is_loopback or found.is_unspecified
 
 
 class ChannelState(StrEnum):

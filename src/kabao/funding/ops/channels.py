@@ -13,17 +13,19 @@ from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND, KabaoError
 from kabao.base.ids import Ids, to_edge
 from kabao.base.news import News
-from kabao.funding.model.answers import Order, Queried, Refund, RefundAnswer, Unknown
+from kabao.funding.model.answers import Order, Queried, Refund, RefundAnswer, Scene, Unknown
 from kabao.funding.model.channels import (
     CHANNEL,
     CHANNEL_ACCOUNT_UNUSABLE,
     CHANNEL_KIND_UNKNOWN,
     CHANNEL_NAME_TAKEN,
+    NO_PUBLIC_URL,
     Channel,
     ChannelConfig,
     ChannelState,
     Offer,
     Terms,
+    reaches_us,
 )
 from kabao.funding.ops.offers import Offers
 from kabao.funding.ports import MakeChannel, PayChannel
@@ -120,9 +122,12 @@ class Channels:
     def _open(self, channel: Channel, sealed: bytes) -> None:
         self._adapters.pop(channel.id, None)
         self._accounts[channel.id] = sealed
-        plain = self._vault.decrypt(*_SEALED_AT, channel.id, sealed)
+        account = msgspec.json.decode(self._vault.decrypt(*_SEALED_AT, channel.id, sealed))
+        if channel.active and not self._can_notify(channel, account):
+            # It is asked all the same, so nothing is lost; but it takes minutes.
+            log.warning("funding.public_url_missing", channel=channel.id)
         try:
-            self._adapters[channel.id] = self._made(channel, msgspec.json.decode(plain))
+            self._adapters[channel.id] = self._made(channel, account)
         except KabaoError as wrong:
             log.error("funding.channel_unusable", channel=channel.id, reason=wrong.code.name)
 
@@ -146,7 +151,8 @@ class Channels:
     ) -> Offer:
         """Keep the account of a channel that a second person is to agree to.
 
-        Raises `channel_kind_unknown`, `channel_account_unusable`, `channel_name_taken`.
+        Raises `channel_kind_unknown`, `channel_account_unusable`, `channel_name_taken`,
+        `public_url_missing`.
         """
         self._check(self._new(company, terms, revision=0), account)
         if await sql.named(conn, company, terms.name):
@@ -156,7 +162,10 @@ class Channels:
     async def offer_account(
         self, conn: Conn, channel: Channel, account: Mapping[str, Any]
     ) -> Offer:
-        """Keep another account of a channel. Raises `channel_account_unusable`."""
+        """Keep another account of a channel.
+
+        Raises `channel_account_unusable`, `public_url_missing`.
+        """
         self._check(channel, account)
         return await self.offers.keep(conn, account)
 
@@ -165,7 +174,8 @@ class Channels:
     ) -> Channel:
         """A new channel of a company. Its account is never shown again.
 
-        Raises `channel_kind_unknown`, `channel_account_unusable`, `channel_name_taken`.
+        Raises `channel_kind_unknown`, `channel_account_unusable`, `channel_name_taken`,
+        `public_url_missing`.
         """
         channel = self._new(company, terms, await sql.next_revision(conn))
         self._check(channel, account)
@@ -176,7 +186,7 @@ class Channels:
     async def change_account(self, conn: Conn, ident: str, account: Mapping[str, Any]) -> Channel:
         """Give a channel another account; orders it has are asked about with the new one.
 
-        Raises `not_found`, `channel_account_unusable`.
+        Raises `not_found`, `channel_account_unusable`, `public_url_missing`.
         """
         revision = await sql.next_revision(conn)
         self._check(await self.find(conn, ident), account)
@@ -194,12 +204,19 @@ class Channels:
         )
 
     def _check(self, channel: Channel, account: Mapping[str, Any]) -> None:
-        """Whether an adapter can be made of it that knows the scenes."""
+        """Whether an adapter can be made of it that knows the scenes, and it can notify us."""
         offered = self._made(channel, account).capabilities.scenes
         if not offered.issuperset(channel.scenes):
             raise CHANNEL_ACCOUNT_UNUSABLE.error(
                 "This kind of channel has no such scene.", field="scenes"
             )
+        if not self._can_notify(channel, account):
+            raise NO_PUBLIC_URL.error(rule="T-05")
+
+    def _can_notify(self, channel: Channel, account: Mapping[str, Any]) -> bool:
+        """Slips of a terminal are recorded by us; all others tell by themselves."""
+        tells = set(channel.scenes) != {Scene.TERMINAL}
+        return not tells or reaches_us(self._notify_base, account)
 
     def _sealed(self, ident: str, account: Mapping[str, Any]) -> bytes:
         return self._vault.encrypt(*_SEALED_AT, ident, msgspec.json.encode(account))
