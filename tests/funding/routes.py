@@ -60,7 +60,7 @@ class Site:
         cases = Cases(self.policy, ids, clock, self.days)
         makers: Any = {"alipay": _silent, "bank": _silent}
         self.channels = Channels(
-            db, Vault(keys, clock), self.policy, makers, ids, clock, self.days, "http://127.0.0.1"
+            db, Vault(keys, clock), self.policy, makers, ids, clock, self.days, "https://us.example"
         )
         self.watch = Watch(db, self.channels, cases, self.policy, ids, clock, self.days)
         self.router = Router(
