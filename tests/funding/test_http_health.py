@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from kabao.base.errors import KabaoError
+from kabao.base.ids import to_edge
 from kabao.funding.model.answers import Scene
 from kabao_sandbox.parties import PARTIES
 from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.host import Host
+from tests.app.world import made
 
 from .platform import Platform, platform
 from .world import key_pool
@@ -56,6 +58,29 @@ async def test_every_choice_is_explained(at: Platform) -> None:
         assert by_name["dear"]["fee_mfen"] == (fen * 9 if fen == 20_000 else 179_991)
         assert by_name["first"]["rule"] == ("S-09" if taken == "alipay" else None)
         assert {line["rule"] for line in choice["candidates"]} <= {None, "S-09", "S-14", "T-12"}
+
+
+@pytest.mark.row("S-14")
+async def test_a_choice_that_came_to_nothing_is_explained(at: Platform) -> None:
+    programme = to_edge("prg", at.programme)
+    for fen in (10_000, 20_000):
+        with pytest.raises(KabaoError):
+            await at.begun(fen, "wechat", scene=Scene.PAGE)
+    await at.funding.refresh()
+    first = await made(at.at.auditor.get("/v1/refused-choices", limit=1))
+    rest = await made(at.at.auditor.get("/v1/refused-choices", cursor=first["next_cursor"]))
+    newest, before = *first["data"], *rest["data"]
+    assert (newest["amount"], before["amount"], rest["next_cursor"]) == (20_000, 10_000, None)
+    assert (newest["code"], newest["rule"]) == ("channel_not_configured", "S-07")
+    assert (newest["programme"], newest["scene"], newest["company"]) == (
+        programme,
+        "page",
+        at.at.company,
+    )
+    assert chosen(newest) == {"alipay": "not_named", "wechat": "other_scene"}
+    at.at.clock.advance(timedelta(days=31))
+    await at.funding.forget_minutes()
+    assert (await made(at.at.auditor.get("/v1/refused-choices")))["data"] == []
 
 
 @pytest.mark.row("T-09", "T-10", "T-13")

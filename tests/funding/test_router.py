@@ -70,6 +70,16 @@ async def test_without_any_channel(site: Site) -> None:
     assert (none.value.code, none.value.rule) == (CHANNEL_NOT_CONFIGURED, "S-07")
 
 
+async def test_of_a_flood_the_first_refused_are_kept(site: Site) -> None:
+    for count in (60, 1):
+        for _ in range(count):
+            with pytest.raises(KabaoError):
+                await site.choose()
+        await site.router.hand_on()
+    async with site.db.read() as conn:
+        assert len(await site.router.refused(conn, None, None, None, 200)) == 51
+
+
 async def test_large_sums_go_to_the_bank(site: Site) -> None:
     third, bank = await site.add("third"), await site.add("bank", kind="bank", fee_ppm=6001)
     assert await site.choose(199_999) == third

@@ -33,7 +33,7 @@ from kabao.funding.model.routing import (
     refusal,
 )
 
-RULE = RouteRule(large_from_fen=200_000, low_bp=9000, failure_cost_fen=500)
+RULE = RouteRule(large_from_fen=200_000, low_bp=9000, failure_cost_fen=500, foreign_max_fen=None)
 ASK = Ask(
     purpose="topup",
     subject="top_1",
@@ -50,6 +50,7 @@ def channel(ident: str = A, **more: Any) -> Candidate:
     live: dict[str, Any] = {
         "usable": True,
         "bars_credit": True,
+        "foreign": False,
         "bank_direct": False,
         "limit_fen": None,
         "used_fen": 0,
@@ -74,10 +75,10 @@ def channel(ident: str = A, **more: Any) -> Candidate:
 
 
 def choose(
-    *candidates: Candidate, ask: Ask = ASK, tried: tuple[str, ...] = ()
+    *candidates: Candidate, ask: Ask = ASK, tried: tuple[str, ...] = (), rule: RouteRule = RULE
 ) -> tuple[Judged, ...]:
-    ranked = rank(ask, candidates, tried, RULE)
-    return record(ask, ranked, ranked.order[0] if ranked.order else None, {}, RULE)
+    ranked = rank(ask, candidates, tried, rule)
+    return record(ask, ranked, ranked.order[0] if ranked.order else None, {}, rule)
 
 
 def reasons(lines: tuple[Judged, ...]) -> dict[str, PassedOver | None]:
@@ -220,6 +221,28 @@ def test_why_there_is_none(
 
 def test_all_were_tried() -> None:
     assert refusal(choose(channel(), tried=(A,))) == (CHANNEL_NOT_AVAILABLE, "S-16")
+
+
+@pytest.mark.parametrize(
+    ("most", "amount", "reason"),
+    [
+        (None, 1, PassedOver.FOREIGN_OFF),
+        (0, 1, PassedOver.CROSS_BORDER),
+        (9_999, 10_000, PassedOver.CROSS_BORDER),
+        (10_000, 10_000, None),
+    ],
+)
+def test_cards_of_the_schemes_are_chosen_where_they_may_pay(
+    most: int | None, amount: int, reason: PassedOver | None
+) -> None:
+    """The other one is dearer, so it is taken only where the schemes may not."""
+    rule, ask = replace(RULE, foreign_max_fen=most), replace(ASK, amount_fen=amount)
+    lines = choose(channel(A, foreign=True), channel(B, priority=200), ask=ask, rule=rule)
+    by_id = {line.channel: line.passed_over for line in lines}
+    assert by_id == {A: reason, B: None if reason else PassedOver.PRIORITY}
+    (alone,) = choose(channel(A, foreign=True), ask=ask, rule=rule)
+    if reason is not None:
+        assert refusal([alone]) == (SOURCE_NOT_ALLOWED, alone.rule)
 
 
 # --- laws -------------------------------------------------------------------------------

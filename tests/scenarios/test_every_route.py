@@ -114,6 +114,7 @@ TABLE = {
     ),
     "GET /v1/channels/{channel}": Route("channels:read"),
     "GET /v1/channels/{channel}/health": Route("channels:read"),
+    "GET /v1/refused-choices": Route("channels:read"),
     "POST /v1/channels/{channel}/limits": Route(
         "channels:write", {"daily_max": 1, "reason": "festival"}
     ),

@@ -156,7 +156,13 @@ async def test_cards_of_the_schemes_are_off_until_a_programme_allows_them(at: Mo
     barred = await at.card(limits={"topup.credit_card_allowed": True})
     body = at.body(barred, scene="page", channel="cards", store=None)
     refused = await at.home.operator.post("/v1/topups", body)
-    assert (refused.status_code, refused.json()["code"]) == (422, "source_not_allowed")
+    assert (refused.status_code, refused.json()["code"], refused.json()["rule"]) == (
+        422,
+        "source_not_allowed",
+        "T-11",
+    )
+    any_page = await at.opened(barred, scene="page", store=None)
+    assert any_page["channel"] != "cards", "another one is chosen, and none refused"
     allowed = {"topup.credit_card_allowed": True, "topup.foreign_scheme_allowed": True}
     card = await at.card(limits=allowed)
     topup = await at.opened(card, scene="page", channel="cards", store=None)

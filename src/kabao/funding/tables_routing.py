@@ -69,6 +69,22 @@ choice = sa.Table(
 
 sa.Index("ix_choice_open", choice.c.id, postgresql_where=sa.text("share = 'open'"))
 
+refused_choice = sa.Table(
+    "refused_choice",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("company", Uuid, nullable=False),
+    sa.Column("store", Uuid),
+    sa.Column("programme", Uuid, nullable=False),
+    sa.Column("scene", sa.Text, nullable=False),
+    sa.Column("amount_fen", Fen, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("lines", JSON, nullable=False),
+    sa.Column("created_at", Instant, nullable=False, index=True),
+    schema=_SCHEMA,
+)
+
 channel_change = sa.Table(
     "channel_change",
     metadata,

@@ -20,20 +20,21 @@ class Product(StrEnum):
     CARDS = "cards"  # Visa and MasterCard: the acquirer's own page sees the card, we never do
 
 
-def _page(*, no_credit: bool) -> Capabilities:
+def _page(*, no_credit: bool, foreign: bool = False) -> Capabilities:
     return Capabilities(
         scenes=frozenset({Scene.PAGE}),
         no_credit=no_credit,
         closes=True,
         reverses_paid=frozenset(),
         notice_age_signed=True,
+        foreign=foreign,
     )
 
 
 CAPABILITIES = {
     Product.NETBANK: _page(no_credit=True),
     Product.NETBANK_COMPANY: _page(no_credit=True),
-    Product.CARDS: _page(no_credit=False),
+    Product.CARDS: _page(no_credit=False, foreign=True),
     Product.ECNY: Capabilities(
         scenes=frozenset({Scene.QR, Scene.CODE, Scene.APP}),
         no_credit=True,  # it is cash

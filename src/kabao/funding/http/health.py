@@ -13,12 +13,16 @@ from kabao.base.db import Conn, Database
 from kabao.base.ids import to_edge
 from kabao.base.web.fields import LINE, AmountOrZero, RequestBody
 from kabao.base.web.once import Once
+from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
 from kabao.funding.http.channels import READ, WRITE, visible
 from kabao.funding.model.channels import CHANNEL, Channel
 from kabao.funding.model.health import Change, ChangeKind, Circuit, Tally
-from kabao.funding.model.routing import Chosen, Judged, PassedOver
+from kabao.funding.model.routing import Chosen, Judged, PassedOver, RefusedChoice
 from kabao.funding.ops import Funding
+
+REFUSED = "rch"
+"""Prefix at the edge."""
 
 LATELY_MINUTES = (5, 60)
 CHANGES_SHOWN = 50
@@ -99,12 +103,44 @@ class ChoiceView(msgspec.Struct, frozen=True):
     candidates: list[JudgedView]
 
 
+class RefusedChoiceView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why no channel could be chosen: nothing was opened, and nobody was asked."""
+
+    id: str
+    at: str
+    company: str
+    store: str | None
+    programme: str
+    scene: str
+    amount: int
+    currency: str
+    code: str
+    rule: str
+    candidates: list[JudgedView]
+
+
 def choice_view(chosen: Chosen) -> ChoiceView:
     """The record of a choice as it is shown."""
     return ChoiceView(
         at=rfc3339(to_us(chosen.created_at)),
         channel=None if chosen.channel is None else to_edge(CHANNEL, chosen.channel),
         candidates=[_judged_view(line) for line in chosen.lines],
+    )
+
+
+def _refused_view(refused: RefusedChoice) -> RefusedChoiceView:
+    return RefusedChoiceView(
+        id=to_edge(REFUSED, refused.id),
+        at=rfc3339(to_us(refused.created_at)),
+        company=to_edge("com", refused.company),
+        store=None if refused.store is None else to_edge("sto", refused.store),
+        programme=to_edge("prg", refused.programme),
+        scene=refused.scene,
+        amount=refused.amount_fen,
+        currency="CNY",
+        code=refused.code,
+        rule=refused.rule,
+        candidates=[_judged_view(line) for line in refused.lines],
     )
 
 
@@ -172,6 +208,28 @@ async def _health_view(conn: Conn, funding: Funding, channel: Channel) -> Health
     )
 
 
+@get("/v1/refused-choices", guards=[requires(READ)])
+async def list_refused(
+    principal: Principal,
+    db: Database,
+    funding: Funding,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor | None = None,
+) -> Page[RefusedChoiceView]:
+    """List choices that came to nothing, newest first: of the last thirty days."""
+    found = position(cursor, tuple[IdPosition])
+    companies, stores = principal.companies, principal.stores
+    async with db.read() as conn:
+        rows = await funding.router.refused(
+            conn,
+            None if companies is None else list(companies),
+            None if stores is None else list(stores),
+            None if found is None else found[0],
+            limit + 1,
+        )
+    return page(rows, limit, _refused_view, lambda refused: (refused.id,))
+
+
 @post("/v1/channels/{channel:str}/limits", guards=[requires(WRITE)], status_code=200)
 async def set_limit(
     request: Request[Any, Any, Any],
@@ -194,4 +252,4 @@ async def set_limit(
     return response
 
 
-ROUTES = [get_health, set_limit]
+ROUTES = [get_health, list_refused, set_limit]

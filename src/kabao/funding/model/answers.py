@@ -316,5 +316,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     """Scenes in which closing an order pays back what was paid."""
     notice_age_signed: bool
     """Whether a notification's time of sending is signed, so that old ones can be refused."""
+    foreign: bool = False
+    """Whether its payers' cards are Visa's and MasterCard's, which programmes switch on."""
     recorded: bool = False
     """Whether a payment is what a cashier recorded: believed, and matched with a file later."""

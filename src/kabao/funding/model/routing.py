@@ -39,6 +39,8 @@ class PassedOver(StrEnum):
     OTHER_PURPOSE = "other_purpose"
     OTHER_SCENE = "other_scene"
     CREDIT_NOT_BARRED = "credit_not_barred"  # credit is to be barred, and it cannot do that
+    FOREIGN_OFF = "foreign_off"  # the programme takes no cards of Visa and MasterCard
+    CROSS_BORDER = "cross_border"  # more than such a card may pay at once
     TRIED = "tried"  # it failed for this collection already
     TOO_SMALL = "too_small"
     TOO_LARGE = "too_large"
@@ -58,6 +60,8 @@ ROWS = {
     PassedOver.OTHER_PURPOSE: "S-09",
     PassedOver.OTHER_SCENE: "S-07",
     PassedOver.CREDIT_NOT_BARRED: "ruling 16",
+    PassedOver.FOREIGN_OFF: "T-11",
+    PassedOver.CROSS_BORDER: "T-14",
     PassedOver.TRIED: "S-16",
     PassedOver.TOO_SMALL: "S-09",
     PassedOver.TOO_LARGE: "S-09",
@@ -89,6 +93,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """Whether there is an adapter that can speak with it."""
     bars_credit: bool
     """Whether it can be told to bar credit."""
+    foreign: bool
+    """Whether its payers' cards are Visa's and MasterCard's."""
     bank_direct: bool
     """Whether a bank takes the money without a third party between (T-09)."""
     limit_fen: int | None
@@ -121,6 +127,8 @@ class RouteRule(msgspec.Struct, frozen=True):
     """Channels below this success rate come last."""
     failure_cost_fen: int
     """What a failed attempt costs us, besides the fee of the one that succeeds."""
+    foreign_max_fen: int | None
+    """The most that a card of Visa or MasterCard may pay at once; None: they may not at all."""
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +162,21 @@ class Chosen(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
+class RefusedChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """The record of a choice that came to nothing: nothing was collected, nobody was asked."""
+
+    id: str
+    company: str
+    store: str | None
+    programme: str
+    scene: str
+    amount_fen: int
+    code: str
+    rule: str
+    lines: list[Judged]
+    created_at: datetime
+
+
 class Ranked(msgspec.Struct, frozen=True):
     """Channels to try in this order, and the others with their reasons."""
 
@@ -168,7 +191,7 @@ def rank(
 
     A channel that waits for its probe comes first: otherwise it would never be well again.
     """
-    reasons = {one.id: _unfit(ask, one, tried) for one in candidates}
+    reasons = {one.id: _unfit(ask, one, tried, rule) for one in candidates}
     fit = [one for one in candidates if reasons[one.id] is None]
     if ask.amount_fen >= rule.large_from_fen and any(one.bank_direct for one in fit):
         reasons |= {o.id: PassedOver.NOT_BANK_DIRECT for o in fit if not o.bank_direct}
@@ -231,6 +254,8 @@ _NEAREST = (
     (PassedOver.TOO_LARGE, CHANNEL_LIMIT),
     (PassedOver.TOO_SMALL, CHANNEL_LIMIT),
     (PassedOver.CREDIT_NOT_BARRED, SOURCE_NOT_ALLOWED),
+    (PassedOver.CROSS_BORDER, SOURCE_NOT_ALLOWED),
+    (PassedOver.FOREIGN_OFF, SOURCE_NOT_ALLOWED),
     (PassedOver.PAUSED, CHANNEL_NOT_AVAILABLE),
     (PassedOver.UNUSABLE, CHANNEL_NOT_AVAILABLE),
 )
@@ -258,15 +283,18 @@ def cost_mfen(ask: Ask, one: Candidate, rule: RouteRule) -> int:
     return fee_mfen(one.channel, ask.amount_fen) + failing
 
 
-def _unfit(ask: Ask, one: Candidate, tried: Collection[str]) -> PassedOver | None:
+def _unfit(ask: Ask, one: Candidate, tried: Collection[str], rule: RouteRule) -> PassedOver | None:
     """Why a channel cannot take it; the first reason of all."""
     channel, amount, left = one.channel, ask.amount_fen, one.left_fen
+    foreign_fen = rule.foreign_max_fen
     reasons = (
         (ask.channel is not None and not channel.called(ask.channel), PassedOver.NOT_NAMED),
         (ask.scene not in channel.scenes, PassedOver.OTHER_SCENE),
         (not channel.serves(ask.purpose, ask.scene), PassedOver.OTHER_PURPOSE),
         (not one.usable, PassedOver.UNUSABLE),
         (ask.no_credit and not one.bars_credit, PassedOver.CREDIT_NOT_BARRED),
+        (one.foreign and foreign_fen is None, PassedOver.FOREIGN_OFF),
+        (one.foreign and amount > (foreign_fen or 0), PassedOver.CROSS_BORDER),
         (not channel.active, PassedOver.PAUSED),
         (one.id in tried, PassedOver.TRIED),
         (amount < channel.min_fen, PassedOver.TOO_SMALL),

@@ -98,6 +98,7 @@ class Funding:
         """Follow what other processes did to channels, and tell them how channels did."""
         await self.channels.refresh()
         await self.watch.refresh()
+        await self.router.hand_on()
 
     # Money in
 
@@ -227,8 +228,9 @@ class Funding:
         await self.router.settle_shares()
 
     async def forget_minutes(self) -> None:
-        """Drop figures of channels that nobody looks at any more."""
+        """Drop figures of channels, and refused choices, that nobody looks at any more."""
         await self.watch.forget()
+        await self.router.forget_refused()
 
     # Reading
 

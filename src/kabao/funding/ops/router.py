@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import date
+from datetime import date, timedelta
 
 from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
-from kabao.base.errors import NOT_FOUND
+from kabao.base.errors import NOT_FOUND, Code, KabaoError
 from kabao.base.ids import Ids
 from kabao.base.web.principal import Principal
 from kabao.funding.model.collections import Ask, Choice, Outcome
@@ -16,8 +16,10 @@ from kabao.funding.model.health import Change, ChangeKind, Circuit
 from kabao.funding.model.routing import (
     Candidate,
     Chosen,
+    Judged,
     PassedOver,
     Ranked,
+    RefusedChoice,
     RouteRule,
     rank,
     record,
@@ -32,12 +34,20 @@ from kabao.policy.model import Rules
 
 RulesOf = Callable[[str, date], Rules]
 
+REFUSED_AT_ONCE = 50
+"""Refused choices that a process keeps until they are written, each second."""
+
+KEEP_REFUSED = timedelta(days=30)
+
 SETTLED_AT_ONCE = 500
 """Shares of a day's limit that are looked at in one transaction."""
 
 
 class Router:
     """Implements `kabao.funding.ports.Router`.
+
+    A choice that comes to nothing is undone with its transaction; its record is handed on by
+    itself, within a second, as what is told of channels.
 
     A choice takes the amount off the channel's day in the caller's transaction, under
     the lock of that day: no limit is ever passed. Of orders that end unpaid it comes
@@ -65,6 +75,7 @@ class Router:
         self._db, self._channels, self._watch, self._rules_of = db, channels, watch, rules_of
         self._direct = direct
         self._ids, self._clock, self._days = ids, clock, days
+        self._refused: list[RefusedChoice] = []
 
     async def choose(
         self, conn: Conn, ask: Ask, *, collection: str, tried: Sequence[str]
@@ -83,9 +94,12 @@ class Router:
             lines=list(lines),
             created_at=now(self._clock),
         )
-        await sql.insert_choice(conn, chosen, day)
+        if taken is not None or tried:
+            await sql.insert_choice(conn, chosen, day)
         if taken is None:
             code, row = refusal(lines)
+            if not tried:
+                self._remember(ask, lines, code, row)
             raise code.error(rule=row, field="channel")
         return Choice(taken.id, chosen.id)
 
@@ -116,6 +130,52 @@ class Router:
         )
         await sql.insert_change(conn, change)
         return change
+
+    def _remember(self, ask: Ask, lines: Sequence[Judged], code: Code, row: str) -> None:
+        """Its transaction will be undone: the record is handed on by itself."""
+        refused = RefusedChoice(
+            id=self._ids.new(),
+            company=ask.company,
+            store=ask.store,
+            programme=ask.programme,
+            scene=ask.scene,
+            amount_fen=ask.amount_fen,
+            code=code.name,
+            rule=row,
+            lines=list(lines),
+            created_at=now(self._clock),
+        )
+        if len(self._refused) < REFUSED_AT_ONCE:
+            self._refused.append(refused)
+
+    async def hand_on(self) -> None:
+        """Write down what was refused since the last time; of a flood, the first of it."""
+        refused, self._refused = self._refused, []
+        if not refused:
+            return
+        try:
+            async with self._db.transaction() as conn:
+                await sql.insert_refused(conn, refused)
+        except KabaoError:  # the database is away: the next time
+            self._refused = (refused + self._refused)[:REFUSED_AT_ONCE]
+            raise
+
+    async def refused(
+        self,
+        conn: Conn,
+        companies: Sequence[str] | None,
+        stores: Sequence[str] | None,
+        before: str | None,
+        limit: int,
+    ) -> list[RefusedChoice]:
+        """Choices that came to nothing, newest first; None: not filtered."""
+        return await sql.refused(conn, companies, stores, before, limit)
+
+    async def forget_refused(self) -> None:
+        """Drop refused choices that nobody asks about any more."""
+        before = now(self._clock) - KEEP_REFUSED
+        async with self._db.transaction() as conn:
+            await sql.forget_refused(conn, before)
 
     async def used_fen(self, conn: Conn, channel: str) -> int:
         """What was taken of a channel's limit today."""
@@ -150,6 +210,7 @@ class Router:
             candidate = Candidate(
                 channel=channel,
                 usable=adapter is not None,
+                foreign=adapter is not None and adapter.capabilities.foreign,
                 bars_credit=adapter is not None and adapter.capabilities.no_credit,
                 bank_direct=channel.kind in self._direct,
                 limit_fen=None
@@ -182,8 +243,11 @@ class Router:
 
     def _rule(self, ask: Ask, day: date) -> RouteRule:
         rules = self._rules_of(ask.programme, day)
+        # Yuan are counted as dollars, which is stricter than any rate.
+        foreign_fen = rules.int(names.TOPUP_CROSS_BORDER_MAX_USD_CENTS)
         return RouteRule(
             large_from_fen=rules.int(names.TOPUP_LARGE_FROM_FEN),
             low_bp=rules.rate(names.CHANNEL_SUCCESS_LOW_BP),
             failure_cost_fen=rules.int(names.CHANNEL_FAILURE_COST_FEN),
+            foreign_max_fen=foreign_fen if rules.flag(names.TOPUP_FOREIGN_SCHEME_ALLOWED) else None,
         )

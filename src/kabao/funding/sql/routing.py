@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, LiteralString
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from kabao.base.clock import from_us
 from kabao.base.db import Conn, fetch_all, fetch_one, fetch_value
 from kabao.funding.model.health import Breaker, Change, Standing, Tally
-from kabao.funding.model.routing import Chosen
+from kabao.funding.model.routing import Chosen, RefusedChoice
 
 # How channels did
 
@@ -270,6 +270,55 @@ async def choices_of(conn: Conn, collection: str) -> list[Chosen]:
         [collection],
     )
     return [msgspec.convert(row, Chosen) for row in rows]
+
+
+async def insert_refused(conn: Conn, refused: Sequence[RefusedChoice]) -> None:
+    """Keep the records of choices that came to nothing."""
+    await conn.execute(
+        """
+        insert into funding.refused_choice (id, company, store, programme, scene, amount_fen, code,
+          rule, lines, created_at)
+        select id, company, store, programme, scene, amount_fen, code, rule, lines, created_at
+        from json_to_recordset(%s::json) as r (id uuid, company uuid, store uuid, programme uuid,
+          scene text, amount_fen bigint, code text, rule text, lines json, created_at timestamptz)
+        on conflict (id) do nothing
+        """,
+        [msgspec.json.encode(refused).decode()],
+    )
+
+
+async def refused(
+    conn: Conn,
+    companies: Sequence[str] | None,
+    stores: Sequence[str] | None,
+    before: str | None,
+    limit: int,
+) -> list[RefusedChoice]:
+    """Choices that came to nothing, newest first; None: not filtered."""
+    rows = await fetch_all(
+        conn,
+        dict,
+        """
+        select id, company, store, programme, scene, amount_fen, code, rule, lines, created_at
+        from funding.refused_choice
+        where (%(companies)s::uuid[] is null or company = any(%(companies)s::uuid[]))
+          and (%(stores)s::uuid[] is null or store = any(%(stores)s::uuid[]))
+          and (%(before)s::uuid is null or id < %(before)s)
+        order by id desc limit %(limit)s
+        """,
+        {
+            "companies": None if companies is None else list(companies),
+            "stores": None if stores is None else list(stores),
+            "before": before,
+            "limit": limit,
+        },
+    )
+    return [msgspec.convert(row, RefusedChoice) for row in rows]
+
+
+async def forget_refused(conn: Conn, before: datetime) -> None:
+    """Drop those that are older."""
+    await conn.execute("delete from funding.refused_choice where created_at < %s", [before])
 
 
 async def insert_change(conn: Conn, change: Change) -> None:

@@ -152,7 +152,6 @@ class Online:
         if offer.refused is not None:
             raise offer.refused
         channel = await self._channel(conn, collection)
-        check_kind(offer.rules, channel, new.amount_fen)
         grant = await self._bonuses.plan(
             conn, card.programme, card.root, ident, new.amount_fen, self._terms.today, {}
         )
