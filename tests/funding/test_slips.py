@@ -38,7 +38,7 @@ async def test_a_slip_confirms_and_is_reconciled_by_the_file(at: World) -> None:
     assert shown.collection.state is State.CONFIRMED
     assert at.loads.confirmed_for == [shown.collection.id]
     at.clock.advance(timedelta(hours=24))
-    await at.funding.match_bills()
+    await at.match_bills()
     assert (await at.now(shown.collection)).state is State.RECONCILED
     assert await at.cases() == []
 
@@ -65,6 +65,6 @@ async def test_a_slip_that_was_made_up_is_a_difference_the_next_day(at: World) -
     made_up = Payer(slip=Slip("10000001", "9" * 12, "123456"))
     shown = await at.begun(scene=Scene.TERMINAL, payer=made_up)
     at.clock.advance(timedelta(hours=24))
-    await at.funding.match_bills()
+    await at.match_bills()
     assert (await at.now(shown.collection)).state is State.CONFIRMED
-    assert await at.cases() == ["funding.bill_difference"] * 2, "one strange, one absent"
+    assert await at.cases() == ["reconciliation.break"] * 2, "one strange, one absent"

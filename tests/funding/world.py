@@ -29,6 +29,7 @@ from kabao.funding.ops import Funding
 from kabao.funding.ports import PayChannel
 from kabao.org.ops import Org
 from kabao.policy.ops import NATIONAL, Policy
+from kabao.reconciliation.ops import ChannelBills, Channels, Reconciliation
 from kabao.vault.ops import FileKeys, Vault
 from kabao_sandbox.parties import PARTIES
 from kabao_sandbox.party import keys
@@ -145,6 +146,17 @@ class World:
         )
         funding.serve("load", self.loads)
         return funding
+
+    async def match_bills(self) -> None:
+        """Fetch what is due and compare it with the books."""
+        days, policy = BusinessDays(), Policy.load(self.clock)
+        cases, org = (
+            Cases(policy, self.ids, self.clock, days),
+            Org(self.db, self.ids, self.clock, days),
+        )
+        made = Reconciliation(self.db, cases, policy, org, self.ids, self.clock, days)
+        made.serve(Channels(self.funding))
+        await ChannelBills(self.db, self.funding, made).due()
 
     async def open(self, names: Sequence[str]) -> None:
         async with self.db.transaction() as conn:

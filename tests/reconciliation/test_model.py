@@ -61,6 +61,7 @@ def found(cls: Class, kind: LineKind, ours: int | None, theirs: int | None) -> B
         our_no="",
         our_sub_no="",
         their_no="",
+        original_no="",
         ours_fen=ours,
         theirs_fen=theirs,
         ours_fee_mfen=None,

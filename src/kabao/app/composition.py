@@ -58,6 +58,7 @@ from kabao.payments.suspense import Suspense
 from kabao.policy import names
 from kabao.policy.ops import Policy
 from kabao.proofs.ops import PageTokens, Proofs, SmsTable
+from kabao.reconciliation.ops import ChannelBills, Channels, Reconciliation
 from kabao.reports.http.desk import ReportDesk
 from kabao.reports.ops import Reports
 from kabao.risk.ops import Risk
@@ -193,6 +194,11 @@ class Kabao:
         self.settlement_accounts = Accounts(db, self.vault, self.policy, self.org, ids, clock, days)
         self.telling = Telling(self)
         self.reports = Reports(db, self.ledger, NightBook(), clock, days, settings.timezone)
+        self.reconciliation = Reconciliation(
+            db, self.cases, self.policy, self.org, ids, clock, days
+        )
+        self.reconciliation.serve(Channels(self.funding))
+        self.channel_bills = ChannelBills(db, self.funding, self.reconciliation)
         self.once = Once(db, clock, self.mac, self.vault, self._secret_hours)
         register_executors(self)
         self._tasks: list[asyncio.Task[None]] = []

@@ -14,6 +14,7 @@ from kabao.evidence.jobs import register as register_evidence_jobs
 from kabao.funding.jobs import register as register_funding_jobs
 from kabao.kiosks.jobs import register as register_kiosk_jobs
 from kabao.proofs.jobs import register as register_proof_jobs
+from kabao.reconciliation.jobs import register as register_reconciliation_jobs
 from kabao.reports.jobs import register as register_report_jobs
 from kabao.risk.jobs import register as register_risk_jobs
 from kabao.tenders.jobs import register as register_tender_jobs
@@ -42,4 +43,5 @@ def add_jobs(kabao: Kabao, jobs: Jobs) -> None:
     register_kiosk_jobs(jobs, kabao.kiosks)
     register_evidence_jobs(jobs, kabao.evidence)
     register_report_jobs(jobs, kabao.reports)
+    register_reconciliation_jobs(jobs, kabao.reconciliation, kabao.channel_bills)
     kabao.telling.add_jobs(jobs)

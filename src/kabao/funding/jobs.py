@@ -15,6 +15,5 @@ def register(jobs: Jobs, funding: Funding) -> None:
     jobs.tick("funding.settle_shares", timedelta(seconds=1), funding.settle_shares)
     jobs.tick("funding.forget_minutes", timedelta(hours=1), funding.forget_minutes)
     jobs.tick("funding.receive", timedelta(minutes=1), funding.receive)
-    jobs.tick("funding.match_bills", timedelta(minutes=1), funding.match_bills)
     jobs.tick("funding.forget_nonces", timedelta(minutes=10), funding.forget_nonces)
     jobs.tick("funding.forget_offers", timedelta(hours=1), funding.channels.forget_offers)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, LiteralString, Protocol
+from typing import IO, Any, LiteralString, Protocol, runtime_checkable
 
 import msgspec
 
 from kabao.base.db import Conn
+from kabao.funding.model.answers import BillFile
 from kabao.reconciliation.model.breaks import Break
 from kabao.reconciliation.model.gate import OpenPart, Part
+from kabao.reconciliation.model.lines import BillReader
 from kabao.reconciliation.model.runs import Run
 
 
@@ -61,6 +63,19 @@ class Source(Protocol):
     @property
     def is_ours(self) -> bool:
         """Whether both sides are our own books: then nothing may differ."""
+        ...
+
+
+@runtime_checkable
+class HasBills(Protocol):
+    """A channel whose bill of a day is a file. Adapters implement it."""
+
+    async def fetch_bill(self, day: date, into: IO[bytes]) -> BillFile:
+        """Write the file of a day into an empty one; nothing of it is read yet."""
+        ...
+
+    def bill_lines(self, file: IO[bytes], day: date) -> BillReader:
+        """The lines of such a file."""
         ...
 
 

@@ -63,6 +63,7 @@ line = sa.Table(
     sa.Column("our_no", _No, nullable=False),
     sa.Column("our_sub_no", _No, nullable=False),
     sa.Column("their_no", _No, nullable=False),
+    sa.Column("original_no", _No, nullable=False, server_default=""),
     sa.Column("amount_fen", Fen, nullable=False),
     sa.Column("fee_mfen", sa.BigInteger, nullable=False),
     sa.Column("currency", sa.CHAR(3), nullable=False),

@@ -16,10 +16,10 @@ from kabao.funding.model.answers import Incoming, Paid, Payer, Reply
 from kabao.funding.model.bills import Matched
 from kabao.funding.model.collections import Ask, ChannelOrder, Collection, FundingRefund, Shown
 from kabao.funding.model.life import State
+from kabao.funding.ops.billing import Billing
 from kabao.funding.ops.channels import Channels
 from kabao.funding.ops.collecting import Collecting
 from kabao.funding.ops.looking import Looking
-from kabao.funding.ops.matching import Matching
 from kabao.funding.ops.notices import Notices
 from kabao.funding.ops.receiving import Receiving
 from kabao.funding.ops.refunding import Refunding
@@ -71,7 +71,7 @@ class Funding:
         self._looking = Looking(db, self.channels, self.router, self._steps, clock)
         self._refunding = Refunding(db, self.channels, self._steps, clock)
         self._receiving = Receiving(db, self.channels, self._steps, cases, vault, ids, clock, days)
-        self._matching = Matching(
+        self.billing = Billing(
             db,
             self.channels,
             self._steps,
@@ -214,10 +214,6 @@ class Funding:
     async def receive(self) -> int:
         """See what came to our bank accounts: for an order, or nobody's and a case."""
         return await self._receiving.look()
-
-    async def match_bills(self) -> int:
-        """Fetch channels' bills that are due and compare every line with our books."""
-        return await self._matching.due()
 
     async def forget_nonces(self) -> int:
         """Drop nonces that are too old to come again."""

@@ -104,14 +104,14 @@ class Looking:
             await self._looked(held.order.id, said, took_ms, counts=False)
         return await self._as_it_is(ident)
 
-    async def ask_about(self, order: str) -> bool:
-        """Ask about one order, however it ended. Whether its money is with us by now."""
+    async def ask_about(self, order: str) -> Queried:
+        """Ask about one order, however it ended, and do what follows. What the channel said."""
         async with self._db.read() as conn:
             held = await sql.held(conn, order)
         assert held is not None, "orders are never deleted"
         said, took_ms = await timed(self._asked(held))
         await self._looked(order, said, took_ms)
-        return isinstance(said, Paid) and not said.given_back
+        return said
 
     async def cancel(self, ident: str) -> Collection:
         """End a collection. See `Funding.cancel`."""

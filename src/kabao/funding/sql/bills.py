@@ -75,17 +75,14 @@ async def of_channel(conn: Conn, channel: str, before: date | None, limit: int) 
     return [msgspec.convert(row, Matched) for row in rows]
 
 
-async def paid_unmatched(
-    conn: Conn, channel: str, from_us_: int, until_us: int, after: str | None, limit: int
-) -> list[str]:
-    """Confirmed orders that were paid in a span of time and stand in no bill, by id."""
+async def sold(conn: Conn, from_us_: int, until_us: int) -> set[str]:
+    """Channels through which orders were paid in a span of time."""
     rows = await conn.execute(
         """
-        select id from funding.channel_order
-        where channel = %s and paid_at >= %s and paid_at < %s and state = 'confirmed'
-          and (%s::uuid is null or id > %s::uuid)
-        order by id limit %s
+        select id from funding.channel c where exists (
+          select from funding.channel_order o
+          where o.channel = c.id and o.paid_at >= %s and o.paid_at < %s)
         """,
-        [channel, from_us(from_us_), from_us(until_us), after, after, limit],
+        [from_us(from_us_), from_us(until_us)],
     )
-    return [row[0] for row in await rows.fetchall()]
+    return {row[0] for row in await rows.fetchall()}

@@ -54,7 +54,8 @@ class Break(msgspec.Struct, frozen=True, kw_only=True):
     our_no: str
     our_sub_no: str
     their_no: str
-    """Empty where there is none."""
+    original_no: str
+    """The source's number of the payment that went back. Numbers are empty where there is none."""
     ours_fen: int | None
     theirs_fen: int | None
     ours_fee_mfen: int | None
@@ -122,5 +123,5 @@ _WORDS = {
 
 def waits_for_source(found: Break) -> bool:
     """Whether the source itself may explain it, when it is asked."""
-    told_only_there = found.kind in {LineKind.RECALL, LineKind.RETURN}
+    told_only_there = found.kind in {LineKind.REFUND, LineKind.RECALL, LineKind.RETURN}
     return found.cls is Class.STATUS or (found.cls is Class.MISSING_HERE and told_only_there)

@@ -33,10 +33,10 @@ class Part(msgspec.Struct, frozen=True):
     subject: str
     company: str
     day: date
-    run: str | None
-    finished: bool
-    lines: int
-    open: int
+    run: str | None = None
+    finished: bool = False
+    lines: int = 0
+    open: int = 0
     """Breaks that are open."""
 
 

@@ -187,6 +187,11 @@ class Reconciliation:
             raise NOT_FOUND.error("There is no such reconciliation.")
         return found
 
+    async def of_day(self, source: str, subject: str, day: date) -> Run | None:
+        """The run of a bill that counts, if it is there."""
+        async with self._db.read() as conn:
+            return await sql.of_day(conn, source, subject, day)
+
     async def search(
         self,
         conn: Conn,

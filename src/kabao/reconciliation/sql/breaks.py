@@ -12,7 +12,8 @@ from kabao.reconciliation.model.breaks import Break, BreakState, Class
 
 _BREAK: LiteralString = """
 select k.id, k.run, k.no, k.class as cls, k.kind, k.line as source_no, k.our_no, k.our_sub_no,
-  k.their_no, b.amount_fen as ours_fen, l.amount_fen as theirs_fen, b.fee_mfen as ours_fee_mfen,
+  k.their_no, coalesce(l.original_no, '') as original_no,
+  b.amount_fen as ours_fen, l.amount_fen as theirs_fen, b.fee_mfen as ours_fee_mfen,
   l.fee_mfen as theirs_fee_mfen, b.status as ours_status, l.status as theirs_status,
   b.day as ours_day, coalesce(l.currency, b.currency) as currency, k.state, k.why
 from reconciliation.break k

@@ -34,7 +34,8 @@ async def begin(conn: Conn) -> None:
 
 async def pairs(conn: Conn, run: Run, single: list[str], fee_tolerance_mfen: int) -> None:
     """Pairs that differ. Of several differences the gravest counts; of rounds that pair
-    one with many (`single` names the others) no two amounts are compared.
+    one with many (`single` names the others) no two amounts are compared. Where a source tells
+    no fees at all, it takes them elsewhere.
     """
     await conn.execute(
         """
@@ -53,11 +54,13 @@ async def pairs(conn: Conn, run: Run, single: list[str], fee_tolerance_mfen: int
                     and k.our_no = b.our_no and k.our_sub_no = b.our_sub_no
                     and k.their_no = b.their_no)) then 'duplicate'
             when b.day <> %(day)s or l.day <> %(day)s then 'wrong_day'
-            when abs(l.fee_mfen - b.fee_mfen) > %(tolerance)s then 'fee'
+            when abs(l.fee_mfen - b.fee_mfen) > %(tolerance)s and charges.told then 'fee'
             end as class
           from reconciliation.pair p
           join reconciliation.line l on l.run = p.run and l.no = p.line
           join reconciliation.book b on b.run = p.run and b.no = p.book
+          cross join (select exists (select from reconciliation.line x
+            where x.run = %(run)s and x.fee_mfen <> 0)) as charges (told)
           where p.run = %(run)s and p.round = any(%(single)s)) as judged
         where class is not null
         """,

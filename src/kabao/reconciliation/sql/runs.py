@@ -166,7 +166,7 @@ async def copy_lines(conn: Conn, run: str, lines: Iterable[Line]) -> int:
         conn.cursor() as cursor,
         cursor.copy(
             "copy reconciliation.line (run, no, kind, our_no, our_sub_no, their_no, amount_fen,"
-            " fee_mfen, currency, at_us, day, status) from stdin"
+            " fee_mfen, currency, at_us, day, status, original_no) from stdin"
         ) as copy,
     ):
         days: dict[date, str] = {}
@@ -184,12 +184,13 @@ def _row(run: str, line: Line, days: dict[date, str]) -> str:
     if day is None:
         day = days[line.day] = line.day.isoformat()
     our_no, sub_no, their_no = line.our_no or "", line.our_sub_no or "", line.their_no
-    if len(our_no) > NO_CHARS or len(sub_no) > NO_CHARS or len(their_no) > NO_CHARS:
+    if max(len(our_no), len(sub_no), len(their_no), len(line.original_no or "")) > NO_CHARS:
         raise SpoiltBillError("a number is too long", line.source_no, BILL_UNREADABLE)
     return (
         f"{run}\t{line.source_no}\t{line.kind}\t{_text(our_no)}\t{_text(sub_no)}"
         f"\t{_text(their_no)}\t{line.amount_fen}\t{line.fee_mfen}\t{_text(line.currency)}"
-        f"\t{line.at_us}\t{day}\t{_text(line.status)}\n"
+        f"\t{line.at_us}\t{day}\t{_text(line.status)}"
+        f"\t{_text(line.original_no or '')}\n"
     )
 
 
