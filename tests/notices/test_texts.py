@@ -236,6 +236,7 @@ async def test_what_the_gateway_will_not_take(w: World, gateway: Gateway) -> Non
     await paying(w)
     await texted(w)
     assert await notices(w) == [("refused", "refused")]
+    assert w.kabao.telling.texter.handed.of("sms", "refused") == 1
 
 
 WECHAT = {

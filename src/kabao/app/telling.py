@@ -12,8 +12,9 @@ from kabao.app.channels import Lines
 from kabao.app.settings import Settings
 from kabao.base.clock import Clock
 from kabao.base.jobs import Jobs
+from kabao.base.web.metrics import Counts, Level, Levels
 from kabao.notices.jobs import register
-from kabao.notices.ops import Endpoints, Reading, Relay, Sender, Templates, Texter, Whose
+from kabao.notices.ops import Backlog, Endpoints, Reading, Relay, Sender, Templates, Texter, Whose
 
 if TYPE_CHECKING:
     from kabao.app.composition import Kabao
@@ -29,6 +30,7 @@ class Telling:
         db, ids, clock, vault = kabao.db, kabao.ids, kabao.clock, kabao.vault
         self.endpoints = Endpoints(vault, kabao.policy, ids, clock, kabao.days, private=private)
         whose = Whose(kabao.ledger, kabao.org, kabao.cards)
+        self.backlog = Backlog(db, clock)
         self.relay = Relay(db, whose, kabao.cases, ids, clock)
         self.reading = Reading(whose, kabao.cards, self.endpoints, clock)
         self._courier = HttpCourier(private=private)
@@ -66,6 +68,25 @@ class Telling:
         account = {} if settings.wechat_url is None else {"url": settings.wechat_url}
         line = self._lines.to(account, "url", WECHAT)
         return TemplateMessages(line, settings.wechat_app_id, settings.wechat_app_secret, clock)
+
+    @property
+    def figures(self) -> list[Counts | Level | Levels]:
+        """What `/metrics` tells of it; the backlog as it was last looked at."""
+        backlog = self.backlog
+        return [
+            self.sender.attempts,
+            self.sender.dead,
+            self.texter.handed,
+            self.texter.dropped,
+            Level("kabao_webhook_waiting", "Deliveries that wait.", lambda: backlog.deliveries),
+            Level("kabao_texts_waiting", "Texts that wait.", lambda: backlog.texts),
+            Levels(
+                "kabao_events_lag_seconds",
+                "How old the first event is that a reader of events has not read.",
+                ("reader",),
+                lambda: [((reader,), lag_s) for reader, lag_s in backlog.lags_s.items()],
+            ),
+        ]
 
     def add_jobs(self, jobs: Jobs) -> None:
         """What a worker does: relay, send, text, tidy up."""

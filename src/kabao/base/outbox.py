@@ -237,6 +237,18 @@ async def is_place(conn: Conn, place: Position) -> bool:
     return bool(found)
 
 
+async def unread_since(conn: Conn) -> dict[str, datetime | None]:
+    """For each reader, when the first event was recorded that it has not read; None: it has all."""
+    found = await conn.execute(
+        """
+        select r.name, (select o.recorded_at from base.outbox o
+          where (o.xid, o.n) > (r.xid, r.n) order by o.xid, o.n limit 1)
+        from base.outbox_reader r
+        """
+    )
+    return dict(await found.fetchall())
+
+
 async def before(conn: Conn, at: datetime) -> Position:
     """A place before every event recorded at that moment or later, and not long before it.
 

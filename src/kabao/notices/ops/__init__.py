@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kabao.notices.ops.backlog import Backlog
 from kabao.notices.ops.endpoints import DELIVERY, ENDPOINT, Endpoints, Made
 from kabao.notices.ops.reading import Reading
 from kabao.notices.ops.relay import Relay, Whose
@@ -14,6 +15,7 @@ __all__ = [
     "ENDPOINT",
     "TEMPLATE",
     "TEXT",
+    "Backlog",
     "Endpoints",
     "Made",
     "Reading",

@@ -15,6 +15,7 @@ from kabao.base.clock import Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KabaoError
 from kabao.base.ids import Ids
+from kabao.base.web.metrics import Counts
 from kabao.cases.ops import Cases
 from kabao.notices.model.deliveries import Reply, signed_headers
 from kabao.notices.model.endpoints import Endpoint, EndpointState, Limits, Pause
@@ -71,6 +72,10 @@ class Sender:
         self._lanes: Counter[str] = Counter()
         self._of_company: Counter[str] = Counter()
         self._waiting: frozenset[str] = frozenset()
+        self.attempts = Counts(
+            "kabao_webhook_attempts", "Deliveries that were tried, by how that went.", ("outcome",)
+        )
+        self.dead = Counts("kabao_webhook_dead", "Deliveries that were given up.")
 
     async def round(self) -> int:
         """Start sending what is due; for a tick. Returns how many lanes were taken."""
@@ -170,6 +175,7 @@ class Sender:
             if left < timedelta(seconds=limits.timeout_s + 1):
                 break
             reply = await self._send(endpoint, limits, head)
+            self.attempts.add(reply.outcome)
             if reply.not_sent:
                 async with self._db.transaction() as conn:
                     await queue.release(conn, lease, now(self._clock) + BUSY)
@@ -219,6 +225,8 @@ class Sender:
                 return
             await queue.release(conn, lease, next_at, fewer=int(dead))
             await self._count_failure(conn, lease.endpoint, limits, reply)
+        if dead:
+            self.dead.add()
 
     async def _count_failure(self, conn: Conn, ident: str, limits: Limits, reply: Reply) -> None:
         """An endpoint that keeps failing rests; after a day of it, it is paused."""

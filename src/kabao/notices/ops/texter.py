@@ -15,6 +15,7 @@ from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import KabaoError
 from kabao.base.ids import from_edge
+from kabao.base.web.metrics import Counts
 from kabao.cards.model import Card
 from kabao.cards.ops import Cards
 from kabao.customers.model import Customer
@@ -45,6 +46,8 @@ SURELY = timedelta(minutes=5)
 AGAIN = timedelta(minutes=1)
 A_DAY = timedelta(days=1)
 COUNTER = "notices.sms"
+CODE = "code"
+"""What one-time codes are counted as, beside the media of texts."""
 CONSENTS = 200
 PURGE_BATCH = 5_000
 
@@ -90,6 +93,10 @@ class Texter:
         self._cards, self._customers, self._org = cards, customers, org
         self._policy, self._clock, self._days = policy, clock, days
         self._beside = asyncio.Semaphore(BESIDE)
+        self.handed = Counts(
+            "kabao_texts", "Texts handed to a gateway, by what it said.", ("what", "outcome")
+        )
+        self.dropped = Counts("kabao_texts_dropped", "Texts nobody was to be told.", ("reason",))
 
     def limits(self) -> Limits:
         """What policy says today."""
@@ -119,7 +126,9 @@ class Texter:
         async with self._db.transaction() as conn:
             codes = await self._codes.take(conn, BESIDE)
         phones = self._phones
-        await asyncio.gather(*(phones.send(code.phone, code.text, "") for code in codes))
+        sent = await asyncio.gather(*(phones.send(code.phone, code.text, "") for code in codes))
+        for outcome in sent:
+            self.handed.add(CODE, outcome)
 
     async def _tell_one(self, text: Text) -> None:
         """One text; what goes wrong with it is no other's trouble."""
@@ -134,16 +143,18 @@ class Texter:
         async with self._db.read() as conn:
             ready = await self._ready(conn, text, limits)
         if isinstance(ready, Drop):
-            await self._end(text, TextState.DROPPED, ready)
+            await self._drop(text, ready)
             return
         hit = await self._proofs.counters.hit_now(COUNTER, ready.address, A_DAY, limits.per_day)
         if not hit.allowed:
-            await self._end(text, TextState.DROPPED, Drop.TOO_MANY)
+            await self._drop(text, Drop.TOO_MANY)
             return
         async with self._db.transaction() as conn:
             if not await sql.sending(conn, text.id, now(self._clock)):
                 return
-        await self._told(text, limits, await self._hand_over(ready, text.id))
+        outcome = await self._hand_over(ready, text.id)
+        self.handed.add(ready.template.medium, outcome)
+        await self._told(text, limits, outcome)
 
     async def _hand_over(self, ready: Ready, reference: str) -> Handed:
         template, address = ready.template, ready.address
@@ -169,6 +180,10 @@ class Texter:
                 await self._end(text, TextState.REFUSED, outcome)
             case Handed.UNKNOWN:
                 await self._end(text, TextState.UNKNOWN, outcome)
+
+    async def _drop(self, text: Text, why: Drop) -> None:
+        self.dropped.add(why)
+        await self._end(text, TextState.DROPPED, why)
 
     async def _end(self, text: Text, state: TextState, reason: str | None) -> None:
         async with self._db.transaction() as conn:

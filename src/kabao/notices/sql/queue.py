@@ -97,6 +97,11 @@ async def lease(
     )
 
 
+async def waiting(conn: Conn) -> int:
+    """How many deliveries wait, for everybody."""
+    return int(await fetch_value(conn, "select coalesce(sum(pending), 0) from notices.lane"))
+
+
 async def heads(conn: Conn, lease: Lease, limit: int) -> list[Head]:
     """What waits in a lane, in order."""
     return await fetch_all(

@@ -107,6 +107,11 @@ async def take(conn: Conn, at: datetime, until: datetime, limit: int) -> list[Te
     return convert(rows, list[Text])
 
 
+async def waiting(conn: Conn) -> int:
+    """How many texts wait."""
+    return int(await fetch_value(conn, "select count(*) from notices.text where state = 'waiting'"))
+
+
 async def sending(conn: Conn, ident: str, at: datetime) -> bool:
     """From now on it may have gone out; False when somebody else has it."""
     found = await fetch_value(
