@@ -19,6 +19,36 @@ class SettlementState(StrEnum):
     DUE = "due"  # final and posted; its instructions are paid from `due_on` on
 
 
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """What an issuer owes a store for one window, in one currency. Amounts in fen."""
+
+    id: str
+    window: str
+    day: date
+    """The day its window ended on."""
+    issuer: str
+    store: str
+    company: str
+    """The store's."""
+    currency: str
+    redeemed_fen: int
+    given_back_fen: int
+    fee_fen: int
+    fee_returned_fen: int
+    cash_fen: int
+    """Cash of the issuer that the store keeps."""
+    transfers: int
+    state: SettlementState
+    run: str | None = None
+    due_on: date | None = None
+
+    @property
+    def amount_fen(self) -> int:
+        """What the issuer owes; below zero: what the store owes."""
+        fees = self.fee_fen - self.fee_returned_fen
+        return self.redeemed_fen - self.given_back_fen - fees - self.cash_fen
+
+
 class InstructionState(StrEnum):
     """What has become of a payment."""
 
