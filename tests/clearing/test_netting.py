@@ -16,11 +16,11 @@ from kabao.clearing.model.figures import (
     Flow,
     Inputs,
     PlanOn,
-    Step,
     settle,
 )
 from kabao.clearing.model.netting import Claim, RunInputs, RunResult, joined, net
 from kabao.clearing.model.terms import Terms
+from kabao.ledger.model import PaymentStep
 from kabao.merchants.model import FeePlan, Rounding
 from kabao.policy.choices import FeeReturn, SettledCash
 
@@ -215,7 +215,7 @@ def window_of(lives: list[list[int]], plan: FeePlan | None, terms: Terms) -> Fig
         for before, after in zip([0, *life], life, strict=False):
             redeemed += max(0, after - before)
             back += max(0, before - after)
-            steps.append(Step("A", "B1", "CNY", DAY, before, after, 1))
+            steps.append(PaymentStep("A", "B1", "CNY", DAY, before, after, 1))
     inputs = Inputs(
         "w1",
         DAY,

@@ -588,6 +588,21 @@ class Redemption(msgspec.Struct, frozen=True, gc=False):
     count: int
 
 
+class PaymentStep(msgspec.Struct, frozen=True, gc=False, order=True):
+    """So many payments went from one amount to another in one operation: paid, captured,
+    given back in part. Before it was paid, a payment is nothing.
+    """
+
+    issuer: str
+    store: str
+    currency: str
+    paid_on: date
+    """The business day on which the store was first owed it."""
+    before_fen: int
+    after_fen: int
+    count: int
+
+
 class FlowFilter(msgspec.Struct, frozen=True, kw_only=True):
     """The way a flow went. None: any."""
 

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from kabao.base.clock import BusinessDays, Clock, to_us
 from kabao.base.db import Conn
-from kabao.ledger import house, sql, sql_flows, sql_house, sql_reading
+from kabao.ledger import house, sql, sql_flows, sql_house, sql_reading, sql_steps
 from kabao.ledger.lots import Derived, Order, derive
 from kabao.ledger.model import (
     Account,
@@ -18,6 +18,7 @@ from kabao.ledger.model import (
     Hold,
     HouseBalance,
     HouseTransfer,
+    PaymentStep,
     Purpose,
     Redemption,
     Root,
@@ -187,6 +188,12 @@ class Reading:
         cuts: whole operations, so that a fee per item is reckoned once per amount.
         """
         return await sql_flows.redemptions(conn, after, upto)
+
+    async def payment_steps(self, conn: Conn, after: Cut | None, upto: Cut) -> list[PaymentStep]:
+        """How payments changed between two cuts, from which amount to which: so a fee is
+        that of what is left of a payment, whatever parts it came and went in.
+        """
+        return await sql_steps.steps(conn, after, upto)
 
     async def flow_page(
         self,

@@ -10,6 +10,7 @@ import msgspec
 
 from kabao.clearing.model.canonical import derived_id
 from kabao.clearing.model.terms import Terms
+from kabao.ledger.model import PaymentStep
 from kabao.merchants.model import FeePlan
 from kabao.policy.choices import FeeReturn, SettledCash
 
@@ -28,24 +29,6 @@ class Flow(msgspec.Struct, frozen=True, order=True):
     cash_in_fen: int = 0
     cash_out_fen: int = 0
     transfers: int = 0
-
-    @property
-    def key(self) -> Key:
-        """Whose it is."""
-        return self.issuer, self.store, self.currency
-
-
-class Step(msgspec.Struct, frozen=True, order=True):
-    """So many payments went from one amount to another: paid, captured, given back in part."""
-
-    issuer: str
-    store: str
-    currency: str
-    paid_on: date
-    """The business day of the payment: its fee plan holds for all that follows."""
-    before_fen: int
-    after_fen: int
-    count: int
 
     @property
     def key(self) -> Key:
@@ -74,7 +57,7 @@ class Inputs(msgspec.Struct, frozen=True):
     window: str
     day: date
     flows: tuple[Flow, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[PaymentStep, ...]
     plans: tuple[PlanOn, ...]
     agreed: tuple[Agreed, ...]
 
@@ -141,7 +124,7 @@ def _figures(window: str, flow: Flow, terms: Terms, charged: int, returned: int)
 
 
 def _fees(
-    steps: Sequence[Step],
+    steps: Sequence[PaymentStep],
     plans: Mapping[tuple[str, date], FeePlan | None],
     terms: Mapping[str, Terms],
 ) -> defaultdict[Key, list[int]]:
@@ -156,9 +139,10 @@ def _fees(
         plan = plans[step.store, step.paid_on]
         if plan is None:
             continue
+        key = step.issuer, step.store, step.currency
         change = (plan.fee(step.after_fen) - plan.fee(step.before_fen)) * step.count
         if change > 0:
-            sums[step.key][0] += change
+            sums[key][0] += change
         elif terms[step.issuer].fees_on_refunds is FeeReturn.RETURNED:
-            sums[step.key][1] -= change
+            sums[key][1] -= change
     return sums
