@@ -85,6 +85,11 @@ class Figures(msgspec.Struct, frozen=True):
         fees = self.fee_fen - self.fee_returned_fen
         return self.redeemed_fen - self.given_back_fen - fees - self.cash_fen
 
+    @property
+    def settles(self) -> bool:
+        """Whether there is anything to settle: not where cash alone was taken, for the bank."""
+        return bool(self.redeemed_fen or self.given_back_fen or self.cash_fen)
+
 
 class Result(msgspec.Struct, frozen=True):
     """The settlements of a window, sorted by issuer, store and currency."""
@@ -94,17 +99,14 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def settle(inputs: Inputs) -> Result:
-    """Pure. Every fen of every flow is in exactly one settlement."""
+    """Pure. Every fen of every flow is in one settlement; cash that is deposited is in none."""
     terms = {each.issuer: each.terms for each in inputs.agreed}
     plans = {(each.store, each.day): each.plan for each in inputs.plans}
     fees = _fees(inputs.steps, plans, terms)
-    return Result(
-        inputs.window,
-        tuple(
-            _figures(inputs.window, flow, terms[flow.issuer], *fees[flow.key])
-            for flow in inputs.flows
-        ),
-    )
+    made = [
+        _figures(inputs.window, flow, terms[flow.issuer], *fees[flow.key]) for flow in inputs.flows
+    ]
+    return Result(inputs.window, tuple(each for each in made if each.settles))
 
 
 def _figures(window: str, flow: Flow, terms: Terms, charged: int, returned: int) -> Figures:

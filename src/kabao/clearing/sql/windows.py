@@ -221,3 +221,14 @@ async def kept_out(conn: Conn, settlements: Sequence[str]) -> None:
         " where id = any(%s::uuid[]) and state = 'provisional'",
         [uuid_array(settlements)],
     )
+
+
+async def issuers(conn: Conn) -> list[str]:
+    """Who owed anything in the last window."""
+    rows = await (
+        await conn.execute(
+            "select distinct issuer from clearing.settlement"
+            " where day = (select max(day) from clearing.settlement)"
+        )
+    ).fetchall()
+    return [issuer for (issuer,) in rows]

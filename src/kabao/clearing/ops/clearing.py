@@ -1,0 +1,174 @@
+"""The verbs of clearing: days, windows, netting."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from kabao.base.clock import BusinessDays, Clock, now
+from kabao.base.db import Conn, Database
+from kabao.base.errors import INVALID
+from kabao.base.ids import Ids
+from kabao.cases.ops import Cases
+from kabao.clearing.model.days import Day
+from kabao.clearing.model.runs import Carry, CarryReason
+from kabao.clearing.model.settlement import Instruction, Settlement
+from kabao.clearing.ops.checking import Checked, Checking
+from kabao.clearing.ops.closing import Closing
+from kabao.clearing.ops.netting import Netting
+from kabao.clearing.ops.terms import TermsBook
+from kabao.clearing.ops.windows import Windows
+from kabao.clearing.ports.closing import Gate, OwnAccounts
+from kabao.clearing.sql import days as days_sql
+from kabao.clearing.sql import runs as runs_sql
+from kabao.clearing.sql import windows as windows_sql
+from kabao.ledger.model import Account, FlowFilter, HouseMove, Purpose, Transfer
+from kabao.ledger.ops import Ledger
+from kabao.merchants.ops import Merchants
+from kabao.org.ops import Org
+from kabao.policy.ops import Policy
+
+
+class Clearing:
+    """The night: windows are cut and netted, days are closed, what is owed falls due."""
+
+    def __init__(
+        self,
+        db: Database,
+        ledger: Ledger,
+        merchants: Merchants,
+        org: Org,
+        cases: Cases,
+        policy: Policy,
+        gate: Gate,
+        own_accounts: OwnAccounts,
+        ids: Ids,
+        clock: Clock,
+        days: BusinessDays,
+    ) -> None:
+        """Bind the collaborators.
+
+        Args:
+            gate: who knows whether the sources of a day agree (T-21).
+            own_accounts: who knows which stores are paid themselves.
+        """
+        self._db, self._ledger, self._org, self._ids = db, ledger, org, ids
+        self._clock, self._days = clock, days
+        self.terms = TermsBook(policy, cases, ids, clock, days)
+        netting = Netting(ledger, self.terms, own_accounts, clock)
+        self.windows = Windows(db, ledger, merchants, org, self.terms, netting, clock, days)
+        self.closing = Closing(db, ledger, gate, self.terms, netting, clock, days)
+        self.checking = Checking(ledger, self.windows)
+
+    async def tick(self) -> None:
+        """Whatever the hour asks for: cut, compute, close. Safe to repeat."""
+        await self.windows.soft_close()
+        await self._close_what_is_over()
+        await self.closing.note_closed()
+        async with self._db.read() as conn:
+            waiting = await days_sql.soft_closed(conn)
+        for day in waiting:
+            await self.closing.hard_close(day.business_date)
+
+    async def _close_what_is_over(self) -> None:
+        """The books of yesterday, some hours into today; nothing before they have begun."""
+        async with self._db.read() as conn:
+            begun = await windows_sql.last_window(conn)
+        if begun is None:
+            return
+        await self.closing.close_ledger(self.closing.is_over())
+
+    async def close(self, day: date) -> None:
+        """As far as it goes: the books of a day and all before it, its window, its hard close.
+
+        Raises `day_not_over`, `unavailable`, `calendar_unknown`.
+        """
+        await self.closing.close_ledger(day)
+        await self.windows.soft_close()
+        await self.closing.note_closed()
+        async with self._db.read() as conn:
+            waiting = await days_sql.soft_closed(conn)
+        for each in waiting:
+            if each.business_date <= day:
+                await self.closing.hard_close(each.business_date)
+
+    async def check(self, day: date) -> Checked:
+        """Compute a closed day again from the books."""
+        async with self._db.read() as conn:
+            return await self.checking.check(conn, day)
+
+    async def due(self, conn: Conn, day: date) -> list[Instruction]:
+        """What is to be paid by a day, and is not on its way."""
+        return await runs_sql.due(conn, day)
+
+    async def alarm(self) -> None:
+        """A case from November on, while next year's workdays are not known."""
+        async with self._db.transaction() as conn:
+            issuers = await windows_sql.issuers(conn)
+            await self.terms.alarm(conn, {self._org.group(each) or each for each in issuers})
+
+    async def adjust(
+        self, conn: Conn, day: date, issuer: str, store: str, currency: str, amount_fen: int
+    ) -> Carry:
+        """Correct a closed day for a store, as two persons agreed: it is paid, or taken off,
+        with the next run. Below zero: the store owes.
+
+        Raises `day_still_open`, `not_found` and `invalid`.
+        """
+        if amount_fen == 0:
+            raise INVALID.error("A correction is of something.", field="amount")
+        await windows_sql.lock(conn)
+        await self.closing.require_adjustable(conn, day)
+        place = await self._org.get_store(conn, store)
+        carry = Carry(
+            id=self._ids.new(),
+            debtor=issuer,
+            owner=store,
+            company=place.company,
+            currency=currency,
+            amount_fen=amount_fen,
+            reason=CarryReason.ADJUSTMENT,
+            for_date=day,
+            from_run=None,
+            noted_at=now(self._clock),
+        )
+        await runs_sql.insert_carries(conn, [carry])
+        sides = [(Account.ADJUSTMENT, issuer), (Account.PAYABLE, store)]
+        (debit, credit) = sides if amount_fen > 0 else reversed(sides)
+        move = HouseMove(
+            debit=debit[0],
+            debit_owner=debit[1],
+            credit=credit[0],
+            credit_owner=credit[1],
+            amount_fen=abs(amount_fen),
+            purpose=Purpose.CORRECTION,
+            issuer=issuer,
+            currency=currency,
+            related=carry.id,
+            for_date=day,
+        )
+        await self._ledger.move_in(conn, [move], company=issuer, key=f"adjustment/{carry.id}")
+        return carry
+
+    async def transfers(
+        self,
+        conn: Conn,
+        settlement: Settlement,
+        start: tuple[int, str, int] | None,
+        limit: int,
+    ) -> list[Transfer]:
+        """The transfers behind a settlement: what was redeemed and given back."""
+        window = await windows_sql.window(conn, settlement.window)
+        assert window is not None, "a settlement is of a window"
+        wanted = FlowFilter(
+            account=Account.REDEEMED,
+            owner=settlement.store,
+            issuer=settlement.issuer,
+            currency=settlement.currency,
+        )
+        return await self._ledger.flow_page(
+            conn, window.from_cut, window.to_cut, wanted, start=start, limit=limit
+        )
+
+    async def day(self, conn: Conn, day: date) -> Day | None:
+        """A day, if it is closed."""
+        return await days_sql.day(conn, day)
