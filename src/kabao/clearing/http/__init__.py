@@ -5,5 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from kabao.clearing.http.accounts import ROUTES as ACCOUNT_ROUTES
+from kabao.clearing.http.days import ROUTES as DAY_ROUTES
+from kabao.clearing.http.rules import ROUTES as RULE_ROUTES
+from kabao.clearing.http.settlements import ROUTES as SETTLEMENT_ROUTES
+from kabao.clearing.http.windows import ROUTES as WINDOW_ROUTES
 
-ROUTES: list[Any] = [*ACCOUNT_ROUTES]
+ROUTES: list[Any] = [
+    *ACCOUNT_ROUTES,
+    *DAY_ROUTES,
+    *RULE_ROUTES,
+    *SETTLEMENT_ROUTES,
+    *WINDOW_ROUTES,
+]

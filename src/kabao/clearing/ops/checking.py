@@ -96,7 +96,7 @@ class Checking:
         inputs = run.read_inputs()
         settlements = await windows_sql.of_run(conn, run.id)
         carried = await runs_sql.carries_into(conn, run.id)
-        own = {claim.store for claim in inputs.claims if claim.store is not None}
+        own = {(c.store, c.currency) for c in inputs.claims if c.store is not None}
         claims = claims_of(settlements, carried, own)
         result = net(msgspec.structs.replace(inputs, claims=claims))
         differs = _bytes(

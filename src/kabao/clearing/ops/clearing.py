@@ -9,19 +9,20 @@ from kabao.base.db import Conn, Database
 from kabao.base.errors import INVALID
 from kabao.base.ids import Ids
 from kabao.cases.ops import Cases
-from kabao.clearing.model.days import Day
 from kabao.clearing.model.runs import Carry, CarryReason
-from kabao.clearing.model.settlement import Instruction, Settlement
+from kabao.clearing.model.settlement import Instruction
+from kabao.clearing.ops.accounts import Accounts
 from kabao.clearing.ops.checking import Checked, Checking
 from kabao.clearing.ops.closing import Closing
 from kabao.clearing.ops.netting import Netting
+from kabao.clearing.ops.reading import Reading
 from kabao.clearing.ops.terms import TermsBook
 from kabao.clearing.ops.windows import Windows
-from kabao.clearing.ports.closing import Gate, OwnAccounts
+from kabao.clearing.ports.closing import Gate
 from kabao.clearing.sql import days as days_sql
 from kabao.clearing.sql import runs as runs_sql
 from kabao.clearing.sql import windows as windows_sql
-from kabao.ledger.model import Account, FlowFilter, HouseMove, Purpose, Transfer
+from kabao.ledger.model import Account, HouseMove, Purpose
 from kabao.ledger.ops import Ledger
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
@@ -40,7 +41,7 @@ class Clearing:
         cases: Cases,
         policy: Policy,
         gate: Gate,
-        own_accounts: OwnAccounts,
+        accounts: Accounts,
         ids: Ids,
         clock: Clock,
         days: BusinessDays,
@@ -49,15 +50,16 @@ class Clearing:
 
         Args:
             gate: who knows whether the sources of a day agree (T-21).
-            own_accounts: who knows which stores are paid themselves.
+            accounts: where stores and companies are paid.
         """
         self._db, self._ledger, self._org, self._ids = db, ledger, org, ids
         self._clock, self._days = clock, days
         self.terms = TermsBook(policy, cases, ids, clock, days)
-        netting = Netting(ledger, self.terms, own_accounts, clock)
+        netting = Netting(ledger, self.terms, accounts, clock)
         self.windows = Windows(db, ledger, merchants, org, self.terms, netting, clock, days)
         self.closing = Closing(db, ledger, gate, self.terms, netting, clock, days)
         self.checking = Checking(ledger, self.windows)
+        self.reading = Reading(ledger)
 
     async def tick(self) -> None:
         """Whatever the hour asks for: cut, compute, close. Safe to repeat."""
@@ -148,27 +150,3 @@ class Clearing:
         )
         await self._ledger.move_in(conn, [move], company=issuer, key=f"adjustment/{carry.id}")
         return carry
-
-    async def transfers(
-        self,
-        conn: Conn,
-        settlement: Settlement,
-        start: tuple[int, str, int] | None,
-        limit: int,
-    ) -> list[Transfer]:
-        """The transfers behind a settlement: what was redeemed and given back."""
-        window = await windows_sql.window(conn, settlement.window)
-        assert window is not None, "a settlement is of a window"
-        wanted = FlowFilter(
-            account=Account.REDEEMED,
-            owner=settlement.store,
-            issuer=settlement.issuer,
-            currency=settlement.currency,
-        )
-        return await self._ledger.flow_page(
-            conn, window.from_cut, window.to_cut, wanted, start=start, limit=limit
-        )
-
-    async def day(self, conn: Conn, day: date) -> Day | None:
-        """A day, if it is closed."""
-        return await days_sql.day(conn, day)

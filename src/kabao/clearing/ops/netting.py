@@ -12,8 +12,8 @@ from kabao.clearing.model.netting import Claim, RunInputs, RunResult, joined, ne
 from kabao.clearing.model.posting import moves
 from kabao.clearing.model.runs import PROVISIONAL, Carry, CarryReason, Run
 from kabao.clearing.model.settlement import Instruction, InstructionState, Settlement
+from kabao.clearing.ops.accounts import Accounts
 from kabao.clearing.ops.terms import TermsBook
-from kabao.clearing.ports.closing import OwnAccounts
 from kabao.clearing.sql import runs as sql
 from kabao.clearing.sql import windows as windows_sql
 from kabao.ledger.ops import Ledger
@@ -22,11 +22,9 @@ from kabao.ledger.ops import Ledger
 class Netting:
     """Makes settlements into as few payments as there must be."""
 
-    def __init__(
-        self, ledger: Ledger, terms: TermsBook, own_accounts: OwnAccounts, clock: Clock
-    ) -> None:
+    def __init__(self, ledger: Ledger, terms: TermsBook, accounts: Accounts, clock: Clock) -> None:
         self._ledger, self._terms = ledger, terms
-        self._own_accounts, self._clock = own_accounts, clock
+        self._accounts, self._clock = accounts, clock
 
     async def provisional(self, conn: Conn, window: Window) -> None:
         """What a run would come to now, with all that waits: kept, and posted nowhere."""
@@ -57,8 +55,12 @@ class Netting:
         self, conn: Conn, window: Window, no: int, settlements: Sequence[Settlement]
     ) -> RunInputs:
         carried = await sql.open_carries(conn)
-        owners = {s.store for s in settlements} | {c.owner for c in carried}
-        own = await self._own_accounts.with_own_account(conn, owners)
+        currencies = {s.currency for s in settlements} | {c.currency for c in carried}
+        own = {
+            (store, currency)
+            for currency in currencies
+            for store in await self._accounts.stores_with_own(conn, currency)
+        }
         claims = claims_of(settlements, carried, own)
         parties = {claim.debtor for claim in claims} | {claim.company for claim in claims}
         return RunInputs(
@@ -155,12 +157,25 @@ class Netting:
 
 
 def claims_of(
-    settlements: Sequence[Settlement], carried: Sequence[Carry], own: Collection[str]
+    settlements: Sequence[Settlement],
+    carried: Sequence[Carry],
+    own: Collection[tuple[str, str]],
 ) -> tuple[Claim, ...]:
-    """Settlements and carried items as claims, one to a debtor, owner and currency."""
+    """Settlements and carried items as claims, one to a debtor, owner and currency.
+
+    `own`: stores that are paid themselves, in which currency.
+    """
     owed = [(s.issuer, s.store, s.company, s.currency, s.amount_fen, s.id) for s in settlements]
     owed += [(c.debtor, c.owner, c.company, c.currency, c.amount_fen, c.id) for c in carried]
     return joined(
-        Claim(debtor, owner, company, currency, fen, owner if owner in own else None, (source,))
+        Claim(
+            debtor=debtor,
+            owner=owner,
+            company=company,
+            currency=currency,
+            amount_fen=fen,
+            store=owner if (owner, currency) in own else None,
+            sources=(source,),
+        )
         for debtor, owner, company, currency, fen, source in owed
     )

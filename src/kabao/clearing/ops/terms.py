@@ -59,12 +59,8 @@ class TermsBook:
     async def add(
         self, conn: Conn, company: str | None, effective_from: date, terms: Terms, reason: str
     ) -> Rule:
-        """A version that two persons agreed to. Raises `invalid` for a day that has begun:
-        what was settled by a rule must come out the same when it is computed again.
-        """
-        terms.check()
-        if effective_from <= self._days.of(self._clock.now_us()):
-            raise INVALID.error("A rule begins tomorrow or later.", field="effective_from")
+        """A version that two persons agreed to. Raises `invalid`, see `check`."""
+        self.check(terms, effective_from)
         rule = Rule(
             id=self._ids.new(),
             company=company,
@@ -77,6 +73,14 @@ class TermsBook:
         )
         await sql.insert_rule(conn, rule)
         return rule
+
+    def check(self, terms: Terms, effective_from: date) -> None:
+        """Raises `invalid` for terms nobody can mean, and for a day that has begun: what was
+        settled by a rule must come out the same when it is computed again.
+        """
+        terms.check()
+        if effective_from <= self._days.of(self._clock.now_us()):
+            raise INVALID.error("A rule begins tomorrow or later.", field="effective_from")
 
     async def workdays(self, conn: Conn) -> Workdays:
         """The calendar, as far as it is known."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Protocol
 
@@ -38,12 +38,4 @@ class Gate(Protocol):
 
     async def open_parts(self, conn: Conn, day: date) -> Sequence[OpenPart]:
         """The parts that keep a day from its hard close."""
-        ...
-
-
-class OwnAccounts(Protocol):
-    """Who knows which stores are paid into an account of their own."""
-
-    async def with_own_account(self, conn: Conn, stores: Collection[str]) -> frozenset[str]:
-        """Those of these stores that have one; the others' companies are paid."""
         ...
