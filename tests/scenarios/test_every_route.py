@@ -484,6 +484,30 @@ TABLE = {
     "POST /v1/ledger/days/close": Route(
         "settlements:write", {"day": "2020-01-01"}, stranger=403, store=403
     ),
+    # clearing
+    "GET /v1/settlements": Route("settlements:read"),
+    "GET /v1/settlements/{settlement}": Route("settlements:read"),
+    "GET /v1/settlements/{settlement}/transfers": Route("settlements:read"),
+    "GET /v1/netting-windows": Route("settlements:read"),
+    "GET /v1/netting-windows/{window}": Route("settlements:read"),
+    "GET /v1/netting-windows/{window}/graph": Route("settlements:read"),
+    "GET /v1/clearing-days": Route("settlements:read"),
+    "GET /v1/clearing-days/{day}": Route("settlements:read"),
+    "POST /v1/clearing-days/{day}/close": Route("settlements:write", {}, stranger=403, store=403),
+    "POST /v1/clearing-days/{day}/adjustments": Route(
+        "settlements:write", {"issuer": "{company}", "store": "{store}", "amount": 1} | WHY
+    ),
+    "GET /v1/settlement-rules": Route("settlements:read"),
+    "POST /v1/settlement-rules": Route(
+        "settlements:write",
+        {"company": "{company}", "effective_from": "2099-01-01", "workdays": 1, "minimum": 0}
+        | {"cash": "netted", "fees_on_refunds": "kept", "carry_negative": True}
+        | WHY,
+    ),
+    "GET /v1/workdays": Route("settlements:read", query={"year": "2026"}),
+    "POST /v1/workdays": Route(
+        "settlements:write", {"years": [2099]} | WHY, stranger=403, store=403
+    ),
     "GET /v1/ledger/house-transfers": Route(
         "ledger:read",
         query={"owner": "{store}", "account": "redeemed", "day": "2026-11-22"},
@@ -551,7 +575,8 @@ NOBODY = {
     name: f"{prefix}_{'0' * 32}"
     for name, prefix in {
         "approval": "apr", "batch": "bat", "card": "card", "cashier": "csh", "code": "cod",
-        "funding_refund": "frf", "settlement_account": "sac",
+        "funding_refund": "frf", "settlement_account": "sac", "settlement": "set",
+        "window": "win",
         "case": "case", "channel": "chn", "collection": "col", "box": "kbx", "session": "kss",
         "template": "ntp", "company": "com", "delivery": "whd", "endpoint": "whe",
         "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":

@@ -38,7 +38,7 @@ from kabao.cards.ops.life import Life
 from kabao.cards.ops.own_cards import OwnCards
 from kabao.cards.ops.stock import Stock
 from kabao.cases.ops import Cases
-from kabao.clearing.ops import Accounts
+from kabao.clearing.ops import Accounts, Clearing
 from kabao.customers.ops import Customers
 from kabao.evidence.ops import Books, Evidence
 from kabao.funding.ops import Funding
@@ -192,13 +192,28 @@ class Kabao:
         books = Books(self.ledger, self.payments, self.topups, self.org)
         self.evidence = Evidence(db, self.vault, books, self.payments, clock)
         self.settlement_accounts = Accounts(db, self.vault, self.policy, self.org, ids, clock, days)
-        self.telling = Telling(self)
-        self.reports = Reports(db, self.ledger, NightBook(), clock, days, settings.timezone)
         self.reconciliation = Reconciliation(
             db, self.cases, self.policy, self.org, ids, clock, days
         )
         self.reconciliation.serve(Channels(self.funding))
         self.channel_bills = ChannelBills(db, self.funding, self.reconciliation)
+        self.clearing = Clearing(
+            db,
+            self.ledger,
+            self.merchants,
+            self.org,
+            self.cases,
+            self.policy,
+            self.reconciliation,
+            self.settlement_accounts,
+            ids,
+            clock,
+            days,
+        )
+        self.telling = Telling(self)
+        self.reports = Reports(
+            db, self.ledger, NightBook(self.clearing), clock, days, settings.timezone
+        )
         self.once = Once(db, clock, self.mac, self.vault, self._secret_hours)
         register_executors(self)
         self._tasks: list[asyncio.Task[None]] = []

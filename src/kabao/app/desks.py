@@ -25,6 +25,7 @@ PROVIDED = (
     "adjustments",
     "cards",
     "cases",
+    "clearing",
     "clock",
     "customers",
     "days",

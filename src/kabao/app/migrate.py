@@ -47,6 +47,7 @@ TABLES = (
     "kabao.topups.tables",
     "kabao.payments.tables",
     "kabao.payments.tables_offline",
+    "kabao.clearing.tables",
     "kabao.clearing.tables_payouts",
     "kabao.tenders.tables",
     "kabao.kiosks.tables",

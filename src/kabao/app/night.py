@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from msgspec.structs import replace
+
 from kabao.base.db import Conn
+from kabao.clearing.model.settlement import Settlement
+from kabao.clearing.ops import Clearing
+from kabao.clearing.ops.reading import Wanted
 from kabao.reports.model.night import OpenItem, Position
+
+MAX_POSITIONS = 200
 
 
 class NightBook:
     """`reports.ports.Night` over clearing and reconciliation."""
+
+    def __init__(self, clearing: Clearing) -> None:
+        self._clearing = clearing
 
     async def open_items(self, conn: Conn, day: date, issuer: str | None) -> Sequence[OpenItem]:
         """What was open after a day and still is."""
@@ -18,4 +28,25 @@ class NightBook:
 
     async def positions(self, conn: Conn, day: date, issuer: str | None) -> Sequence[Position]:
         """Who owes whom after the netting windows that ended on a day."""
-        return ()
+        wanted = Wanted(day=day, issuer=issuer, limit=MAX_POSITIONS)
+        found: list[Settlement] = []
+        while page := await self._clearing.reading.settlements(conn, wanted):
+            found += page
+            wanted = replace(wanted, after=page[-1].id)
+        return [_position(settlement) for settlement in found]
+
+
+def _position(s: Settlement) -> Position:
+    return Position(
+        settlement=s.id,
+        issuer=s.issuer,
+        company=s.company,
+        store=s.store,
+        redeemed_fen=s.redeemed_fen,
+        given_back_fen=s.given_back_fen,
+        fees_fen=s.fee_fen - s.fee_returned_fen,
+        cash_fen=s.cash_fen,
+        net_fen=s.amount_fen,
+        state=s.state,
+        due_on=s.due_on,
+    )

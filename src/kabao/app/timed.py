@@ -10,6 +10,7 @@ from kabao.base.jobs import Jobs
 from kabao.cards.jobs import register as register_card_jobs
 from kabao.cards.jobs import register_watch
 from kabao.cards.jobs_issue import register as register_issue_jobs
+from kabao.clearing.jobs import register as register_clearing_jobs
 from kabao.evidence.jobs import register as register_evidence_jobs
 from kabao.funding.jobs import register as register_funding_jobs
 from kabao.kiosks.jobs import register as register_kiosk_jobs
@@ -31,7 +32,6 @@ def add_jobs(kabao: Kabao, jobs: Jobs) -> None:
     jobs.tick("payments.expire_holds", HOLDS_EVERY, kabao.payments.expire_holds)
     jobs.tick("paycodes.forget", PURGE_EVERY, kabao.paycodes.forget)
     jobs.tick("web.purge_secrets", PURGE_EVERY, kabao.once.purge)
-    jobs.tick("clearing.forget_proposals", PURGE_EVERY, kabao.settlement_accounts.forget_proposals)
     register_access_jobs(jobs, kabao.db, kabao.access)
     register_proof_jobs(jobs, kabao.db, kabao.proofs)
     register_card_jobs(jobs, kabao.db, kabao.life)
@@ -42,6 +42,7 @@ def add_jobs(kabao: Kabao, jobs: Jobs) -> None:
     register_risk_jobs(jobs, kabao.risk)
     register_kiosk_jobs(jobs, kabao.kiosks)
     register_evidence_jobs(jobs, kabao.evidence)
+    register_clearing_jobs(jobs, kabao.clearing, kabao.settlement_accounts)
     register_report_jobs(jobs, kabao.reports)
     register_reconciliation_jobs(jobs, kabao.reconciliation, kabao.channel_bills)
     kabao.telling.add_jobs(jobs)

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from kabao.base.clock import BusinessDays, Clock, to_us
 from kabao.base.db import Conn
-from kabao.ledger import house, sql, sql_flows, sql_house, sql_reading, sql_steps
+from kabao.ledger import house, sql, sql_days, sql_flows, sql_house, sql_reading, sql_steps
 from kabao.ledger.lots import Derived, Order, derive
 from kabao.ledger.model import (
     Account,
@@ -174,6 +174,10 @@ class Reading:
     ) -> list[ClosedDay]:
         """Closed business days, newest first."""
         return await sql_reading.closed_days(conn, before, limit)
+
+    async def begun_on(self, conn: Conn) -> date | None:
+        """The first business day of the books; None: nothing was ever posted."""
+        return await sql_days.first_day(conn)
 
     # Windows: what happened between two cuts
 

@@ -42,7 +42,7 @@ Signed = Annotated[int, Meta(ge=-MAX_FEN, le=MAX_FEN, description="Fen; below ze
 Reason = Annotated[str, Meta(min_length=1, max_length=255, pattern=LINE)]
 
 
-class PartView(msgspec.Struct, frozen=True, kw_only=True):
+class DayPartView(msgspec.Struct, frozen=True, kw_only=True):
     """What one source says of a day. `closed_at` null: it keeps the day open."""
 
     source: str
@@ -53,7 +53,7 @@ class PartView(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: str | None
 
 
-class DayView(msgspec.Struct, frozen=True, kw_only=True):
+class ClearingDayView(msgspec.Struct, frozen=True, kw_only=True):
     """A business day that takes no more postings; hard closed, its figures are final."""
 
     day: date
@@ -62,7 +62,7 @@ class DayView(msgspec.Struct, frozen=True, kw_only=True):
     hard_closed_at: str | None
 
 
-class AdjustmentView(msgspec.Struct, frozen=True, kw_only=True):
+class DayAdjustmentView(msgspec.Struct, frozen=True, kw_only=True):
     """A dated correction of a closed day."""
 
     id: str
@@ -73,15 +73,15 @@ class AdjustmentView(msgspec.Struct, frozen=True, kw_only=True):
     adjusted_at: str
 
 
-class DayWhole(msgspec.Struct, frozen=True):
+class ClearingDayWhole(msgspec.Struct, frozen=True):
     """A day, its parts and its corrections; those are for keys of the whole group."""
 
-    day: DayView
-    parts: list[PartView]
-    adjustments: list[AdjustmentView]
+    day: ClearingDayView
+    parts: list[DayPartView]
+    adjustments: list[DayAdjustmentView]
 
 
-class Adjust(RequestBody, frozen=True, kw_only=True):
+class AdjustDay(RequestBody, frozen=True, kw_only=True):
     """What an issuer owes a store more, or less, for a closed day."""
 
     issuer: EdgeId
@@ -94,7 +94,7 @@ class Adjust(RequestBody, frozen=True, kw_only=True):
 @get("/v1/clearing-days", guards=[requires(READ)])
 async def list_days(
     db: Database, clearing: Clearing, limit: Limit = DEFAULT_LIMIT, cursor: Cursor | None = None
-) -> Page[DayView]:
+) -> Page[ClearingDayView]:
     """List closed business days, newest first."""
     before = position(cursor, tuple[date])
     async with db.read() as conn:
@@ -103,17 +103,19 @@ async def list_days(
 
 
 @get("/v1/clearing-days/{day:date}", guards=[requires(READ)])
-async def get_day(principal: Principal, db: Database, clearing: Clearing, day: date) -> DayWhole:
+async def get_day(
+    principal: Principal, db: Database, clearing: Clearing, day: date
+) -> ClearingDayWhole:
     """Get a closed business day and what keeps it open."""
     async with db.read() as conn:
         found = await clearing.reading.day(conn, day)
         if found is None:
             raise NOT_FOUND.error("That day is not closed.")
         if not principal.whole_group:
-            return DayWhole(_view(found), [], [])
+            return ClearingDayWhole(_view(found), [], [])
         parts = await clearing.reading.parts(conn, day)
         adjusted = await clearing.reading.adjustments(conn, day)
-    return DayWhole(_view(found), list(map(_part, parts)), list(map(_adjustment, adjusted)))
+    return ClearingDayWhole(_view(found), list(map(_part, parts)), list(map(_adjustment, adjusted)))
 
 
 @post("/v1/clearing-days/{day:date}/close", guards=[requires(WRITE)], status_code=200, opt=PATIENT)
@@ -124,7 +126,7 @@ async def close_day(
     once: Once,
     clearing: Clearing,
     day: date,
-) -> Response[DayView]:
+) -> Response[ClearingDayView]:
     """Close a day for good. What agrees is settled; while anything does not, the day is kept
     open, and the refusal lists it.
     """
@@ -133,7 +135,7 @@ async def close_day(
         raise FORBIDDEN.error("This needs a key for the whole group.")
     await clearing.close(day)
 
-    async def work(conn: Conn) -> DayView:
+    async def work(conn: Conn) -> ClearingDayView:
         return _view(await clearing.closing.require_closed(conn, day))
 
     return await once(request, principal, data, work)
@@ -143,7 +145,7 @@ async def close_day(
 async def adjust_day(
     request: Request[Any, Any, Any],
     principal: Principal,
-    data: Adjust,
+    data: AdjustDay,
     once: Once,
     clearing: Clearing,
     access: Access,
@@ -170,8 +172,8 @@ async def adjust_day(
     return await once(request, principal, data, work)
 
 
-def _view(day: Day) -> DayView:
-    return DayView(
+def _view(day: Day) -> ClearingDayView:
+    return ClearingDayView(
         day=day.business_date,
         status=day.state,
         soft_closed_at=rfc3339(to_us(day.soft_closed_at)),
@@ -179,8 +181,8 @@ def _view(day: Day) -> DayView:
     )
 
 
-def _part(part: Part) -> PartView:
-    return PartView(
+def _part(part: Part) -> DayPartView:
+    return DayPartView(
         source=part.source,
         subject=part.subject,
         reason=part.reason,
@@ -190,8 +192,8 @@ def _part(part: Part) -> PartView:
     )
 
 
-def _adjustment(carry: Carry) -> AdjustmentView:
-    return AdjustmentView(
+def _adjustment(carry: Carry) -> DayAdjustmentView:
+    return DayAdjustmentView(
         id=to_edge(CARRY, carry.id),
         issuer=to_edge("com", carry.debtor),
         store=to_edge("sto", carry.owner),

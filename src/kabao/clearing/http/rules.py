@@ -29,7 +29,7 @@ from kabao.policy.choices import FeeReturn, SettledCash
 Year = Annotated[int, Meta(ge=2020, le=2100)]
 
 
-class SetRule(RequestBody, frozen=True, kw_only=True):
+class SetSettlementRule(RequestBody, frozen=True, kw_only=True):
     """How an issuer settles from a day on; without a company: all that have no own rule."""
 
     company: EdgeId | None
@@ -42,7 +42,7 @@ class SetRule(RequestBody, frozen=True, kw_only=True):
     reason: Reason
 
 
-class RuleView(msgspec.Struct, frozen=True, kw_only=True):
+class SettlementRuleView(msgspec.Struct, frozen=True, kw_only=True):
     """A version of settlement rules. It is never changed; a later one follows it."""
 
     id: str
@@ -86,7 +86,9 @@ class WorkdaysView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/v1/settlement-rules", guards=[requires(READ)])
-async def list_rules(principal: Principal, db: Database, clearing: Clearing) -> list[RuleView]:
+async def list_rules(
+    principal: Principal, db: Database, clearing: Clearing
+) -> list[SettlementRuleView]:
     """List every version of the rules that hold for the key's companies, oldest first."""
     async with db.read() as conn:
         rules = await clearing.terms.versions(conn)
@@ -97,7 +99,7 @@ async def list_rules(principal: Principal, db: Database, clearing: Clearing) -> 
 async def set_rule(
     request: Request[Any, Any, Any],
     principal: Principal,
-    data: SetRule,
+    data: SetSettlementRule,
     once: Once,
     clearing: Clearing,
     access: Access,
@@ -180,8 +182,8 @@ def _whole(principal: Principal) -> None:
         raise FORBIDDEN.error("This needs a key for the whole group.")
 
 
-def _view(rule: Rule) -> RuleView:
-    return RuleView(
+def _view(rule: Rule) -> SettlementRuleView:
+    return SettlementRuleView(
         id=to_edge(RULE, rule.id),
         company=None if rule.company is None else to_edge("com", rule.company),
         version=rule.version,

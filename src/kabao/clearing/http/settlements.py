@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from enum import StrEnum
 
 import msgspec
 from litestar import get
@@ -123,11 +124,19 @@ class SettlementWhole(msgspec.Struct, frozen=True):
     instructions: list[InstructionView]
 
 
-class SlipView(msgspec.Struct, frozen=True, kw_only=True):
-    """A transfer behind a settlement. `amount` below zero: it was given back."""
+class Figure(StrEnum):
+    """A figure of a settlement that consists of slips."""
 
-    payment: str
-    """Its slip: `GET /v1/receipts?payment=`."""
+    REDEMPTIONS = "redemptions"
+    CASH = "cash"
+
+
+class SettledTransferView(msgspec.Struct, frozen=True, kw_only=True):
+    """A transfer behind a settlement. `amount` below zero: it was given back, or paid out."""
+
+    operation: str
+    payment: str | None
+    """Its slip: `GET /v1/receipts?payment=`; null for cash."""
     card: str
     """The card that carries the value now."""
     purpose: str
@@ -189,14 +198,16 @@ async def list_slips(
     clearing: Clearing,
     ledger: Ledger,
     settlement: str,
+    figure: Figure = Figure.REDEMPTIONS,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor | None = None,
-) -> Page[SlipView]:
-    """List what a settlement is made of, oldest first: together they are its figures."""
+) -> Page[SettledTransferView]:
+    """List what a figure of a settlement is made of, oldest first: together they are it."""
     start = position(cursor, tuple[NumberPosition, IdPosition, NumberPosition])
     async with db.read() as conn:
         found = await visible(conn, principal, clearing, settlement)
-        rows = await clearing.reading.transfers(conn, found, start, limit + 1)
+        account = Account.CASH if figure is Figure.CASH else Account.REDEEMED
+        rows = await clearing.reading.transfers(conn, found, account, start, limit + 1)
         cards = await ledger.carriers(conn, {row.root for row in rows})
     return page(
         rows,
@@ -206,12 +217,15 @@ async def list_slips(
     )
 
 
-def _slip(t: Transfer, card: str) -> SlipView:
-    return SlipView(
-        payment=to_edge("pay", t.related or t.op),
+def _slip(t: Transfer, card: str) -> SettledTransferView:
+    cash = Account.CASH in {t.debit, t.credit}
+    grows = t.debit == Account.CASH or t.credit == Account.REDEEMED
+    return SettledTransferView(
+        operation=to_edge("op", t.op),
+        payment=None if cash else to_edge("pay", t.related or t.op),
         card=to_edge("card", card),
         purpose=Purpose(t.purpose).name.lower(),
-        amount=t.amount_fen if t.credit == Account.REDEEMED else -t.amount_fen,
+        amount=t.amount_fen if grows else -t.amount_fen,
         currency=t.currency,
         terminal=None if t.terminal is None else to_edge("ter", t.terminal),
         cashier=None if t.cashier is None else to_edge("csh", t.cashier),

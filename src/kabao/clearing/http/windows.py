@@ -29,7 +29,7 @@ from kabao.clearing.model.settlement import INSTRUCTION, RUN, WINDOW
 from kabao.clearing.ops import Clearing
 
 
-class WindowView(msgspec.Struct, frozen=True, kw_only=True):
+class NettingWindowView(msgspec.Struct, frozen=True, kw_only=True):
     """Every transfer between two cuts of the books. Digests: SHA-256 of the canonical bytes."""
 
     id: str
@@ -42,7 +42,7 @@ class WindowView(msgspec.Struct, frozen=True, kw_only=True):
     result_digest: str | None
 
 
-class RunView(msgspec.Struct, frozen=True, kw_only=True):
+class NettingRunView(msgspec.Struct, frozen=True, kw_only=True):
     """One netting of a window. The provisional one moved nothing."""
 
     id: str
@@ -53,14 +53,14 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     result_digest: str
 
 
-class WindowWhole(msgspec.Struct, frozen=True):
+class NettingWindowWhole(msgspec.Struct, frozen=True):
     """A window and its runs."""
 
-    window: WindowView
-    runs: list[RunView]
+    window: NettingWindowView
+    runs: list[NettingRunView]
 
 
-class PartyView(msgspec.Struct, frozen=True, kw_only=True):
+class NettedPartyView(msgspec.Struct, frozen=True, kw_only=True):
     """A party's balance in a run. `net` above zero: it is paid; below: it pays."""
 
     party: str
@@ -71,7 +71,7 @@ class PartyView(msgspec.Struct, frozen=True, kw_only=True):
     net: int
 
 
-class ClaimView(msgspec.Struct, frozen=True, kw_only=True):
+class NettedClaimView(msgspec.Struct, frozen=True, kw_only=True):
     """An edge of the graph: what an issuer owed for a store. Below zero: it was owed."""
 
     debtor: str
@@ -83,7 +83,7 @@ class ClaimView(msgspec.Struct, frozen=True, kw_only=True):
     """It waits for the next run: the store owes, and its issuer's terms say so."""
 
 
-class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
+class NettedPaymentView(msgspec.Struct, frozen=True, kw_only=True):
     """What is left to pay when all is set off. `carried`: too little, for the next run."""
 
     instruction: str
@@ -94,20 +94,20 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     carried: bool
 
 
-class GraphView(msgspec.Struct, frozen=True, kw_only=True):
+class NettingGraphView(msgspec.Struct, frozen=True, kw_only=True):
     """Who owed whom before a run, and who pays whom after it."""
 
     run: str
     provisional: bool
-    parties: list[PartyView]
-    claims: list[ClaimView]
-    payments: list[PaymentView]
+    parties: list[NettedPartyView]
+    claims: list[NettedClaimView]
+    payments: list[NettedPaymentView]
 
 
 @get("/v1/netting-windows", guards=[requires(READ)])
 async def list_windows(
     db: Database, clearing: Clearing, limit: Limit = DEFAULT_LIMIT, cursor: Cursor | None = None
-) -> Page[WindowView]:
+) -> Page[NettingWindowView]:
     """List netting windows, newest first."""
     before = position(cursor, tuple[NumberPosition])
     async with db.read() as conn:
@@ -118,20 +118,20 @@ async def list_windows(
 
 
 @get("/v1/netting-windows/{window:str}", guards=[requires(READ)])
-async def get_window(db: Database, clearing: Clearing, window: str) -> WindowWhole:
+async def get_window(db: Database, clearing: Clearing, window: str) -> NettingWindowWhole:
     """Get a netting window and its runs."""
     async with db.read() as conn:
         found = await clearing.reading.window(conn, from_edge(WINDOW, window))
         if found is None:
             raise NOT_FOUND.error("There is no such netting window.")
         runs = await clearing.reading.runs(conn, found.id)
-    return WindowWhole(_view(found), [_run_view(run) for run in runs])
+    return NettingWindowWhole(_view(found), [_run_view(run) for run in runs])
 
 
 @get("/v1/netting-windows/{window:str}/graph", guards=[requires(READ)])
 async def get_graph(
     principal: Principal, db: Database, clearing: Clearing, window: str
-) -> list[GraphView]:
+) -> list[NettingGraphView]:
     """Get who owes whom in a window and who pays whom, by run: its final ones, else the
     provisional one. A key sees what its companies take part in.
     """
@@ -144,8 +144,8 @@ async def get_graph(
     return [_graph(principal, run) for run in final]
 
 
-def _view(window: Window) -> WindowView:
-    return WindowView(
+def _view(window: Window) -> NettingWindowView:
+    return NettingWindowView(
         id=to_edge(WINDOW, window.id),
         number=window.no,
         day=window.day,
@@ -157,8 +157,8 @@ def _view(window: Window) -> WindowView:
     )
 
 
-def _run_view(run: Run) -> RunView:
-    return RunView(
+def _run_view(run: Run) -> NettingRunView:
+    return NettingRunView(
         id=to_edge(RUN, run.id),
         number=run.no,
         provisional=run.no == PROVISIONAL,
@@ -168,7 +168,7 @@ def _run_view(run: Run) -> RunView:
     )
 
 
-def _graph(principal: Principal, run: Run) -> GraphView:
+def _graph(principal: Principal, run: Run) -> NettingGraphView:
     result = run.read_result()
     stores = {c.owner for c in (*result.netted, *result.kept) if c.owner != c.company}
     company = {c.party: c.company for c in result.netted} | {
@@ -178,7 +178,7 @@ def _graph(principal: Principal, run: Run) -> GraphView:
     def seen(*companies: str) -> bool:
         return any(principal.covers(each) for each in companies)
 
-    return GraphView(
+    return NettingGraphView(
         run=to_edge(RUN, run.id),
         provisional=run.no == PROVISIONAL,
         parties=[
@@ -194,8 +194,8 @@ def _graph(principal: Principal, run: Run) -> GraphView:
     )
 
 
-def _party(p: Position, stores: set[str]) -> PartyView:
-    return PartyView(
+def _party(p: Position, stores: set[str]) -> NettedPartyView:
+    return NettedPartyView(
         party=to_edge("sto" if p.party in stores else "com", p.party),
         currency=p.currency,
         owed=p.owed_fen,
@@ -205,8 +205,8 @@ def _party(p: Position, stores: set[str]) -> PartyView:
     )
 
 
-def _claim(c: Claim, *, carried: bool) -> ClaimView:
-    return ClaimView(
+def _claim(c: Claim, *, carried: bool) -> NettedClaimView:
+    return NettedClaimView(
         debtor=to_edge("com", c.debtor),
         owner=to_edge("com" if c.owner == c.company else "sto", c.owner),
         company=to_edge("com", c.company),
@@ -216,8 +216,8 @@ def _claim(c: Claim, *, carried: bool) -> ClaimView:
     )
 
 
-def _payment(p: Payment) -> PaymentView:
-    return PaymentView(
+def _payment(p: Payment) -> NettedPaymentView:
+    return NettedPaymentView(
         instruction=to_edge(INSTRUCTION, p.id),
         payer=to_edge("com", p.payer),
         payee=to_edge("com" if p.store is None else "sto", p.party),

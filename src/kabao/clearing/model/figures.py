@@ -29,6 +29,7 @@ class Flow(msgspec.Struct, frozen=True, order=True):
     cash_in_fen: int = 0
     cash_out_fen: int = 0
     transfers: int = 0
+    """Transfers of cards behind what was redeemed and given back."""
 
     @property
     def key(self) -> Key:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-SETTLEMENT, INSTRUCTION, WINDOW = "stl", "ins", "win"
+SETTLEMENT, INSTRUCTION, WINDOW = "set", "ins", "win"
 RUN, CARRY, RULE = "nrn", "cry", "srl"
 """Prefixes of ids at the edge."""
 

@@ -73,11 +73,11 @@ class Clearing:
 
     async def _close_what_is_over(self) -> None:
         """The books of yesterday, some hours into today; nothing before they have begun."""
+        over = self.closing.is_over()
         async with self._db.read() as conn:
-            begun = await windows_sql.last_window(conn)
-        if begun is None:
-            return
-        await self.closing.close_ledger(self.closing.is_over())
+            begun = await self._ledger.begun_on(conn)
+        if begun is not None and begun <= over:
+            await self.closing.close_ledger(over)
 
     async def close(self, day: date) -> None:
         """As far as it goes: the books of a day and all before it, its window, its hard close.

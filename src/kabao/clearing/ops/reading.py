@@ -42,14 +42,15 @@ class Reading:
         self,
         conn: Conn,
         settlement: Settlement,
+        account: Account,
         start: tuple[int, str, int] | None,
         limit: int,
     ) -> list[Transfer]:
-        """The transfers behind a settlement: what was redeemed and given back."""
+        """The transfers behind a settlement: on REDEEMED, or on CASH."""
         window = await windows_sql.window(conn, settlement.window)
         assert window is not None, "a settlement is of a window"
         wanted = FlowFilter(
-            account=Account.REDEEMED,
+            account=account,
             owner=settlement.store,
             issuer=settlement.issuer,
             currency=settlement.currency,

@@ -147,10 +147,11 @@ def _joined(flows: Iterable[LedgerFlow]) -> tuple[Flow, ...]:
 
 def _with(was: Flow, flow: LedgerFlow) -> Flow:
     replace = msgspec.structs.replace
-    was = replace(was, transfers=was.transfers + flow.transfers)
     if flow.account == Account.REDEEMED:
+        slips = flow.transfers if flow.purpose < Purpose.SETTLE else 0  # of cards, not of disputes
         return replace(
             was,
+            transfers=was.transfers + slips,
             redeemed_fen=was.redeemed_fen + flow.credit_fen,
             given_back_fen=was.given_back_fen + flow.debit_fen,
         )
