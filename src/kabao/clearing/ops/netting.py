@@ -130,11 +130,7 @@ class Netting:
         result: RunResult,
     ) -> None:
         """From which workday on each is paid (C-03)."""
-        workdays = await self._terms.workdays(conn)
-        due_on = {
-            company: workdays.after(window.day, terms.workdays)
-            for company, terms in inputs.terms.items()
-        }
+        due_on = await self._terms.due_on(conn, inputs.terms, window.day)
         known = {settlement.id for settlement in ready}
         instructions = [
             Instruction(

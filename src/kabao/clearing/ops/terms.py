@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn
@@ -51,6 +51,13 @@ class TermsBook:
         """Everybody's terms on a day."""
         rules, default = await sql.rules(conn), self.default(day)
         return {each: terms_on(rules, each, day, default) for each in sorted(set(companies))}
+
+    async def due_on(self, conn: Conn, terms: Mapping[str, Terms], day: date) -> dict[str, date]:
+        """From when on each of these pays for a day (C-03). Raises `calendar_unknown`."""
+        if not self.rules(day).flag(names.SETTLEMENT_SKIPS_HOLIDAYS):
+            return {who: day + timedelta(days=each.workdays) for who, each in terms.items()}
+        workdays = await sql.workdays(conn)
+        return {who: workdays.after(day, each.workdays) for who, each in terms.items()}
 
     async def versions(self, conn: Conn) -> list[Rule]:
         """Every version of every rule, oldest first."""
