@@ -13,7 +13,7 @@ import pytest
 from kabao.audit.ops import audit
 from kabao.cards.model import CardRef
 
-from .money import Money, money
+from .money import Money, made, money
 from .test_between import paying, person, registered
 
 
@@ -76,3 +76,18 @@ async def held(
         found = await kabao.cards.resolve(conn, [CardRef(card["id"]) for card in cards])
         await kabao.ledger.lock(conn, [card.root for card in found if card is not None])
         yield conn.commit
+
+
+@pytest.mark.row("T-20", "T-02")
+async def test_a_till_that_was_blocked_since_hears_its_first_answer(at: Money) -> None:
+    till = {"store": at.home.store, "model": "A920"}
+    terminal = (await made(at.home.operator.post("/v1/terminals", till)))["id"]
+    card, post = await at.card(), at.home.operator.post
+    body = at.body(card, channel="cash", scene=None, terminal=terminal)
+    first = await made(post("/v1/topups", body, "before"))
+    await made(post(f"/v1/terminals/{terminal}/block"))
+    assert (await made(post("/v1/topups", body, "before")))["id"] == first["id"]
+    for key, told in (("later", "terminal_not_active"), ("before", "idempotency_key_reused")):
+        again = await post("/v1/topups", body | {"amount": 1}, key)
+        assert again.json()["code"] == told
+    assert await at.balance(card) == (10_000, 10_000)

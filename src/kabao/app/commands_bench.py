@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     )
 
 
-PARTS = ("engine", "http", "pos", "latency", "hot")
+PARTS = ("engine", "http", "pos", "latency", "hot", "topups")
 
 
 def bench(
@@ -41,7 +41,7 @@ def bench(
     ),
     as_json: Json = False,
 ) -> None:
-    """Measure payments a second, as ratios to pgbench TPC-B on the same server."""
+    """Measure payments a second, as ratios to pgbench TPC-B on the same server; and top-ups."""
     wanted = tuple(part for part in only.split(",") if part)
     unknown = set(wanted) - set(PARTS)
     if unknown:

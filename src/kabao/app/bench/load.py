@@ -35,6 +35,8 @@ class Orders(msgspec.Struct, frozen=True):
     connections: int
     rate: float | None = None
     """Requests a second for the open loop; None: closed loop."""
+    topups: bool = False
+    """Load the cards with cash instead of paying with them."""
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -78,7 +80,7 @@ class _Connection(asyncio.Protocol):
             size = int(buffer[at + 16 : buffer.find(b"\r", at)])
             if len(buffer) < head + 4 + size:
                 break
-            self._load.answered(self, buffer[9:12] == b"201" and b'"captured"' in buffer[head:])
+            self._load.answered(self, buffer[9:12] == b"201" and self._load.done in buffer[head:])
             buffer = buffer[head + 4 + size :]
         self._buffer = buffer
 
@@ -91,21 +93,24 @@ class _Load:
         self.errors = 0
         self._prefix = secrets.token_hex(8)
         self._n = 0
+        self.done = b'"confirmed"' if orders.topups else b'"captured"'
+        self._more = ',"channel":"cash"' if orders.topups else ""
+        verb = "topups" if orders.topups else "payments"
         head = (
-            f"POST /v1/payments HTTP/1.1\r\nHost: {orders.host}\r\n"
+            f"POST /v1/{verb} HTTP/1.1\r\nHost: {orders.host}\r\n"
             f"Authorization: Bearer {orders.key}\r\nContent-Type: application/json\r\n"
         )
         self._head = head.encode()
 
     def request(self) -> bytes:
-        """A payment with a key of its own."""
+        """A payment or top-up with a key of its own."""
         self._n += 1
         n, orders = self._n, self._orders
         store, terminal = orders.tills[n % len(orders.tills)]
         number, pin = orders.payers[secrets.randbelow(len(orders.payers))]
         body = (
             f'{{"amount":1,"currency":"CNY","source":{{"type":"card_number","number":"{number}",'
-            f'"pin":"{pin}"}},"store":"sto_{store}","terminal":"ter_{terminal}"}}'
+            f'"pin":"{pin}"}},"store":"sto_{store}","terminal":"ter_{terminal}"{self._more}}}'
         ).encode()
         return b"%bIdempotency-Key: %b-%d\r\nContent-Length: %d\r\n\r\n%b" % (
             self._head,

@@ -8,6 +8,7 @@ import platform as machine
 import secrets
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from kabao.app.supervise import Platform
 from kabao.base.db import fetch_value
 
 CONNECTIONS = 256
+TOPUP_CLIENTS = (1, 8, 32)
 POS_IN_FLIGHT = 16
 POS_TRACES = 40_000
 """How many messages a till may send in one measurement."""
@@ -64,7 +66,7 @@ def run(plan: Plan, told: Told) -> Outcome:
         figures: list[Figure] = []
         if "engine" in plan.only:
             figures += uvloop.run(_engine(platform.settings, plan, world, reference, told))
-    if {"http", "latency", "hot"} & set(plan.only):
+    if {"http", "latency", "hot", "topups"} & set(plan.only):
         with Platform(settings, servers=1) as platform:
             figures += _http(settings, plan, world, reference, told)
     if "pos" in plan.only:
@@ -152,6 +154,18 @@ def _http(
         share = round(hot.per_second / spread.per_second, 2)
         pair = (_run(hot, spread.per_second),)
         figures.append(Figure("hot", what, plan.cards, None, 0.5, "of spread", pair, share))
+    if "topups" in plan.only:
+        for n, clients in enumerate(TOPUP_CLIENTS):
+            asked = msgspec.structs.replace(
+                orders(plan.seconds, clients, None, plan.cards), topups=True
+            )
+            runs = [_run(_load(asked), base) for _ in range(plan.rounds)]
+            told("topups", n + 1, len(TOPUP_CLIENTS))
+            what = f"POST /v1/topups in cash, connections: {clients}"
+            middle = statistics.median(run.per_second for run in runs)
+            figures.append(
+                Figure("topups", what, plan.cards, None, None, "a second", tuple(runs), middle)
+            )
     return figures
 
 

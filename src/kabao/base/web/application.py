@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from litestar import Litestar
@@ -66,8 +67,8 @@ class Web:
         bound += [bind(handler, {}) for handler in health_routes(checks, figures)]
         bound += [bind_hot(route, hot_door) for route in hot_door.routes]
         self.routes: list[Route] = [route for route, _ in bound]
-        self.document = document(self.routes, title=title, version=version)
-        bound += [bind(handler, {}) for handler in docs_routes(self.document)]
+        self._title, self._version = title, version
+        bound += [bind(handler, {}) for handler in docs_routes(lambda: self.document)]
         self.litestar = Litestar(
             [*options(bound), *(handler for _, handler in bound)],
             exception_handlers={Exception: handle},
@@ -77,6 +78,11 @@ class Web:
             state=State({"keys": keys}),
         )
         self._edge = Edge(self.litestar, traffic, ids)
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document, made when it is first asked for: it takes longer than the rest."""
+        return document(self.routes, title=self._title, version=self._version)
 
     @property
     def verbs(self) -> frozenset[str]:

@@ -6,7 +6,9 @@ program from somebody else's server.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from asyncio import to_thread
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -32,21 +34,28 @@ summary { cursor: pointer } summary b { display: inline-block; min-width: 4rem }
 """
 
 
-def docs_routes(document: dict[str, Any]) -> list[HTTPRouteHandler]:
-    """`/docs` and `/docs/openapi.json`, rendered once."""
-    as_json = msgspec.json.encode(document)
-    page = render(document).encode()
+def docs_routes(document: Callable[[], dict[str, Any]]) -> list[HTTPRouteHandler]:
+    """`/docs` and `/docs/openapi.json`, rendered once, when they are first asked for: in a
+    thread, so that no payment waits for it.
+    """
+
+    @cache
+    def as_json() -> bytes:
+        return msgspec.json.encode(document())
+
+    @cache
+    def page() -> bytes:
+        return render(document()).encode()
 
     @get(
         "/docs/openapi.json",
         opt=PUBLIC,
         tags=["service"],
         operation_id="openapi",
-        sync_to_thread=False,
     )
-    def openapi() -> Response[Any]:
+    async def openapi() -> Response[Any]:
         """The OpenAPI document."""
-        return Response(as_json, media_type="application/json")
+        return Response(await to_thread(as_json), media_type="application/json")
 
     @get(
         "/docs",
@@ -54,11 +63,11 @@ def docs_routes(document: dict[str, Any]) -> list[HTTPRouteHandler]:
         tags=["service"],
         operation_id="docs",
         media_type="text/html",
-        sync_to_thread=False,
     )
-    def docs() -> Response[Any]:
+    async def docs() -> Response[Any]:
         """The same for people."""
-        return Response(page, media_type="text/html", headers={"content-security-policy": _POLICY})
+        shown = await to_thread(page)
+        return Response(shown, media_type="text/html", headers={"content-security-policy": _POLICY})
 
     return [openapi, docs]
 

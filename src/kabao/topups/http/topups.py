@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kabao.base.clock import Clock
 from kabao.base.db import Conn
-from kabao.base.errors import IN_DOUBT, INVALID, KEY_REUSED
+from kabao.base.errors import IN_DOUBT, INVALID, KEY_REUSED, KabaoError
 from kabao.base.ids import from_edge
 from kabao.base.web.binding import KEYED, PATIENT
 from kabao.base.web.fields import KEY_HEADER, EdgeId, ShortText, idempotency_key
@@ -79,9 +79,12 @@ async def _with_cash(
     key = f"topup/{idempotency_key(request.headers.get(KEY_HEADER))}"
     said = _said(data)
     store = await desk.store(principal, data.store)
-    # A till that was blocked since still gets the first answer again.
-    done_before = await desk.topups.was_done(principal.company, key)
-    till = NO_TILL if done_before else await desk.till(store.id, data.terminal, data.cashier)
+    try:
+        till = await desk.till(store.id, data.terminal, data.cashier)
+    except KabaoError:  # one that was blocked since still gets the first answer again
+        if not await desk.topups.was_done(principal.company, key):
+            raise
+        till = NO_TILL
     new = NewTopUp(
         principal.company,
         key,

@@ -101,7 +101,8 @@ class Bonuses:
             for rule in await sql.giving(conn, programme, day)
         ]
         capped = [(rule.id, period_from(rule, day)) for rule in rules if rule.card_max_fen]
-        found = best(rules, amount_fen, day, await sql.had(conn, root, capped))
+        had = await sql.had(conn, root, capped) if capped else {}
+        found = best(rules, amount_fen, day, had)
         if found is None:
             return None
         rule, fen = found
