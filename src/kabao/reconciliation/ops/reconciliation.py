@@ -41,6 +41,8 @@ class Tried(msgspec.Struct, frozen=True):
     run: Run
     breaks: list[Break]
     """The first of them."""
+    counts: dict[str, int]
+    """All of them, by class."""
 
 
 class Reconciliation:
@@ -130,7 +132,8 @@ class Reconciliation:
         async with self._db.transaction() as conn, conn.transaction(force_rollback=True):
             asked = self._new(source, subject, company, day)
             run = await self._match(conn, await self._matching.take(conn, asked, lines))
-            return Tried(run, await breaks_sql.of_run(conn, run.id, limit=limit))
+            first = await breaks_sql.of_run(conn, run.id, limit=limit)
+            return Tried(run, first, await breaks_sql.counts(conn, run.id))
 
     async def resume(self) -> int:
         """Take up runs that somebody left behind; for a tick. Gives how many."""

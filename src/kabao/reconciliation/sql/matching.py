@@ -92,10 +92,19 @@ async def left_numbers(conn: Conn, after: int, limit: int) -> list[tuple[int, st
     return [tuple(row) for row in await rows.fetchall()]
 
 
-_PAIRED: LiteralString = """
-delete from {side} o using reconciliation.pair p
-where p.run = %(run)s and p.round = %(round)s and p.{column} = o.no
+_REST: LiteralString = """
+create temp table rest on commit drop as
+select o.* from {side} o where not exists (
+  select from reconciliation.pair p
+  where p.run = %(run)s and p.round = %(round)s and p.{column} = o.no)
 """
+
+_THEN: tuple[LiteralString, ...] = (
+    "truncate {side}",
+    "insert into {side} select * from rest",
+    "drop table rest",
+    "analyze {side}",
+)
 
 
 async def play(conn: Conn, run: str, round_: Round) -> None:
@@ -103,8 +112,19 @@ async def play(conn: Conn, run: str, round_: Round) -> None:
     params = {"run": run, "round": round_.name}
     done = await conn.execute(_statement(round_), params)
     if done.rowcount:
-        await conn.execute(_PAIRED.format(side="open_line", column="line"), params)
-        await conn.execute(_PAIRED.format(side="open_book", column="book"), params)
+        await _leave(conn, "open_line", "line", params)
+        await _leave(conn, "open_book", "book", params)
+
+
+async def _leave(
+    conn: Conn, side: LiteralString, column: LiteralString, params: Mapping[str, Any]
+) -> None:
+    """Leave what the round has not paired. What is deleted would be read again by each later
+    statement until the transaction ends, half a million rows each time.
+    """
+    await conn.execute(_REST.format(side=side, column=column), params)
+    for then in _THEN:
+        await conn.execute(then.format(side=side))
 
 
 _ONE_TO_ONE: LiteralString = """
