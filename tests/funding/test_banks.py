@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import httpx
@@ -17,6 +17,7 @@ from kabao.base.ids import SequentialIds
 from kabao.funding.model.answers import Payer, Scene, Show, Slip, Unreachable, Waiting
 from kabao.funding.model.collections import Shown
 from kabao.funding.model.life import RefundState, State
+from kabao.funding.model.receipts import Receipts
 from kabao_sandbox.bank.model import account_of
 from kabao_sandbox.parties import PARTIES
 from kabao_sandbox.party.chance import Chance
@@ -246,6 +247,28 @@ async def test_a_slip_that_was_being_recorded_in_a_crash_is_recorded_again(at: W
     shown = await at.funding.begin(made.id, Payer(slip=slip))
     assert shown.collection.state is State.CONFIRMED
     assert at.loads.confirmed_for == [made.id] and not await at.cases()
+
+
+NOTHING = Receipts(date(2026, 11, 22), ())
+
+
+async def test_a_process_that_starts_goes_on_where_others_were(at: World) -> None:
+    at.clock.advance(timedelta(days=20))
+    at.says("bank", receipts=NOTHING)
+    await at.funding.receive()
+    at.funding = at.made(SequentialIds(99))
+    await at.funding.refresh()
+    for days, asked in ((0, 2), (1, 3), (0, 2), (3, 5)):
+        at.clock.advance(timedelta(days=days))
+        says = at.says("bank", receipts=NOTHING)
+        await at.funding.receive()
+        assert says.asked == ["receipts"] * asked, "the last day listed may have grown"
+    at.says("bank", receipts=Unreachable("down"))
+    at.clock.advance(timedelta(days=4))
+    await at.funding.receive()
+    says = at.says("bank", receipts=NOTHING)
+    await at.funding.receive()
+    assert says.asked == ["receipts"] * 6
 
 
 async def test_what_came_in_an_outage_of_days_is_seen_afterwards(at: World) -> None:

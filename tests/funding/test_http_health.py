@@ -148,6 +148,13 @@ async def test_a_circuit_opens_is_told_and_closes(at: Platform) -> None:
     assert health["circuit"] == "closed"
     assert {change["kind"] for change in health["changes"]} >= {"opened", "closed"}
 
+    await at.at.operator.post(f"/v1/cases/{case['id']}/resolve", {"outcome": "their line"})
+    await away(at, "alipay")
+    await at.funding.refresh()
+    again = {one["id"]: one["status"] for one in await at.cases()}
+    assert again.pop(case["id"]) == "resolved"
+    assert list(again.values()) == ["open"], "the second outage of the day is another case"
+
 
 @pytest.mark.row("S-09")
 async def test_a_daily_limit_is_set_kept_and_given_back(at: Platform) -> None:

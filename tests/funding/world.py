@@ -141,7 +141,9 @@ class World:
             days,
             makers=makers(self.lines, self.clock),
             direct=DIRECT,
-            rules_of=lambda _, day: policy.rules(jurisdiction=NATIONAL, on=day),
+            rules_of=lambda _, day: policy.rules(
+                jurisdiction=NATIONAL, on=day, overrides={"topup.foreign_scheme_allowed": True}
+            ),
             notify_base=f"http://127.0.0.1:{self.inbox.port}",
         )
         funding.serve("load", self.loads)

@@ -22,6 +22,7 @@ Invariants (T-20)
 
     No channel is given more in a day than its limit, and each choice keeps why (S-09, S-14).
 
-Tables: channel, channel_offer, revision, collection, channel_order, refund, receipt, nonce, bill;
+Tables: channel, channel_offer, revision, collection, channel_order, refund, receipt, listing,
+    nonce, bill;
     for choosing channels: choice, channel_day, channel_minute, channel_standing, channel_change.
 """

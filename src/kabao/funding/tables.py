@@ -208,6 +208,14 @@ receipt = sa.Table(
     schema=_SCHEMA,
 )
 
+listing = sa.Table(
+    "listing",
+    metadata,
+    sa.Column("channel", Uuid, sa.ForeignKey(channel.c.id), primary_key=True),
+    sa.Column("until", sa.Date, nullable=False),
+    schema=_SCHEMA,
+)
+
 bill = sa.Table(
     "bill",
     metadata,

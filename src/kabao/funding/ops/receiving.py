@@ -42,8 +42,6 @@ class Receiving:
         self._db, self._channels, self._steps = db, channels, steps
         self._cases, self._vault = cases, vault
         self._ids, self._clock, self._days = ids, clock, days
-        self._listed = dict[str, date]()
-        """By channel: until when everything is known, a day that may still grow excepted."""
 
     async def look(self) -> int:
         """Ask every bank; for a tick. Gives how many sums were new."""
@@ -57,26 +55,31 @@ class Receiving:
     async def _catch_up(self, channel: Channel, bank: Receives) -> int:
         """Day by day, the oldest first. A bank that cannot be asked is asked from there again."""
         today = self._days.of(self._clock.now_us())
-        day = min(await self._known_until(channel), today - timedelta(days=1))
+        listed = await self._listed_until(channel)
+        day = min(listed, today) - timedelta(days=1)
         found = 0
         while day <= today:
             new = await self._day(channel, bank, day)
             if new is None:
                 break
             found += new
-            self._listed[channel.id] = day
+            if day > listed:
+                await self._keep(channel, day)
             day += timedelta(days=1)
         return found
 
-    async def _known_until(self, channel: Channel) -> date:
-        """The last day that was listed; after a start, the day before the last receipt's, for
-        days are listed in their order.
+    async def _listed_until(self, channel: Channel) -> date:
+        """The last day that was listed, which may have grown since. Where none was, everything
+        from the last receipt on is looked at.
         """
-        if channel.id in self._listed:
-            return self._listed[channel.id] - timedelta(days=1)
         async with self._db.read() as conn:
-            last = await receipts_sql.last(conn, channel.id)
-        return self._days.of(to_us(last or channel.created_at)) - timedelta(days=1)
+            listed = await receipts_sql.listed_until(conn, channel.id)
+            last = None if listed is not None else await receipts_sql.last(conn, channel.id)
+        return listed or self._days.of(to_us(last or channel.created_at))
+
+    async def _keep(self, channel: Channel, day: date) -> None:
+        async with self._db.transaction() as conn:
+            await receipts_sql.keep_listed(conn, channel.id, day)
 
     async def _day(self, channel: Channel, bank: Receives, day: date) -> int | None:
         """How many sums of a day were new; None: the bank cannot be asked now."""

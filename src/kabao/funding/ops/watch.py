@@ -200,20 +200,21 @@ class Watch:
             )
             await sql.insert_change(conn, change)
             if kind is ChangeKind.OPENED:
-                await self._open_case(conn, channel, facts)
+                await self._open_case(conn, channel, after.breaker.since_us, facts)
 
-    async def _open_case(self, conn: Conn, channel: str, facts: Mapping[str, int | None]) -> None:
-        """One case a day for a channel; each time its breaker opens is an occurrence."""
+    async def _open_case(
+        self, conn: Conn, channel: str, since_us: int, facts: Mapping[str, int | None]
+    ) -> None:
+        """One case for each outage: what was looked into before says nothing of the next."""
         known = self._channels.get(channel)
         if known is None:
             return
-        day = self._days.of(self._clock.now_us())
         case = NewCase(
             kind="funding.circuit_open",
             subject=to_edge(CHANNEL, channel),
             company=known.company,
             facts={name: value for name, value in facts.items() if value is not None},
-            key=f"{channel}:{day}",
+            key=f"{channel}:{since_us}",
         )
         await self._cases.open_in(conn, case)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from kabao.base.clock import from_us
 from kabao.base.db import Conn, fetch_all, fetch_value
@@ -28,6 +28,25 @@ async def last(conn: Conn, channel: str) -> datetime | None:
         conn, "select max(received_at) from funding.receipt where channel = %s", [channel]
     )
     return found
+
+
+async def listed_until(conn: Conn, channel: str) -> date | None:
+    """The last day whose receipts were listed, by whatever process."""
+    found: date | None = await fetch_value(
+        conn, "select until from funding.listing where channel = %s", [channel]
+    )
+    return found
+
+
+async def keep_listed(conn: Conn, channel: str, day: date) -> None:
+    """A day was listed, and all before it."""
+    await conn.execute(
+        """
+        insert into funding.listing as l (channel, until) values (%s, %s)
+        on conflict (channel) do update set until = greatest(l.until, excluded.until)
+        """,
+        [channel, day],
+    )
 
 
 async def insert(
