@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kabao.base.outbox import Written
 from kabao.risk.model import (
     Drain,
+    Flagged,
     Loaded,
     Memory,
     Paid,
@@ -161,6 +162,10 @@ def test_what_events_mean() -> None:
     )
     for kind in ("topup.voided", "topup.refunding", "topup.recalled"):
         assert sign(written(kind, **topup)) == Unloaded("t", ROOT, NOON)
-    for other in ("payment.flagged", "card.created", "topup.pending", "case.opened"):
+    flagged = {**payment, "why": "sudden_large_amount", "rule": "R-06"}
+    assert sign(written("payment.flagged", **flagged)) == Flagged(
+        "p", ROOT, "c", "s", 7, "sudden_large_amount", NOON
+    )
+    for other in ("payment.declined", "card.created", "topup.pending", "case.opened"):
         assert sign(written(other, **payment)) is None
     assert sign(written("payment.captured", None, **payment)) is None

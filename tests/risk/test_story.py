@@ -12,6 +12,8 @@ import psycopg
 import pytest
 
 from kabao.base.db import fetch_value
+from kabao.payments.model import Decline
+from kabao.risk.model import ACTIONS
 from kabao.risk.ops import Risk
 from tests.app.world import World, all_told, made, world
 
@@ -107,6 +109,37 @@ async def test_a_top_up_spent_at_once_is_a_case(w: World) -> None:
         "seconds": 540,
     }
     assert await cases(w, "risk.topup_spent", "other-operator") == []
+
+
+@pytest.mark.row("R-06")
+@pytest.mark.parametrize(("action", "opened"), [("watch", False), ("review", True)])
+async def test_a_strange_payment_is_a_case_where_it_is_to_be_reviewed(
+    w: World, action: str, opened: bool
+) -> None:
+    limits = {"risk.sudden.from_fen": 30_000, "risk.sudden.action": action}
+    card = await w.card(await w.programme(limits=limits), 90_000)
+    paid = await w.pay(card, 30_000)
+    await w.pay(card, 29_999)
+    await w.pay(card, 30_000)
+    await watched(w)
+    found = await cases(w, "risk.payment_flagged")
+    assert len(found) == int(opened)
+    for case in found:
+        assert (case["subject"], case["occurrences"]) == (card["id"], 2)
+        assert case["facts"] == {
+            "rule": "R-06",
+            "why": "sudden_large_amount",
+            "payment": paid["id"],
+            "store": w.store,
+            "amount": 30_000,
+        }
+
+
+def test_the_actions_are_those_that_payments_flag() -> None:
+    assert {Decline(why) for why in ACTIONS} == {
+        Decline.TOO_MANY_IN_SHORT_TIME,
+        Decline.SUDDEN_LARGE_AMOUNT,
+    }
 
 
 async def test_killed_in_the_middle_it_loses_none_and_doubles_none(w: World) -> None:

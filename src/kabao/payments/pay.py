@@ -62,6 +62,17 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     balance_after: int | None
 
 
+class Flagged(msgspec.Struct, frozen=True, gc=False):
+    """What is told inside of a payment that looks strange. `why` would have declined it."""
+
+    payment: str
+    card: str | None
+    store: str
+    amount: int
+    rule: str | None
+    why: Decline
+
+
 class Stale(msgspec.Struct, frozen=True):
     """The card's secret or carrier changed between look-up and lock: look up again."""
 
@@ -209,7 +220,7 @@ class Pay(CommandBase, frozen=True, kw_only=True):
         events = [Event(f"payment.{payment.status}", told(payment))]
         fired = rules.suspicious(root, amount, limits, moment)
         if fired is not None:
-            events.append(Event("payment.flagged", {"payment": payment.id, "rule": fired[0].rule}))
+            events.append(Event("payment.flagged", flagged(payment, fired[0])))
         return Decision(
             result=payment,
             kept=kept,
@@ -323,6 +334,13 @@ def replaced(card: Resolved) -> bool:
     looking it up again would not bring it back.
     """
     return STATUS[card.state_of_carrier] == "replaced"
+
+
+def flagged(payment: Payment, fired: No) -> Flagged:
+    """What stays inside of a payment that looks strange and goes through (R-06)."""
+    return Flagged(
+        payment.id, payment.card, payment.store, payment.approved_fen, fired.rule, fired.code
+    )
 
 
 def told(payment: Payment) -> Told:

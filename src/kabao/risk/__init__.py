@@ -6,6 +6,7 @@ Words
   load      a top-up that was confirmed minutes ago
   spent     a card pays until it has no more than it had before a load
   alarm     the drain that goes on in a store; it is one case, however long
+  flagged   a payment that looked strange by itself (R-06) and went through
 
 It reads the outbox, in order, and asks nobody who pays: a payment never waits for
 it. What it remembers is minutes old at most, by the events' own time. What it

@@ -9,18 +9,27 @@ import msgspec
 
 from kabao.base.outbox import Written
 from kabao.policy import names
+from kabao.policy.choices import RiskAction
 from kabao.policy.model import Rules
 
 WHOLE_BP = 10_000
 
+ACTIONS = {
+    "too_many_in_short_time": names.RISK_BURST_ACTION,
+    "sudden_large_amount": names.RISK_SUDDEN_ACTION,
+}
+"""Why a payment is flagged, and which rule says what follows (R-06)."""
+
 
 class Terms(msgspec.Struct, frozen=True):
-    """What policy says for the card's programme (CR-91)."""
+    """What policy says for the card's programme (CR-91, R-06)."""
 
     drain_from_count: int
     drain_window: timedelta
     left_bp: int
     spent_window: timedelta
+    reviewed: frozenset[str] = frozenset()
+    """Why payments are flagged that a person is to look at."""
 
     @classmethod
     def of(cls, rules: Rules) -> Terms:
@@ -30,6 +39,9 @@ class Terms(msgspec.Struct, frozen=True):
             drain_window=timedelta(minutes=rules.int(names.RISK_DRAIN_MINUTES)),
             left_bp=rules.rate(names.RISK_DRAIN_LEFT_BP),
             spent_window=timedelta(minutes=rules.int(names.RISK_LOAD_AND_SPEND_MINUTES)),
+            reviewed=frozenset(
+                why for why, action in ACTIONS.items() if rules.text(action) == RiskAction.REVIEW
+            ),
         )
 
 
@@ -72,7 +84,19 @@ class Unloaded(msgspec.Struct, frozen=True):
     at: datetime
 
 
-Sign = Paid | Loaded | PaidBack | Unloaded
+class Flagged(msgspec.Struct, frozen=True):
+    """A payment that went through and looked strange by itself (R-06)."""
+
+    payment: str
+    root: str
+    card: str
+    store: str
+    amount_fen: int
+    why: str
+    at: datetime
+
+
+Sign = Paid | Loaded | PaidBack | Unloaded | Flagged
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -85,20 +109,24 @@ class _Told(msgspec.Struct, frozen=True):
     amount: int = 0
     bonus: int = 0
     balance_after: int | None = None
+    why: str | None = None
 
 
 _PAID = frozenset({"payment.authorized", "payment.captured"})
 _PAID_BACK = frozenset({"payment.voided", "payment.reversed", "payment.expired"})
 _UNLOADED = frozenset({"topup.voided", "topup.refunding", "topup.recalled"})
+_READ = _PAID | _PAID_BACK | _UNLOADED | {"topup.confirmed", "payment.flagged"}
 
 
 def sign(event: Written) -> Sign | None:
     """What an event means here; None for most."""
     kind, root, at = event.type, event.root, event.recorded_at
-    if root is None or kind not in {*_PAID, *_PAID_BACK, *_UNLOADED, "topup.confirmed"}:
+    if root is None or kind not in _READ:
         return None
     told = msgspec.convert(event.payload, _Told)
     match told:
+        case _Told(payment=str(payment), card=str(card), store=str(store), why=str(why)):
+            return Flagged(payment, root, card, store, told.amount, why, at)
         case _Told(payment=str(payment), store=str(store)) if kind in _PAID_BACK:
             return PaidBack(payment, root, store, at)
         case _Told(payment=str(payment), store=str(store), card=str(card), balance_after=int(left)):
@@ -162,6 +190,10 @@ class Spent(msgspec.Struct, frozen=True):
     payment: Paid
 
 
+Alert = Drain | Spent | Flagged
+"""What a person is to look at."""
+
+
 class Memory:
     """What is remembered of the last minutes of some stores and cards.
 
@@ -179,7 +211,7 @@ class Memory:
         self.loads = {one.topup: one for one in loads}
         self.alarms = {one.store: one for one in alarms}
 
-    def after(self, sign: Sign, terms: Terms) -> list[Drain | Spent]:
+    def after(self, sign: Sign, terms: Terms) -> list[Alert]:
         """Take one more event in; what it raises."""
         match sign:
             case Paid():
@@ -195,6 +227,8 @@ class Memory:
                     del self.emptied[sign.store, sign.root]
             case Unloaded():
                 self.loads.pop(sign.topup, None)
+            case Flagged():
+                return [sign] if sign.why in terms.reviewed else []
         return []
 
     def _emptied(self, paid: Paid, terms: Terms) -> list[Drain]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from kabao.base import outbox
 from kabao.base.clock import BusinessDays, rfc3339, to_us
@@ -15,7 +16,19 @@ from kabao.cases.ops import Cases
 from kabao.ledger.ops import Ledger
 from kabao.org.ops import Org
 from kabao.risk import sql
-from kabao.risk.model import Drain, Emptied, Memory, Paid, PaidBack, Sign, Spent, Terms, sign
+from kabao.risk.model import (
+    Alert,
+    Drain,
+    Emptied,
+    Flagged,
+    Memory,
+    Paid,
+    PaidBack,
+    Sign,
+    Spent,
+    Terms,
+    sign,
+)
 
 READER = "risk"
 PAGE = 1_000
@@ -23,7 +36,7 @@ PAGES_AT_ONCE = 20
 SHOWN = 6
 """Payments that a case names: a fact is short."""
 
-DRAINED, SPENT = "risk.cards_drained", "risk.topup_spent"
+DRAINED, SPENT, FLAGGED = "risk.cards_drained", "risk.topup_spent", "risk.payment_flagged"
 
 
 class Risk:
@@ -69,13 +82,13 @@ class Risk:
             await outbox.advance(conn, READER, page[-1])
             return len(alerts)
 
-    async def _judge(self, conn: Conn, signs: Sequence[Sign]) -> list[Drain | Spent]:
+    async def _judge(self, conn: Conn, signs: Sequence[Sign]) -> list[Alert]:
         stores = {one.store for one in signs if isinstance(one, Paid | PaidBack)}
         roots = {one.root for one in signs}
         programmes = await self._ledger.programmes(conn, roots)
         before = await sql.memory(conn, stores, roots)
         after = Memory(before.emptied.values(), before.loads.values(), before.alarms.values())
-        alerts = list[Drain | Spent]()
+        alerts = list[Alert]()
         for one in signs:
             alerts += after.after(one, await self._terms(conn, programmes[one.root], one))
         await sql.keep(conn, before, after)
@@ -90,16 +103,21 @@ class Risk:
         newest = max(event.recorded_at for event in page)
         await sql.forget(conn, newest - outbox.OVERLAP)
 
-    async def _open(self, conn: Conn, alert: Drain | Spent) -> None:
-        root = alert.payments[0].root if isinstance(alert, Drain) else alert.load.root
-        issuer = (await self._ledger.issuers(conn, [root]))[root]
-        if isinstance(alert, Spent):
-            await self._cases.open_in(conn, spent_case(alert, issuer))
-            return
-        store = await self._org.find_store(alert.alarm.store)
-        await self._cases.open_in(
-            conn, drain_case(alert, issuer if store is None else store.company)
-        )
+    async def _open(self, conn: Conn, alert: Alert) -> None:
+        match alert:
+            case Drain():
+                store = await self._org.find_store(alert.alarm.store)
+                issuer = await self._issuer(conn, alert.payments[0].root)
+                case = drain_case(alert, issuer if store is None else store.company)
+            case Spent():
+                case = spent_case(alert, await self._issuer(conn, alert.load.root))
+            case Flagged():
+                day = self._days.of(to_us(alert.at))
+                case = flagged_case(alert, await self._issuer(conn, alert.root), day)
+        await self._cases.open_in(conn, case)
+
+    async def _issuer(self, conn: Conn, root: str) -> str:
+        return (await self._ledger.issuers(conn, [root]))[root]
 
 
 def drain_case(drain: Drain, company: str) -> NewCase:
@@ -137,6 +155,23 @@ def spent_case(spent: Spent, company: str) -> NewCase:
             "seconds": int((payment.at - load.at).total_seconds()),
         },
         key=load.topup,
+    )
+
+
+def flagged_case(flagged: Flagged, company: str, day: date) -> NewCase:
+    """A payment that looked strange by itself; those of one card and day are one case."""
+    return NewCase(
+        kind=FLAGGED,
+        subject=to_edge("card", flagged.card),
+        company=company,
+        facts={
+            "rule": "R-06",
+            "why": flagged.why,
+            "payment": to_edge("pay", flagged.payment),
+            "store": to_edge("sto", flagged.store),
+            "amount": flagged.amount_fen,
+        },
+        key=f"{flagged.root} {flagged.why} {day}",
     )
 
 
