@@ -63,7 +63,9 @@ def test_progress_is_told(books: Books) -> None:
 
 def test_a_role_that_may_only_read_is_enough(books: Books) -> None:
     role = f"auditor_{books.url.rpartition('/')[2]}"
-    schemas = "ledger, payments, tenders, topups, evidence, cards, merchants, kiosks, base"
+    schemas = (
+        "ledger, payments, tenders, topups, disputes, evidence, cards, merchants, kiosks, base"
+    )
     try:
         for statement in (
             f"create role {role} login password 'x'",

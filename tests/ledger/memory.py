@@ -103,6 +103,8 @@ class Memory:
         if writer in {payments_sql.insert_payments, payments_sql.update_payments}:
             assert (row.id in self.payments) == (writer is payments_sql.update_payments)
             self.payments[row.id] = row
+        elif writer is payments_sql.store_lent:
+            self.payments[row.id] = row
         elif writer is payments_sql.insert_refunds:
             self.refunds.append(row)
         elif writer is payments_sql.insert_reversals:

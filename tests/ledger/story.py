@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from kabao.base.clock import BusinessDays, FixedClock
+from kabao.base.clock import BusinessDays, FixedClock, from_us
 from kabao.base.db import Database
 from kabao.base.ids import SequentialIds
 from kabao.cards.model import CardClass
+from kabao.disputes.model import Bearer, Dispute, DisputeState, Outcome, Reason
 from kabao.ledger.model import (
     Account,
     Act,
@@ -218,6 +219,8 @@ class Player:
             for name in ("A", "B")
         }
         self._named: dict[str, Any] = {}
+        self.disputes: dict[str, Dispute] = {}
+        """Disputes as they ended, by their names in the story; the auditor looks for them too."""
         self.lost: list[OfflineRow] = []
         """Offline sales, which the auditor looks for."""
 
@@ -243,8 +246,18 @@ class Player:
                 )
         return made
 
-    async def house(self, stage: Stage, table: Sequence[HouseRow]) -> None:
-        """Move what a table says, as one operation."""
+    async def house(
+        self, stage: Stage, table: Sequence[HouseRow], dispute: str | None = None
+    ) -> None:
+        """Move what a table says, as one operation; for a dispute of the story, if one is named."""
+        related = None
+        if dispute is not None:
+            ended = self.disputes[dispute]
+            bearer = Bearer.STORE if table[0].debit is Account.REDEEMED else Bearer.ISSUER
+            self.disputes[dispute] = msgspec.structs.replace(
+                ended, outcome=Outcome.HOLDER, bearer=bearer, given_fen=ended.amount_fen
+            )
+            related = ended.id
         owners = {"store": self.store, "issuer": self.issuer}
         moves = [
             HouseMove(
@@ -255,6 +268,7 @@ class Player:
                 amount_fen=row.fen,
                 purpose=row.purpose,
                 issuer=self.issuer,
+                related=related,
             )
             for row in table
         ]
@@ -299,6 +313,10 @@ class Player:
                 payment = await stage.payment(self._named[name])
                 self.clock.advance(timedelta(microseconds=LIMITS.hold_us))
                 await stage.post(self.till.expire(payment))
+            case ["lend", name, fen, "as", dispute]:
+                await self._lend(stage, self._named[name], int(fen), dispute)
+            case ["take", "back", dispute]:
+                await self._take_back(stage, dispute)
             case ["lose", card, fen]:
                 await self._lose(stage, card, int(fen))
             case ["adjust", card, fen]:
@@ -324,6 +342,35 @@ class Player:
         act = Act(company=self.issuer, operation=operation, root=root.id, run=run, dims=dims)
         await stage.post_in([act])
         self.lost.append(lost(declined, fen))
+
+    async def _lend(self, stage: Stage, name: str, fen: int, dispute: str) -> None:
+        payment = await stage.payment(name)
+        lent = await stage.post(self.till.lend(payment, fen))
+        self._named[dispute] = (payment.id, lent)
+        assert payment.root is not None and payment.card is not None
+        self.disputes[dispute] = Dispute(
+            id=self.ids.new(),
+            payment=payment.id,
+            root=payment.root,
+            card=payment.card,
+            issuer=self.issuer,
+            store=self.store,
+            store_company=self.issuer,
+            currency="CNY",
+            amount_fen=fen,
+            reason=Reason.NOT_RECOGNISED,
+            state=DisputeState.DECIDED,
+            decide_by=self.days.of(self.clock.now_us()),
+            opened_at=from_us(self.clock.now_us()),
+            decided_at=from_us(self.clock.now_us()),
+        )
+
+    async def _take_back(self, stage: Stage, dispute: str) -> None:
+        payment, lent = self._named[dispute]
+        taken = await stage.post(self.till.take_back(await stage.payment(payment), lent))
+        self.disputes[dispute] = msgspec.structs.replace(
+            self.disputes[dispute], outcome=Outcome.STORE, taken_back_fen=taken.taken_fen
+        )
 
     def _adjustment(self, card: str, fen: int) -> Act:
         operation = self.ids.new()

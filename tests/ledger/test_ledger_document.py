@@ -15,6 +15,8 @@ import pytest
 from kabao.audit.ops import audit
 from kabao.base.clock import FixedClock, from_us
 from kabao.base.db import Database
+from kabao.disputes import sql as disputes_sql
+from kabao.disputes.model import DisputeState
 from kabao.ledger.digest import chain
 from kabao.ledger.model import Account, Purpose
 from kabao.payments.sql_offline import insert
@@ -80,7 +82,7 @@ def scenes() -> list[Scene]:
     for block in re.finditer(r"((?:^> `.*`\n)+)\n((?:\|.*\|\n)+)", part, re.MULTILINE):
         title = re.findall(r"^### (.*)$", part[: block.start()], re.MULTILINE)[-1]
         lines = tuple(re.findall(r"`(.*)`", block[1]))
-        read = _house_row if lines == ("house",) else _row
+        read = _house_row if lines[0].startswith("house") else _row
         rows = tuple(map(read, _tables(block[2])[0]))
         found.append(Scene(title, lines, rows))
     return found
@@ -90,8 +92,9 @@ async def perform(player: Player, stage: Stage, clock: FixedClock) -> dict[str, 
     """Play the whole document, one story; the moments that its SQL names."""
     moments: dict[str, Any] = {}
     for scene in scenes():
-        if scene.lines == ("house",):
-            await player.house(stage, cast("Sequence[HouseRow]", scene.rows))
+        verb, *named = scene.lines[0].split()
+        if verb == "house":
+            await player.house(stage, cast("Sequence[HouseRow]", scene.rows), *named)
         else:
             made = await player.play(stage, scene.lines, cast("Sequence[Row]", scene.rows))
             assert made == list(scene.rows), scene.title
@@ -157,6 +160,10 @@ async def test_the_same_on_a_database_and_its_sql(db: Database, clock: FixedCloc
             await ledger.close_day(conn, day)
             for row in player.lost:
                 await insert(conn, row)
+            for one in player.disputes.values():
+                begun = msgspec.structs.replace(one, state=DisputeState.OPENED)
+                await disputes_sql.insert(conn, begun)
+                await disputes_sql.update(conn, one)
     given |= {"card_a": player.cards["A"].id, "store": player.store, "issuer": player.issuer}
     assert len(queries()) == TEXT.count("```sql")
     async with db.read() as conn:

@@ -18,6 +18,7 @@ from kabao.ledger.lots import derive
 from kabao.ledger.model import Dimensions, Root
 from kabao.payments import sql
 from kabao.payments.after import Capture, Expire, GiveBack, Reverse, Void
+from kabao.payments.lending import Lend, Lent, TakeBack
 from kabao.payments.model import Limits, Payment, Place
 from kabao.payments.ops import limits_of
 from kabao.payments.pay import Pay, Request, Terms, command
@@ -148,6 +149,14 @@ class Till:
     def refund(self, payment: Payment, fen: int | None, key: str | None = None) -> GiveBack:
         about = self._about(payment, "refund", key)
         return GiveBack(**about, amount_fen=fen, limits=self.limits)
+
+    def lend(self, payment: Payment, fen: int) -> Lend:
+        about = self._about(payment, "dispute", None)
+        return Lend(**about, amount_fen=fen, limits=self.limits, for_good=False)
+
+    def take_back(self, payment: Payment, lent: Lent) -> TakeBack:
+        about = self._about(payment, "dispute", None)
+        return TakeBack(**about, principal_fen=lent.principal_fen, bonus_fen=lent.bonus_fen)
 
     def reverse(self, payment: Payment, key: str | None = None) -> Reverse:
         return Reverse(**self._about(payment, "reverse", key), limits=self.limits)

@@ -96,6 +96,20 @@ TABLE = {
     "POST /v1/cases/{case}/take": Route("cases:write", {}),
     "POST /v1/cases/{case}/notes": Route("cases:write", {"text": "x"}),
     "POST /v1/cases/{case}/resolve": Route("cases:write", {"outcome": "x"}),
+    # disputes
+    "GET /v1/disputes": Route("disputes:read"),
+    "POST /v1/disputes": Route(
+        "disputes:write", {"payment": "{payment}", "reason": "not_recognised"}
+    ),
+    "GET /v1/disputes/{dispute}": Route("disputes:read"),
+    "GET /v1/disputes/{dispute}/evidence": Route("disputes:read"),
+    "POST /v1/disputes/{dispute}/ask-store": Route("disputes:write", {}),
+    "POST /v1/disputes/{dispute}/answer": Route("disputes:write", {"accepts": True, "note": "x"}),
+    "POST /v1/disputes/{dispute}/credit": Route("disputes:write", {}),
+    "POST /v1/disputes/{dispute}/credit-requests": Route("disputes:write", WHY),
+    "POST /v1/disputes/{dispute}/outcome-requests": Route(
+        "disputes:write", {"outcome": "withdrawn"} | WHY
+    ),
     # payment channels
     "GET /v1/channels": Route("channels:read"),
     "POST /v1/channels": Route(
@@ -584,6 +598,7 @@ NOBODY = {
         "location": "loc", "operator": "opr", "other_card": "card", "payment": "pay",
         "payment_order": "pmo", "pos_batch": "ter", "programme": "prg", "shift": "shf",
         "store": "sto", "terminal": "ter", "topup": "top", "bonus_rule": "bon", "recall": "trc",
+        "dispute": "dsp",
     }.items()
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ SHOWN_BESIDES = {
     "kabao.cards.claims": "pure: who asks, and what a source says without its secrets (ATK-3)",
     "kabao.cards.limits": "pure: what whoever credits a card must share (CR-12, R-01)",
     "kabao.payments.parts": "payments as tenders of one sale, in the caller's transaction",
+    "kabao.payments.lending": "what a dispute lends, in the caller's transaction",
     "kabao.cards.states": "pure: the closed states and reasons of a card's life",
     "kabao.payments.pay": "the request of a payment, which every door fills in",
     "kabao.ledger.sums": "the types of a day's sums, which `Ledger.volumes` answers with",

@@ -43,7 +43,6 @@ NOT_YET = {
     "channel.third_party.": "the documents' terms; what a channel charges is its own data",
     "closure.tells_each_holder": "compliance: an issuer closes",
     "custody.": "compliance: money in custody",
-    "dispute.": "clearing: disputes",
     "incident.": "compliance: incidents",
     "invoice.on_redemption": "orders: invoices",
     "invoice.sale.rate": "orders: invoices",

@@ -18,7 +18,7 @@ from kabao.app.channels import DIRECT, Lines, makers
 from kabao.app.clock import choose_clock
 from kabao.app.desks import provided
 from kabao.app.executors import register_executors
-from kabao.app.night import NightBook
+from kabao.app.night import Calendar, NightBook
 from kabao.app.routes import ROUTES
 from kabao.app.settings import Settings
 from kabao.app.telling import Telling
@@ -40,6 +40,7 @@ from kabao.cards.ops.stock import Stock
 from kabao.cases.ops import Cases
 from kabao.clearing.ops import Accounts, Clearing
 from kabao.customers.ops import Customers
+from kabao.disputes.ops import Disputes, Papers
 from kabao.evidence.ops import Books, Evidence
 from kabao.funding.ops import Funding
 from kabao.kiosks.ops import Kiosks
@@ -50,6 +51,7 @@ from kabao.org.ops import Org
 from kabao.paycodes.ops import PayCodes
 from kabao.payments.adjust import Adjustments
 from kabao.payments.http import Door
+from kabao.payments.lending import Lending
 from kabao.payments.offline import OfflineSales
 from kabao.payments.ops import Payments
 from kabao.payments.parts import Parts
@@ -209,6 +211,20 @@ class Kabao:
             ids,
             clock,
             days,
+        )
+        self.disputes = Disputes(
+            db,
+            Lending(self.ledger, self.payments, ids),
+            self.org,
+            self.policy,
+            self.cases,
+            Calendar(self.clearing.terms),
+            ids,
+            clock,
+            days,
+        )
+        self.papers = Papers(
+            self.disputes, self.ledger, self.payments, self.evidence, books, self.merchants
         )
         self.telling = Telling(self)
         self.reports = Reports(

@@ -13,6 +13,7 @@ from kabao.cards.approvals import executors
 from kabao.cards.approvals_life import life_executors
 from kabao.clearing.approvals_accounts import account_executors
 from kabao.clearing.approvals_clearing import clearing_executors
+from kabao.disputes.approvals import dispute_executors
 from kabao.funding.approvals import funding_executors
 from kabao.kiosks.approvals import kiosk_executors
 from kabao.payments.adjust import adjust_executors
@@ -45,6 +46,7 @@ def register_executors(kabao: Kabao) -> None:
         *life_executors(kabao.life),
         *funding_executors(kabao.funding),
         *kiosk_executors(kabao.kiosks),
+        *dispute_executors(kabao.disputes),
         *account_executors(kabao.settlement_accounts),
         *clearing_executors(kabao.clearing),
         *_policy_executors(kabao.policy),

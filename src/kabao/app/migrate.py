@@ -53,6 +53,7 @@ TABLES = (
     "kabao.kiosks.tables",
     "kabao.evidence.tables",
     "kabao.notices.tables",
+    "kabao.disputes.tables",
     "kabao.reports.tables",
     "kabao.reconciliation.tables",
     "kabao.edges.iso8583.tables",

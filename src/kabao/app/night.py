@@ -1,4 +1,6 @@
-"""What reports show of the night, read from the slices that work it out."""
+"""What slices below clearing need of it: the workday calendar, and what reports show of the
+night.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,21 @@ from kabao.base.db import Conn
 from kabao.clearing.model.settlement import Settlement
 from kabao.clearing.ops import Clearing
 from kabao.clearing.ops.reading import Wanted
+from kabao.clearing.ops.terms import TermsBook
 from kabao.reports.model.night import OpenItem, Position
 
 MAX_POSITIONS = 200
+
+
+class Calendar:
+    """`disputes.ports.Workdays`: the official calendar, and what two persons said of it."""
+
+    def __init__(self, terms: TermsBook) -> None:
+        self._terms = terms
+
+    async def after(self, conn: Conn, day: date, workdays: int) -> date:
+        """The n-th workday after a day. Raises `calendar_unknown`."""
+        return (await self._terms.workdays(conn)).after(day, workdays)
 
 
 class NightBook:

@@ -11,6 +11,7 @@ from kabao.cards.http_watch import ROUTES_WATCH
 from kabao.cases.http import ROUTES as CASE_ROUTES
 from kabao.clearing.http import ROUTES as CLEARING_ROUTES
 from kabao.customers.http import ROUTES as CUSTOMER_ROUTES
+from kabao.disputes.http import ROUTES as DISPUTE_ROUTES
 from kabao.edges.iso8583.http import ROUTES as POS_ROUTES
 from kabao.evidence.http import ROUTES as EVIDENCE_ROUTES
 from kabao.evidence.http_returns import ROUTES as RETURN_ROUTES
@@ -38,6 +39,7 @@ ROUTES: list[Any] = [
     *CASE_ROUTES,
     *CLEARING_ROUTES,
     *CUSTOMER_ROUTES,
+    *DISPUTE_ROUTES,
     *EVIDENCE_ROUTES,
     *FUNDING_ROUTES,
     *HOUSE_ROUTES,

@@ -31,7 +31,15 @@ KIND_OF: Mapping[int, Kind] = {
     Purpose.TRANSFER: Kind.TOPUP,
 }
 GIVES_BACK = frozenset({Kind.VOID, Kind.REFUND, Kind.REVERSAL})
-_SILENT = frozenset({Purpose.LOAD_HOLD, Purpose.LOAD_RELEASE, Purpose.RECALL})
+_SILENT = frozenset(
+    {
+        Purpose.LOAD_HOLD,
+        Purpose.LOAD_RELEASE,
+        Purpose.RECALL,
+        Purpose.DISPUTE_CREDIT,
+        Purpose.DISPUTE_OUTCOME,
+    }
+)
 """What is set aside, or is between issuer and payer, is nothing to hand out."""
 UNDOES = frozenset({Kind.VOID, Kind.REVERSAL})
 _PAID = frozenset({Account.PRINCIPAL, Account.PRINCIPAL_HELD})

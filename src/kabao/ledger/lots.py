@@ -55,6 +55,9 @@ class Derived(msgspec.Struct, frozen=True):
     """What came back to the card, and to which lot."""
 
 
+_FOR_ANOTHER = frozenset({Purpose.CAPTURE, Purpose.DISPUTE_OUTCOME})
+
+
 class _Pile:
     """What is left of the lots in one sub-account, and where it went.
 
@@ -138,8 +141,9 @@ def derive(lots: Sequence[StoredLot], transfers: Sequence[Transfer], order: Orde
         if t.debit < Account.CASH and t.purpose != Purpose.LOAD_RELEASE:
             bonus = t.debit not in _PRINCIPAL
             first = by_op[t.related].seq if t.related in by_op else None
-            # What undoes a captured hold names the hold, not the capture.
-            original = t.related if t.purpose == Purpose.CAPTURE and t.related else t.op
+            # What undoes a captured hold names the hold, not the capture; what takes back
+            # a dispute's credit is as if the payment had taken it again.
+            original = t.related if t.purpose in _FOR_ANOTHER and t.related else t.op
             taken = piles[bonus].take(t, original, first)
             spent += [Piece(t.seq, lot, bonus, part) for lot, part in taken]
         else:

@@ -231,8 +231,8 @@ class GiveBack(Later, frozen=True, kw_only=True):
             self.alone.check(payment.refunded_fen + amount)
         principal, bonus = rules.give_back(
             amount,
-            payment.principal_fen - payment.refunded_principal_fen,
-            payment.bonus_fen - payment.refunded_bonus_fen,
+            payment.principal_left_fen,
+            payment.bonus_left_fen,
             rules.refund_order(limits.refund_order, limits.spend_order),
         )
         moves = rules.moves(
@@ -304,8 +304,8 @@ class Expire(OfPayment, frozen=True, kw_only=True):
 
 
 def _undoable(payment: Payment) -> None:
-    """A declined, undone or partly refunded payment cannot be undone whole."""
-    if payment.refunded_fen:
+    """A declined, undone, disputed or partly refunded payment cannot be undone whole."""
+    if payment.captured_fen != payment.refundable_fen:
         raise HAS_REFUNDS.error(rule="MF-07")
     if payment.status not in HOLDING | {Status.CAPTURED}:
         raise WRONG_STATE.error(f"The payment is {payment.status}.", rule="MF-07")

@@ -186,6 +186,9 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
     reason: str | None = None
     """Of a first answer only, see `Reason`; not stored with the payment."""
     tries_left: int | None = None
+    lent_principal_fen: int = 0
+    """Lent to the card, or given for good, because the payment is or was disputed."""
+    lent_bonus_fen: int = 0
 
     @property
     def held_fen(self) -> int:
@@ -198,9 +201,19 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
         return self.channel == ORDER_CHANNEL
 
     @property
+    def principal_left_fen(self) -> int:
+        """What of the principal can still be given back."""
+        return self.principal_fen - self.refunded_principal_fen - self.lent_principal_fen
+
+    @property
+    def bonus_left_fen(self) -> int:
+        """What of the bonus can still be given back."""
+        return self.bonus_fen - self.refunded_bonus_fen - self.lent_bonus_fen
+
+    @property
     def refundable_fen(self) -> int:
         """What can still be given back."""
-        return self.captured_fen - self.refunded_fen
+        return self.principal_left_fen + self.bonus_left_fen
 
 
 class Tie(msgspec.Struct, frozen=True, gc=False):

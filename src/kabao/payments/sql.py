@@ -114,6 +114,24 @@ async def update_payments(conn: Statements, rows: Sequence[Payment]) -> None:
     )
 
 
+async def store_lent(conn: Statements, rows: Sequence[Payment]) -> None:
+    """Keep what is lent for payments; of several versions in one batch the last one counts."""
+    last = list({p.id: p for p in rows}.values())
+    await conn.execute(
+        """
+        insert into payments.lent (payment, lent_principal_fen, lent_bonus_fen)
+        select * from unnest(%s::uuid[], %s::bigint[], %s::bigint[])
+        on conflict (payment) do update set lent_principal_fen = excluded.lent_principal_fen,
+          lent_bonus_fen = excluded.lent_bonus_fen
+        """,
+        [
+            uuid_array([p.id for p in last]),
+            number_array([p.lent_principal_fen for p in last]),
+            number_array([p.lent_bonus_fen for p in last]),
+        ],
+    )
+
+
 async def insert_refunds(conn: Statements, rows: Sequence[Refund]) -> None:
     """Insert a batch's refunds."""
     await conn.execute(
@@ -210,8 +228,10 @@ select id, company, root, card, last4, store, terminal, cashier, shift, channel,
   held_bonus_fen, status, decline_code, rule, balance_after_fen, tender, invoiceable_fen,
   (extract(epoch from expires_at) * 1000000)::bigint as expires_us,
   (extract(epoch from created_at) * 1000000)::bigint as created_us,
-  business_date - date '0001-01-01' + 1 as day
-from payments.payment
+  business_date - date '0001-01-01' + 1 as day,
+  coalesce(lent_principal_fen, 0) as lent_principal_fen,
+  coalesce(lent_bonus_fen, 0) as lent_bonus_fen
+from payments.payment left join payments.lent on payment = id
 """
 
 

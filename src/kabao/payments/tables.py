@@ -108,3 +108,14 @@ reversal = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     schema=_SCHEMA,
 )
+
+# Beside the payment and not in its row: hardly any payment is disputed.
+lent = sa.Table(
+    "lent",
+    metadata,
+    sa.Column("payment", Uuid, sa.ForeignKey("payments.payment.id"), primary_key=True),
+    sa.Column("lent_principal_fen", Fen, nullable=False),
+    sa.Column("lent_bonus_fen", Fen, nullable=False),
+    sa.CheckConstraint("lent_principal_fen >= 0 and lent_bonus_fen >= 0", name="amounts"),
+    schema=_SCHEMA,
+)
