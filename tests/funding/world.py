@@ -27,6 +27,7 @@ from kabao.funding.model.collections import (
 )
 from kabao.funding.ops import Funding
 from kabao.funding.ports import PayChannel
+from kabao.ledger.ops import Ledger
 from kabao.org.ops import Org
 from kabao.policy.ops import NATIONAL, Policy
 from kabao.reconciliation.ops import ChannelBills, Channels, Reconciliation
@@ -156,7 +157,8 @@ class World:
             Cases(policy, self.ids, self.clock, days),
             Org(self.db, self.ids, self.clock, days),
         )
-        made = Reconciliation(self.db, cases, policy, org, self.ids, self.clock, days)
+        ledger = Ledger(self.db, self.clock, days)
+        made = Reconciliation(self.db, ledger, cases, policy, org, self.ids, self.clock, days)
         made.serve(Channels(self.funding))
         await ChannelBills(self.db, self.funding, made).due()
 

@@ -12,6 +12,8 @@ from kabao.base.clock import BusinessDays, FixedClock, to_us
 from kabao.base.db import Conn, Database
 from kabao.base.ids import RandomIds
 from kabao.cases.ops import Cases
+from kabao.ledger.model import Account
+from kabao.ledger.ops import Ledger
 from kabao.org.ops import Org
 from kabao.policy.ops import Policy
 from kabao.reconciliation.model.breaks import Break
@@ -62,6 +64,7 @@ class Ours:
         self.why: str | None = None
         self.stopped: list[str] = []
         self.is_ours = False
+        self.account = Account.COLLECTED
         self.expects: list[Part] = []
 
     async def open(self) -> None:
@@ -114,8 +117,9 @@ class Bench:
         days, ids = BusinessDays(), RandomIds(clock)
         policy = Policy.load(clock, [])
         cases = Cases(policy, ids, clock, days)
+        self.ledger = Ledger(db, clock, days)
         self.reconciliation = Reconciliation(
-            db, cases, policy, Org(db, ids, clock, days), ids, clock, days
+            db, self.ledger, cases, policy, Org(db, ids, clock, days), ids, clock, days
         )
         self.ours = Ours(db, name)
         self.reconciliation.serve(self.ours)

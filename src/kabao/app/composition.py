@@ -195,7 +195,7 @@ class Kabao:
         self.evidence = Evidence(db, self.vault, books, self.payments, clock)
         self.settlement_accounts = Accounts(db, self.vault, self.policy, self.org, ids, clock, days)
         self.reconciliation = Reconciliation(
-            db, self.cases, self.policy, self.org, ids, clock, days
+            db, self.ledger, self.cases, self.policy, self.org, ids, clock, days
         )
         self.reconciliation.serve(Channels(self.funding))
         self.channel_bills = ChannelBills(db, self.funding, self.reconciliation)

@@ -48,6 +48,7 @@ PROVIDED = (
     "payments",
     "policy",
     "proofs",
+    "reconciliation",
     "returns",
     "settlement_accounts",
     "stock",

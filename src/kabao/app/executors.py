@@ -23,6 +23,7 @@ from kabao.policy.choices import SwitchState
 from kabao.policy.model import Setting
 from kabao.policy.ops import Policy
 from kabao.policy.ports import RELEASE_ACTION, SwitchRelease
+from kabao.reconciliation.approvals import reconciliation_executors
 from kabao.tenders.approvals import tender_executors
 from kabao.topups.approvals import topup_executors
 
@@ -52,6 +53,7 @@ def register_executors(kabao: Kabao) -> None:
         *_policy_executors(kabao.policy),
         *adjust_executors(kabao.adjustments),
         *payment_executors(kabao.payments),
+        *reconciliation_executors(kabao.reconciliation),
         *suspense_executors(kabao.suspense),
         *tender_executors(kabao.tenders),
         *topup_executors(kabao.topups),

@@ -27,6 +27,7 @@ from kabao.payments.http import ROUTES as PAYMENT_ROUTES
 from kabao.policy.http import ROUTES as POLICY_ROUTES
 from kabao.proofs.http import ROUTES as PROOF_ROUTES
 from kabao.proofs.http_pages import ROUTES as PAGE_ROUTES
+from kabao.reconciliation.http import ROUTES as RECONCILIATION_ROUTES
 from kabao.reports.http import ROUTES as REPORT_ROUTES
 from kabao.tenders.http import ROUTES as TENDER_ROUTES
 from kabao.topups.http import ROUTES as TOPUP_ROUTES
@@ -54,6 +55,7 @@ ROUTES: list[Any] = [
     *POLICY_ROUTES,
     *PROOF_ROUTES,
     *TENDER_ROUTES,
+    *RECONCILIATION_ROUTES,
     *REPORT_ROUTES,
     *RETURN_ROUTES,
     *SLIP_ROUTES,

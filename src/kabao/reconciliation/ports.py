@@ -10,6 +10,7 @@ import msgspec
 
 from kabao.base.db import Conn
 from kabao.funding.model.answers import BillFile
+from kabao.ledger.model import Account
 from kabao.reconciliation.model.breaks import Break
 from kabao.reconciliation.model.gate import OpenPart, Part
 from kabao.reconciliation.model.lines import BillReader
@@ -58,6 +59,11 @@ class Source(Protocol):
 
     async def stop(self, conn: Conn, subject: str) -> None:
         """More differs than may: trust this source with nothing new."""
+        ...
+
+    @property
+    def account(self) -> Account | None:
+        """Our account of what the source holds for us; None: its breaks are of no money."""
         ...
 
     @property

@@ -130,7 +130,7 @@ break_ = sa.Table(
         " 'fee', 'currency')",
         name="class",
     ),
-    sa.CheckConstraint("state in ('open', 'cleared', 'corrected')", name="state"),
+    sa.CheckConstraint("state in ('open', 'cleared', 'suspended', 'corrected')", name="state"),
     sa.CheckConstraint("(state = 'open') = (closed_at is null)", name="closed"),
     sa.CheckConstraint("line is not null or book is not null", name="of_something"),
     schema=_SCHEMA,

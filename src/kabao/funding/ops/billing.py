@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from kabao.base.clock import BusinessDays, Clock, from_us, to_us
 from kabao.base.db import Conn, Database
+from kabao.base.errors import INVALID
 from kabao.base.ids import is_id, to_edge
 from kabao.cases.model import Fact, NewCase
 from kabao.cases.ops import Cases
@@ -78,6 +79,15 @@ class Billing:
             }
             await sql.expect(conn, since, today - timedelta(days=1), ready_us)
             return await sql.claim_due(conn, now_us, now_us + LEASE_S * US, AT_ONCE)
+
+    async def fetch_in(self, conn: Conn, channel: str, day: date) -> None:
+        """Have a channel's bill of a day fetched at the next tick, also if it was before.
+
+        Raises `invalid` for a day that is not over.
+        """
+        if day >= self._calendar.of(self._clock.now_us()):
+            raise INVALID.error("That day is not over.", field="day")
+        await sql.fetch_again(conn, channel, day, self._clock.now_us())
 
     async def matched(self, bill: Matched, lines: int, differences: int) -> None:
         """It was compared with our books."""

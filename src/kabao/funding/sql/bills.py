@@ -47,6 +47,19 @@ async def claim_due(conn: Conn, now_us: int, again_us: int, limit: int) -> list[
     return [msgspec.convert(row, Matched) for row in rows]
 
 
+async def fetch_again(conn: Conn, channel: str, day: date, at_us: int) -> None:
+    """A bill is to be fetched, whether it was or not."""
+    await conn.execute(
+        """
+        insert into funding.bill (channel, day, state, ask_at, asked, lines, differences)
+        values (%s, %s, 'waiting', %s, 0, 0, 0)
+        on conflict (channel, day) do update set state = 'waiting', ask_at = excluded.ask_at,
+          asked = 0
+        """,
+        [channel, day, from_us(at_us)],
+    )
+
+
 async def update(conn: Conn, bill: Matched, ask_us: int | None) -> None:
     """Bring a bill up to date; None: it is done."""
     fields = msgspec.structs.asdict(bill)

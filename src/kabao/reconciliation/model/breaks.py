@@ -7,10 +7,19 @@ from enum import StrEnum
 
 import msgspec
 
+from kabao.base.errors import Kind, code
 from kabao.reconciliation.model.lines import LineKind
 
 BREAK = "brk"
 """Prefix at the edge."""
+
+
+BREAK_CLOSED = code(
+    "break_closed", Kind.CONFLICT, "This break is closed, or not in the state this is for."
+)
+NOTHING_TO_POST = code(
+    "nothing_to_post", Kind.REFUSED, "This break is of no amount, or of no account of ours."
+)
 
 
 class Class(StrEnum):
@@ -31,7 +40,8 @@ class BreakState(StrEnum):
 
     OPEN = "open"
     CLEARED = "cleared"  # explained: a later bill had it, or the source was asked
-    CORRECTED = "corrected"  # by two persons
+    SUSPENDED = "suspended"  # its amount waits in UNMATCHED, by two persons
+    CORRECTED = "corrected"  # by two persons, for good
 
 
 class Correction(StrEnum):
@@ -39,6 +49,8 @@ class Correction(StrEnum):
 
     SUSPEND = "suspend"  # post the difference to UNMATCHED, until it is known where it belongs
     ACCEPT = "accept"  # nothing is to be posted: it is explained
+    RELEASE = "release"  # of what is suspended: it is in the books by now, or the source gave in
+    WRITE_OFF = "write_off"  # of what is suspended: it is lost, or nobody's
 
 
 class Break(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +101,15 @@ class Break(msgspec.Struct, frozen=True, kw_only=True):
     def explanation(self) -> str:
         """What it means and why that is proposed, for a person."""
         return _WORDS[self.cls]
+
+
+AFTER: dict[Correction, tuple[BreakState, BreakState]] = {
+    Correction.SUSPEND: (BreakState.OPEN, BreakState.SUSPENDED),
+    Correction.ACCEPT: (BreakState.OPEN, BreakState.CORRECTED),
+    Correction.RELEASE: (BreakState.SUSPENDED, BreakState.CORRECTED),
+    Correction.WRITE_OFF: (BreakState.SUSPENDED, BreakState.CORRECTED),
+}
+"""What a correction is for, and what a break is after it."""
 
 
 TO_US = frozenset({LineKind.PAY, LineKind.RETURN, LineKind.DEPOSIT, LineKind.SETTLE})

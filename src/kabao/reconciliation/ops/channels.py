@@ -13,6 +13,7 @@ from kabao.funding.model.answers import Fetched
 from kabao.funding.model.bills import Matched
 from kabao.funding.model.channels import CHANNEL, Channel, ChannelState
 from kabao.funding.ops import Funding
+from kabao.ledger.model import Account
 from kabao.reconciliation.model.breaks import Break
 from kabao.reconciliation.model.gate import Part
 from kabao.reconciliation.model.lines import BILL_KNOWN, BillReader, LineKind, SpoiltBillError
@@ -30,6 +31,7 @@ class Channels:
 
     name = NAME
     is_ours = False
+    account = Account.COLLECTED
 
     def __init__(self, funding: Funding) -> None:
         self._funding, self._billing = funding, funding.billing

@@ -13,15 +13,17 @@ from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import Ids
 from kabao.cases.ops import Cases
+from kabao.ledger.ops import Ledger
 from kabao.org.ops import Org
 from kabao.policy import names
 from kabao.policy.model import Rules
 from kabao.policy.ops import NATIONAL, Policy
-from kabao.reconciliation.model.breaks import Break, BreakState, Class
+from kabao.reconciliation.model.breaks import Break, BreakState, Class, Correction
 from kabao.reconciliation.model.gate import OpenPart, judged
 from kabao.reconciliation.model.lines import Line
 from kabao.reconciliation.model.rounds import load
 from kabao.reconciliation.model.runs import SOURCE_UNKNOWN, Run, RunState
+from kabao.reconciliation.ops.correcting import Correcting
 from kabao.reconciliation.ops.following import Following, gate_of
 from kabao.reconciliation.ops.matching import Matching
 from kabao.reconciliation.ports import Source
@@ -51,6 +53,7 @@ class Reconciliation:
     def __init__(
         self,
         db: Database,
+        ledger: Ledger,
         cases: Cases,
         policy: Policy,
         org: Org,
@@ -62,6 +65,7 @@ class Reconciliation:
         self._ids, self._clock, self._days = ids, clock, days
         self._matching = Matching(load(), ids, clock)
         self._following = Following(db, cases, clock)
+        self._correcting = Correcting(ledger, clock)
         self._sources: dict[str, Source] = {}
 
     def serve(self, source: Source) -> None:
@@ -161,6 +165,29 @@ class Reconciliation:
         tolerance = self.rules(run.company).int(names.RECONCILIATION_FEE_TOLERANCE_FEN)
         return await self._matching.match(
             conn, run, self.source(run.source), tolerance * MFEN_PER_FEN
+        )
+
+    # Corrections
+
+    async def get_break(self, conn: Conn, ident: str) -> tuple[Run, Break]:
+        """A break with its run. Raises `not_found`."""
+        found = await breaks_sql.get(conn, ident)
+        if found is None:
+            raise NOT_FOUND.error("There is no such break.")
+        return await self.get(conn, found.run), found
+
+    def check(self, run: Run, found: Break, correction: Correction) -> None:
+        """Whether a correction is possible now. Raises `break_closed`, `nothing_to_post`."""
+        self._correcting.check(self.source(run.source), found, correction)
+
+    async def correct(self, conn: Conn, ident: str, correction: Correction, approval: str) -> Break:
+        """What two persons agreed to; moves post through the ledger in this transaction.
+
+        Raises `not_found`, `break_closed`, `nothing_to_post`.
+        """
+        run, _ = await self.get_break(conn, ident)
+        return await self._correcting.correct(
+            conn, run, self.source(run.source), ident, correction, approval
         )
 
     # What keeps a day open

@@ -68,6 +68,14 @@ async def close(conn: Conn, ident: str, state: BreakState, why: str, at_us: int)
     )
 
 
+async def set_state(conn: Conn, ident: str, state: BreakState, why: str, at_us: int) -> None:
+    """What two persons made of a break that the caller has locked."""
+    await conn.execute(
+        "update reconciliation.break set state = %s, why = %s, closed_at = %s where id = %s",
+        [state, why, from_us(at_us), ident],
+    )
+
+
 async def close_all(conn: Conn, run: str, why: str, at_us: int) -> None:
     """Breaks of a run that counts no more."""
     await conn.execute(

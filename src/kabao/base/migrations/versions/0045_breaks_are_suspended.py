@@ -1,0 +1,18 @@
+"""Breaks are suspended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
+
+from kabao.base.migrations import initial
+
+revision = "0045"
+down_revision = "0044"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    initial.run_sql(op.get_bind(), Path(__file__).with_suffix(".sql").read_text())
