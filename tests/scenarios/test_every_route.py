@@ -486,6 +486,16 @@ TABLE = {
         "shifts:write", {"terminal": "{terminal}", "code_id": "{code}", "code": "0000"}
     ),
     "POST /v1/terminals/{terminal}/certification": Route("merchants:write", WHY),
+    "GET /v1/reconciliations": Route("reconciliations:read"),
+    "POST /v1/reconciliations": Route(
+        "reconciliations:write", {"channel": "{channel}", "day": "2026-11-20"}
+    ),
+    "GET /v1/reconciliations/{run}": Route("reconciliations:read"),
+    "GET /v1/reconciliations/{run}/breaks": Route("reconciliations:read"),
+    "GET /v1/reconciliation-breaks/{difference}": Route("reconciliations:read"),
+    "POST /v1/reconciliation-breaks/{difference}/corrections": Route(
+        "reconciliations:write", WHY | {"correction": "accept"}
+    ),
     "GET /v1/pos-batches": Route("settlements:read"),
     "GET /v1/pos-batches/{pos_batch}": Route("settlements:read"),
     "GET /v1/pos-differences": Route("settlements:read"),
@@ -591,6 +601,7 @@ NOBODY = {
         "approval": "apr", "batch": "bat", "card": "card", "cashier": "csh", "code": "cod",
         "funding_refund": "frf", "settlement_account": "sac", "settlement": "set",
         "window": "win",
+        "run": "rec", "difference": "brk",
         "case": "case", "channel": "chn", "collection": "col", "box": "kbx", "session": "kss",
         "template": "ntp", "company": "com", "delivery": "whd", "endpoint": "whe",
         "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
 from msgspec import Meta
 
 from kabao.access.model import ApprovalView, view
@@ -247,7 +246,7 @@ async def list_breaks(
     reconciliation: Reconciliation,
     clock: Clock,
     run: EdgeId,
-    cls: Annotated[Class | None, Parameter(query="class")] = None,
+    of_class: Class | None = None,
     status: BreakState | None = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor | None = None,
@@ -259,18 +258,24 @@ async def list_breaks(
         seen = await _visible(conn, principal, reconciliation, run)
         after = 0 if found is None else found[0]
         rows = await reconciliation.breaks(
-            conn, seen.id, cls=cls, state=status, after=after, limit=limit + 1
+            conn, seen.id, cls=of_class, state=status, after=after, limit=limit + 1
         )
     return page(rows, limit, lambda one: _break_view(seen, one, today), lambda one: (one.no,))
 
 
-@get("/v1/reconciliation-breaks/{found:str}", guards=[requires(READ)], tags=["reconciliations"])
+@get(
+    "/v1/reconciliation-breaks/{difference:str}", guards=[requires(READ)], tags=["reconciliations"]
+)
 async def get_break(
-    principal: Principal, db: Database, reconciliation: Reconciliation, clock: Clock, found: EdgeId
+    principal: Principal,
+    db: Database,
+    reconciliation: Reconciliation,
+    clock: Clock,
+    difference: EdgeId,
 ) -> BreakView:
     """Get a break, what it means, and which correction is proposed."""
     async with db.read() as conn:
-        run, seen = await _visible_break(conn, principal, reconciliation, found)
+        run, seen = await _visible_break(conn, principal, reconciliation, difference)
     return _break_view(run, seen, now(clock).date())
 
 
@@ -284,7 +289,7 @@ async def _visible_break(
 
 
 @post(
-    "/v1/reconciliation-breaks/{found:str}/corrections",
+    "/v1/reconciliation-breaks/{difference:str}/corrections",
     guards=[requires(WRITE)],
     tags=["reconciliations"],
 )
@@ -296,13 +301,13 @@ async def correct_break(
     reconciliation: Reconciliation,
     access: Access,
     clock: Clock,
-    found: EdgeId,
+    difference: EdgeId,
 ) -> Response[ApprovalView]:
     """Ask a second person to agree to the correction of a break; then it is posted."""
     idempotency_key(request.headers.get(KEY_HEADER))  # missing: said before any look-up
 
     async def work(conn: Conn) -> ApprovalView:
-        run, seen = await _visible_break(conn, principal, reconciliation, found)
+        run, seen = await _visible_break(conn, principal, reconciliation, difference)
         reconciliation.check(run, seen, data.correction)
         payload = NewCorrection(to_edge(BREAK, seen.id), data.correction, seen.difference_fen)
         touched = frozenset({run.company})

@@ -1,0 +1,137 @@
+"""Bills and breaks through HTTP, on the whole platform, with a channel of the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kabao.base.ids import from_edge
+from kabao.ledger.model import Account
+from kabao_sandbox.party.bills import Planted
+from tests.app.world import made
+from tests.funding.platform import Platform, platform
+
+
+@pytest.fixture
+async def at(database_url: str, tmp_path: Path) -> AsyncIterator[Platform]:
+    async with platform(database_url, tmp_path) as opened:
+        yield opened
+
+
+async def day_over(at: Platform, count: int = 6, **planted: int) -> str:
+    """So many were paid yesterday; the bill is there and has errors. The day."""
+    day = at.at.kabao.days.of(at.at.clock.now_us())
+    for n in range(count):
+        shown = await at.begun(1_000 + n)
+        assert at.hosts["alipay"].pay(at.trade(shown.collection, "alipay"))
+    await at.told()
+    at.hosts["alipay"].planted = Planted(**planted)
+    at.at.clock.advance(timedelta(hours=26))
+    await at.at.kabao.channel_bills.due()
+    return day.isoformat()
+
+
+async def the_run(at: Platform) -> dict[str, Any]:
+    page = await made(at.at.operator.get("/v1/reconciliations"))
+    (run,) = page["data"]
+    return dict(run)
+
+
+async def breaks(at: Platform, run: str, **query: Any) -> list[dict[str, Any]]:
+    page = await made(at.at.operator.get(f"/v1/reconciliations/{run}/breaks", **query))
+    return list(page["data"])
+
+
+async def unmatched(at: Platform) -> int:
+    company = from_edge("com", at.at.company)
+    async with at.at.kabao.db.read() as conn:
+        found = await at.at.kabao.ledger.house_balance(conn, Account.UNMATCHED, company, "CNY")
+    return found.credit_fen - found.debit_fen
+
+
+@pytest.mark.row("T-20", "T-21", "C-05")
+async def test_a_bill_is_matched_and_its_breaks_are_told(at: Platform) -> None:
+    day = await day_over(at, missing=1, extra=1, amount=1)
+    run = await the_run(at)
+    assert (run["day"], run["status"], run["lines"], run["breaks"]) == (day, "finished", 6, 3)
+    whole = await made(at.at.operator.get(f"/v1/reconciliations/{run['id']}"))
+    assert whole["classes"] == {"amount": 1, "missing_here": 1, "missing_there": 1}
+    assert len(whole["result_sha256"]) == 64
+    (wrong,) = await breaks(at, run["id"], of_class="amount")
+    assert wrong["difference"] == wrong["theirs"] - wrong["ours"] != 0
+    assert (wrong["proposed"], wrong["status"], wrong["age_days"]) == ("suspend", "open", 1)
+    assert wrong["explanation"].endswith(".")
+    assert len(await breaks(at, run["id"], status="open")) == 3
+    kinds = sorted(case["kind"] for case in await at.cases())
+    assert kinds == ["reconciliation.break"] * 3 + ["reconciliation.gate"]
+
+
+@pytest.mark.row("T-21")
+async def test_too_many_breaks_pause_their_channel_and_keep_the_day_open(at: Platform) -> None:
+    day = await day_over(at, missing=1, extra=1, amount=1)
+    channel = await made(at.at.operator.get(f"/v1/channels/{at.channels['alipay']['id']}"))
+    assert channel["status"] == "paused"
+    async with at.at.kabao.db.read() as conn:
+        (part,) = await at.at.kabao.reconciliation.open_parts(conn, date.fromisoformat(day))
+    assert (part.subject, part.reason, part.breaks) == (channel["id"], "too_many_breaks", 3)
+
+
+@pytest.mark.row("C-05", "ATK-11")
+async def test_a_correction_takes_two_persons_and_posts_once(at: Platform) -> None:
+    await day_over(at, extra=1)
+    (found,) = await breaks(at, (await the_run(at))["id"])
+    url = f"/v1/reconciliation-breaks/{found['id']}"
+    body = {"correction": "suspend", "reason": "nobody knows the payer"}
+    asked = await made(at.at.operator.post(f"{url}/corrections", body))
+    assert (asked["state"], await unmatched(at)) == ("pending", 0)
+    twin = await made(at.at.operator.post(f"{url}/corrections", body))
+    await made(at.at.approve(asked["id"]))
+    assert await unmatched(at) == found["difference"] > 0
+    again = await at.at.approve(twin["id"])
+    assert again.json()["code"] == "break_closed"
+    assert await unmatched(at) == found["difference"]
+    assert (await made(at.at.operator.get(url)))["status"] == "suspended"
+    body = {"correction": "write_off", "reason": "it stays nobody's"}
+    asked = await made(at.at.operator.post(f"{url}/corrections", body))
+    await made(at.at.approve(asked["id"]))
+    assert await unmatched(at) == 0
+    assert (await made(at.at.operator.get(url)))["status"] == "corrected"
+
+
+async def test_what_is_of_no_amount_is_accepted_and_never_posted(at: Platform) -> None:
+    await day_over(at, double=1)
+    (found,) = await breaks(at, (await the_run(at))["id"])
+    url = f"/v1/reconciliation-breaks/{found['id']}/corrections"
+    early = await at.at.operator.post(url, {"correction": "release", "reason": "too early"})
+    assert (early.status_code, early.json()["code"]) == (409, "break_closed")
+    asked = await made(at.at.operator.post(url, {"correction": "accept", "reason": "told twice"}))
+    await made(at.at.approve(asked["id"]))
+    assert await unmatched(at) == 0
+
+
+async def test_another_companys_key_sees_nothing_of_it(at: Platform) -> None:
+    await day_over(at, extra=1)
+    run = (await the_run(at))["id"]
+    (found,) = await breaks(at, run)
+    other = at.at.by("other-operator")
+    assert (await made(other.get("/v1/reconciliations")))["data"] == []
+    for path in (f"reconciliations/{run}", f"reconciliation-breaks/{found['id']}"):
+        assert (await other.get(f"/v1/{path}")).status_code == 404
+
+
+async def test_a_better_bill_takes_the_place_of_the_first(at: Platform) -> None:
+    day = await day_over(at, missing=1)
+    first = await the_run(at)
+    at.hosts["alipay"].planted = Planted()
+    body = {"channel": at.channels["alipay"]["id"], "day": day}
+    await made(at.at.operator.post("/v1/reconciliations", body))
+    await at.at.kabao.channel_bills.due()
+    page = await made(at.at.operator.get("/v1/reconciliations", day=day))
+    assert [run["status"] for run in page["data"]] == ["finished", "replaced"]
+    assert [one["status"] for one in await breaks(at, first["id"])] == ["cleared"]
+    body["day"] = "2099-01-01"
+    assert (await at.at.operator.post("/v1/reconciliations", body)).status_code == 422
