@@ -155,18 +155,18 @@ def _http(
         pair = (_run(hot, spread.per_second),)
         figures.append(Figure("hot", what, plan.cards, None, 0.5, "of spread", pair, share))
     if "topups" in plan.only:
-        for n, clients in enumerate(TOPUP_CLIENTS):
-            asked = msgspec.structs.replace(
-                orders(plan.seconds, clients, None, plan.cards), topups=True
-            )
-            runs = [_run(_load(asked), base) for _ in range(plan.rounds)]
-            told("topups", n + 1, len(TOPUP_CLIENTS))
-            what = f"POST /v1/topups in cash, connections: {clients}"
-            middle = statistics.median(run.per_second for run in runs)
-            figures.append(
-                Figure("topups", what, plan.cards, None, None, "a second", tuple(runs), middle)
-            )
+        asked = orders(plan.seconds, 1, None, plan.cards)
+        figures += [_topups(asked, clients, plan, base, told) for clients in TOPUP_CLIENTS]
     return figures
+
+
+def _topups(asked: Orders, clients: int, plan: Plan, base: float, told: Told) -> Figure:
+    asked = msgspec.structs.replace(asked, connections=clients, topups=True)
+    runs = [_run(_load(asked), base) for _ in range(plan.rounds)]
+    told(f"topups, {clients}", 1, 1)
+    what = f"POST /v1/topups in cash, connections: {clients}"
+    middle = statistics.median(run.per_second for run in runs)
+    return Figure("topups", what, plan.cards, None, None, "a second", tuple(runs), middle)
 
 
 def _pos(settings: Settings, plan: Plan, world: World, reference: Reference, told: Told) -> Figure:

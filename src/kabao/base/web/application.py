@@ -67,6 +67,8 @@ class Web:
         bound += [bind(handler, {}) for handler in health_routes(checks, figures)]
         bound += [bind_hot(route, hot_door) for route in hot_door.routes]
         self.routes: list[Route] = [route for route, _ in bound]
+        names = [route.name for route in self.routes]
+        assert len(set(names)) == len(names), f"operation names collide: {sorted(names)}"
         self._title, self._version = title, version
         bound += [bind(handler, {}) for handler in docs_routes(lambda: self.document)]
         self.litestar = Litestar(
