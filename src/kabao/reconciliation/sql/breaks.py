@@ -94,9 +94,11 @@ async def matched_orders(conn: Conn, run: str, after: int, size: int) -> list[st
         select distinct b.our_no from reconciliation.book b
         join reconciliation.pair p on p.run = b.run and p.book = b.no
         where b.run = %(run)s and b.no > %(after)s and b.no <= %(until)s
+          and p.run = %(run)s and p.book > %(after)s and p.book <= %(until)s
           and b.kind = 'pay' and b.status = 'done'
-          and not exists (
-            select from reconciliation.break k where k.run = b.run and k.book = b.no
+          and b.no not in (
+            select k.book from reconciliation.break k where k.run = %(run)s
+              and k.book > %(after)s and k.book <= %(until)s
               and k.class not in ('wrong_day', 'fee'))
         order by b.our_no
         """,
