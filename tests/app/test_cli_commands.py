@@ -228,8 +228,8 @@ async def test_a_day_is_closed(w: World, console: Console) -> None:
     assert await console.refused("day", "close", "2026-11-22") == "day_not_over"
     await at(w, START + timedelta(days=1))
     told = await console.json("day", "close", "2026-11-22")
-    assert told == {"day": "2026-11-22", "transfers": 1}
-    assert await console.refused("day", "close", "2026-11-22") == "day_closed"
+    assert (told["day"], told["transfers"], told["state"]) == ("2026-11-22", 1, "hard_closed")
+    assert await console.json("day", "close", "2026-11-22") == told
     [day] = (await made(w.auditor.get("/v1/ledger/days")))["data"]
     assert day["day"] == "2026-11-22"
 

@@ -162,7 +162,7 @@ async def adjust_day(
     touched = frozenset({issuer, store.company})
 
     async def work(conn: Conn) -> ApprovalView:
-        await clearing.closing.require_adjustable(conn, day)
+        await clearing.closing.check_adjustment(conn, day, data.amount)
         payload = NewAdjustment(day, data.issuer, data.store, data.currency, data.amount)
         asked = await access.approvals.ask(
             conn, principal, ADJUSTMENT_ACTION, payload, data.reason, companies=touched

@@ -71,6 +71,12 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None
 
 
+def describe(part: Part) -> str:
+    """What keeps a day open, on one line for people."""
+    broken = f", {part.breaks} breaks" if part.breaks else ""
+    return f"{part.source} {part.subject}: {part.reason}{broken}"
+
+
 def ends_at(day: date, clock_time: str, days: BusinessDays) -> datetime:
     """When the window of a day ends: that local time of the calendar day (C-01)."""
     at = time.fromisoformat(clock_time)

@@ -6,7 +6,6 @@ from datetime import date
 
 from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
-from kabao.base.errors import INVALID
 from kabao.base.ids import Ids
 from kabao.cases.ops import Cases
 from kabao.clearing.model.runs import Carry, CarryReason
@@ -116,10 +115,8 @@ class Clearing:
 
         Raises `day_still_open`, `not_found` and `invalid`.
         """
-        if amount_fen == 0:
-            raise INVALID.error("A correction is of something.", field="amount")
         await windows_sql.lock(conn)
-        await self.closing.require_adjustable(conn, day)
+        await self.closing.check_adjustment(conn, day, amount_fen)
         place = await self._org.get_store(conn, store)
         carry = Carry(
             id=self._ids.new(),

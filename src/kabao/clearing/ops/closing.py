@@ -7,7 +7,8 @@ from datetime import date, time, timedelta
 
 from kabao.base.clock import BusinessDays, Clock, now, to_us
 from kabao.base.db import Conn, Database
-from kabao.base.errors import NOT_FOUND
+from kabao.base.errors import INVALID, NOT_FOUND
+from kabao.base.ids import to_edge
 from kabao.clearing.model.days import (
     DAY_KEPT_OPEN,
     DAY_STILL_OPEN,
@@ -17,6 +18,7 @@ from kabao.clearing.model.days import (
     Part,
     Window,
     WindowState,
+    describe,
 )
 from kabao.clearing.model.settlement import Settlement
 from kabao.clearing.ops.netting import Netting
@@ -26,9 +28,6 @@ from kabao.clearing.sql import days as sql
 from kabao.clearing.sql import windows as windows_sql
 from kabao.ledger.ops import Ledger
 from kabao.policy import names
-
-ALL_BOOKS = "books"
-"""The source that keeps out everything: our own books do not agree with themselves."""
 
 DAYS_MAX = 200
 LISTED_MAX = 20
@@ -152,23 +151,19 @@ class Closing:
             raise DAY_KEPT_OPEN.error(said or "Its window is not computed yet.", rule=GATE_RULE)
         return found
 
-    async def require_adjustable(self, conn: Conn, day: date) -> None:
-        """Raises `day_still_open` for a day that needs no adjustment."""
+    async def check_adjustment(self, conn: Conn, day: date, amount_fen: int) -> None:
+        """Raises `invalid` for nothing, `day_still_open` for a day that needs no adjustment."""
+        if amount_fen == 0:
+            raise INVALID.error("A correction is of something.", field="amount")
         found = await sql.day(conn, day)
         if found is None or found.state is not DayState.HARD_CLOSED:
             raise DAY_STILL_OPEN.error(rule="C-05", field="day")
 
 
 def _keeps_out(part: OpenPart, settlement: Settlement) -> bool:
-    """Whether a part keeps a settlement out: it is about its store or its issuer's books.
+    """Whether a part keeps a settlement out: it is about its store.
 
     A channel's bill is about money that came in through it: what stores are owed for
     goods is settled all the same.
     """
-    return part.source == ALL_BOOKS or part.subject == settlement.store
-
-
-def describe(part: Part) -> str:
-    """One line for people."""
-    broken = f", {part.breaks} breaks" if part.breaks else ""
-    return f"{part.source} {part.subject}: {part.reason}{broken}"
+    return part.subject == to_edge("sto", settlement.store)

@@ -19,7 +19,7 @@ class OpenPart(Protocol):
 
     @property
     def subject(self) -> str:
-        """About what: the id of a store, a company or a channel, or a name."""
+        """About what, as at the edge: `sto_…`, whose settlements wait for it; `chn_…`; a name."""
         ...
 
     @property
