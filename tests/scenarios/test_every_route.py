@@ -300,6 +300,7 @@ TABLE = {
     "GET /v1/topups/{topup}": Route("topups:read"),
     "POST /v1/topups/{topup}/cancel": Route("topups:write", {}),
     "POST /v1/topups/{topup}/refunds": Route("topups:refund", WHY),
+    "POST /v1/topups/{topup}/refund-requests": Route("topups:refund", WHY),
     "GET /v1/topups/{topup}/refunds": Route("topups:read"),
     "GET /v1/topups/{topup}/receipt": Route("topups:read"),
     "GET /v1/topups/{topup}/recalls": Route("topups:read"),

@@ -9,7 +9,9 @@ from kabao.base.db import Conn
 from kabao.base.ids import from_edge, to_edge
 from kabao.topups.model.bonus import BONUS_RULE, Terms
 from kabao.topups.model.recalls import RECALL, RecallState
+from kabao.topups.model.refunding import REFUND, Fault
 from kabao.topups.ops import TopUps
+from kabao.topups.ops.refunds import AskRefund
 
 BONUS_ACTION = "bonus_rule"
 """What an approval of a bonus rule is called in policy `approval.actions`."""
@@ -45,6 +47,24 @@ class RecallSettled(msgspec.Struct, frozen=True):
     status: RecallState
 
 
+REFUND_ACTION = "topup_refund"
+
+
+class LargeRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Money of a top-up that is to go back, and waits for the second person. Whole fen."""
+
+    topup: str
+    amount: int
+    fault: Fault
+    reason: str
+
+
+class LargeRefunded(msgspec.Struct, frozen=True):
+    """The refund that an approved request became."""
+
+    refund: str
+
+
 def topup_executors(topups: TopUps) -> list[tuple[str, Executor, type[msgspec.Struct]]]:
     """Kind, executor and payload of every request of this slice."""
 
@@ -59,4 +79,14 @@ def topup_executors(topups: TopUps) -> list[tuple[str, Executor, type[msgspec.St
         settled = await topups.recalls.settle_in(conn, ident, approval.id, won=asked.won)
         return RecallSettled(asked.recall, settled.state)
 
-    return [(BONUS_ACTION, make, NewBonusRule), (RECALL_ACTION, settle, RecallSettlement)]
+    async def refund(conn: Conn, asked: LargeRefund, approval: Approval) -> LargeRefunded:
+        del approval
+        ask = AskRefund(asked.amount, asked.fault, asked.reason, approved=True)
+        made = await topups.refunds.ask_in(conn, from_edge("top", asked.topup), ask)
+        return LargeRefunded(to_edge(REFUND, made.id))
+
+    return [
+        (BONUS_ACTION, make, NewBonusRule),
+        (RECALL_ACTION, settle, RecallSettlement),
+        (REFUND_ACTION, refund, LargeRefund),
+    ]

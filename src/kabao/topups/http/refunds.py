@@ -14,14 +14,21 @@ from kabao.base.clock import Clock, now, rfc3339
 from kabao.base.db import Conn
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import from_edge, to_edge
-from kabao.base.web.fields import EdgeId
+from kabao.base.web.fields import KEY_HEADER, EdgeId, idempotency_key
 from kabao.base.web.principal import Principal, requires
-from kabao.topups.approvals import RECALL_ACTION, RecallSettlement
+from kabao.topups.approvals import RECALL_ACTION, REFUND_ACTION, LargeRefund, RecallSettlement
 from kabao.topups.http.bodies import RefundBody, SettleBody
 from kabao.topups.http.desk import TopUpDesk
 from kabao.topups.model import TopUp
 from kabao.topups.model.recalls import RECALL, RECALL_SETTLED, Part, Recall, RecallState
-from kabao.topups.model.refunding import REFUND, Fault, RefundState, TopUpRefund
+from kabao.topups.model.refunding import (
+    NOT_REFUNDABLE,
+    REFUND,
+    REFUND_TOO_LARGE,
+    Fault,
+    RefundState,
+    TopUpRefund,
+)
 from kabao.topups.ops.refunds import AskRefund
 
 
@@ -134,14 +141,55 @@ async def refund(
 
     Never more than is left of its lot. Its share of the bonus is taken back; where bonus was
     spent already, what it was worth is kept (CR-24). The value leaves the card at once and
-    comes back if the channel refuses.
+    comes back if the channel refuses. From a sum on it takes two persons
+    (`POST /v1/topups/{topup}/refund-requests`).
     """
+    idempotency_key(request.headers.get(KEY_HEADER))  # missing: said before any look-up
     found = await topup_desk.find(principal, topup)
 
     async def work(conn: Conn) -> TopUpRefundView:
         ask = AskRefund(data.amount, data.fault, data.reason)
         made = await topup_desk.topups.refunds.ask_in(conn, found.id, ask)
         return refund_view(made, found)
+
+    return await topup_desk.once(request, principal, data, work)
+
+
+@post("/v1/topups/{topup:str}/refund-requests", guards=[requires("topups:refund")], tags=["topups"])
+async def ask_for_refund(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    topup: EdgeId,
+    data: RefundBody,
+    topup_desk: TopUpDesk,
+    access: Access,
+    clock: Clock,
+) -> Response[ApprovalView]:
+    """Ask a second person to agree that money of a top-up goes back to its payer.
+
+    How much it is, and what of it may go, is judged now and again when it is agreed to.
+    """
+    idempotency_key(request.headers.get(KEY_HEADER))  # missing: said before any look-up
+    found = await topup_desk.find(principal, topup)
+
+    async def work(conn: Conn) -> ApprovalView:
+        refunds, amount = topup_desk.topups.refunds, data.amount
+        most = await refunds.most(conn, found, data.fault)
+        if not most:
+            raise NOT_REFUNDABLE.error(rule="CR-24")
+        if amount is not None and amount > most:
+            raise REFUND_TOO_LARGE.error(
+                f"At most {most} fen may go back.", rule="CR-24", field="amount"
+            )
+        asked = await access.approvals.ask(
+            conn,
+            principal,
+            REFUND_ACTION,
+            LargeRefund(to_edge("top", found.id), amount or most, data.fault, data.reason),
+            data.reason,
+            companies=frozenset({await refunds.collector(conn, found)}),
+        )
+        return view(asked, now(clock))
 
     return await topup_desk.once(request, principal, data, work)
 
@@ -204,4 +252,4 @@ async def settle(
     return await topup_desk.once(request, principal, data, work)
 
 
-ROUTES = [refund, refunds, recalls, settle]
+ROUTES = [refund, ask_for_refund, refunds, recalls, settle]

@@ -9,6 +9,7 @@ import msgspec
 
 from kabao.base.db import Conn
 from kabao.base.ids import Ids
+from kabao.cards.model import APPROVAL_NEEDED
 from kabao.cards.ops import Cards
 from kabao.customers.ops import Customers
 from kabao.funding.model.collections import FundingRefund
@@ -52,6 +53,8 @@ class AskRefund(msgspec.Struct, frozen=True):
     fault: Fault
     reason: str
     """What the payer reads."""
+    approved: bool = False
+    """Whether a second person has agreed."""
 
 
 class Refunds:
@@ -83,7 +86,7 @@ class Refunds:
 
         Raises `topup_was_cash`, `topup_not_refundable`, `topup_refund_too_large`,
         `topup_card_stopped`, `topup_value_held`, `refund_to_another_name`, and what
-        `Funding.refund_in` raises.
+        `Funding.refund_in` raises. Large ones that nobody else has agreed to: `approval_needed`.
         """
         topup = (await sql.load(conn, [ident]))[ident]
         collection = topup.collection
@@ -112,6 +115,8 @@ class Refunds:
             raise REFUND_TOO_LARGE.error(
                 f"At most {most} fen may go back.", rule="CR-24", field="amount"
             )
+        if not ask.approved:
+            _check_alone(rules, topup.refunded_fen + wanted)
         back = share(left, wanted, most)
         refund = TopUpRefund(
             id=refund_id,
@@ -150,6 +155,11 @@ class Refunds:
         """Refunds of a top-up, oldest first."""
         return await back_sql.refunds_of(conn, topup)
 
+    async def collector(self, conn: Conn, topup: TopUp) -> str:
+        """The company whose money goes back."""
+        assert topup.collection is not None, "cash is not collected"
+        return (await self._funding.get(conn, topup.collection)).company
+
     async def _check_name(self, conn: Conn, topup: TopUp, collection: str) -> None:
         """Money that somebody named has paid leaves only for an account in their name (CR-91)."""
         if topup.payer is None:
@@ -176,6 +186,15 @@ class Refunds:
         dims = Dimensions(selling_store=topup.store, channel=topup.channel)
         act = Act(company=topup.company, operation=operation, root=topup.root, run=run, dims=dims)
         return (await self._ledger.post_in(conn, [act]))[0]
+
+
+def _check_alone(rules: Rules, refunded_fen: int) -> None:
+    """From a sum on a refund takes two persons; with those before, else it would be done in
+    pieces. Raises `approval_needed`.
+    """
+    name = names.APPROVAL_TOPUP_REFUND_FROM_FEN
+    if refunded_fen >= rules.int(name):
+        raise APPROVAL_NEEDED.error(rule=rules.row(name), field="amount")
 
 
 def _valuation(rules: Rules, fault: Fault) -> Valuation:
