@@ -34,6 +34,7 @@ PLAIN = {
     "clearing.run.result_digest": DIGEST,
     "clearing.window.inputs_digest": DIGEST,
     "clearing.window.result_digest": DIGEST,
+    "clearing.payout_batch.digest": DIGEST,
     "customers.customer.identity_index": INDEX,
     "customers.customer.phone_index": INDEX,
     "evidence.leaf.digest": DIGEST,

@@ -25,7 +25,9 @@ from kabao.adapters.unionpay.signing import Trust
 from kabao.adapters.wechat import channel as wechat
 from kabao.adapters.wechat.signing import Merchant as WechatMerchant
 from kabao.base.clock import Clock
+from kabao.clearing.ports import BankOf, PayoutBank, PaysOut
 from kabao.funding.model.channels import ChannelConfig
+from kabao.funding.ops import Funding
 from kabao.funding.ports import MakeChannel, PayChannel
 
 CONNECT_S, ANSWER_S, CONNECTIONS = 3.0, 10.0, 32
@@ -77,6 +79,19 @@ def makers(lines: Lines, clock: Clock) -> dict[str, MakeChannel]:
         **{product.value: _gateway for product in gateway.Product},
     }
     return {kind: _bound(make, lines, clock) for kind, make in kinds.items()}
+
+
+def bank_of(funding: Funding) -> BankOf:
+    """The bank a company pays its stores through: that of its first channel which can."""
+
+    def find(company: str) -> PayoutBank | None:
+        for channel in funding.channels.of(company):
+            adapter = funding.channels.adapter(channel.id)
+            if channel.active and isinstance(adapter, PaysOut):
+                return adapter.batches
+        return None
+
+    return find
 
 
 def _bound(

@@ -18,6 +18,7 @@ from kabao.app.channels import DIRECT, Lines, makers
 from kabao.app.clock import choose_clock
 from kabao.app.desks import provided
 from kabao.app.executors import register_executors
+from kabao.app.morning import Morning
 from kabao.app.night import Calendar, NightBook
 from kabao.app.routes import ROUTES
 from kabao.app.settings import Settings
@@ -226,6 +227,7 @@ class Kabao:
         self.papers = Papers(
             self.disputes, self.ledger, self.payments, self.evidence, books, self.merchants
         )
+        self.morning = Morning(self)
         self.telling = Telling(self)
         self.reports = Reports(
             db, self.ledger, NightBook(self.clearing), clock, days, settings.timezone

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kabao.cards.http_life import Counter
+from kabao.clearing.http.statements import StatementDesk
 from kabao.evidence.http import Desk as ReceiptDesk
 from kabao.evidence.http_counter import Counter as ReturnCounter
 from kabao.evidence.ports import Diary as EvidenceDiary
@@ -81,6 +82,11 @@ def provided(kabao: Kabao) -> dict[str, Any]:
         "reading": kabao.telling.reading,
         "templates": kabao.telling.templates,
         "report_desk": kabao.report_desk,
+        "deposits": kabao.morning.deposits,
+        "payouts": kabao.morning.payouts,
+        "statement_desk": StatementDesk(
+            kabao.morning.statements, kabao.clearing, kabao.settings.fonts_dir
+        ),
         "receipts": ReceiptDesk(kabao.db, kabao.evidence, kabao.org),
         "return_counter": ReturnCounter(
             kabao.db, kabao.policy, kabao.proofs, kabao.merchants, kabao.clock, kabao.days

@@ -13,6 +13,8 @@ from kabao.cards.approvals import executors
 from kabao.cards.approvals_life import life_executors
 from kabao.clearing.approvals_accounts import account_executors
 from kabao.clearing.approvals_clearing import clearing_executors
+from kabao.clearing.approvals_deposits import deposit_executors
+from kabao.clearing.approvals_payouts import payout_executors
 from kabao.disputes.approvals import dispute_executors
 from kabao.funding.approvals import funding_executors
 from kabao.kiosks.approvals import kiosk_executors
@@ -50,6 +52,8 @@ def register_executors(kabao: Kabao) -> None:
         *dispute_executors(kabao.disputes),
         *account_executors(kabao.settlement_accounts),
         *clearing_executors(kabao.clearing),
+        *payout_executors(kabao.morning.payouts),
+        *deposit_executors(kabao.morning.deposits),
         *_policy_executors(kabao.policy),
         *adjust_executors(kabao.adjustments),
         *payment_executors(kabao.payments),

@@ -49,6 +49,7 @@ TABLES = (
     "kabao.payments.tables_offline",
     "kabao.clearing.tables",
     "kabao.clearing.tables_payouts",
+    "kabao.clearing.tables_deposits",
     "kabao.tenders.tables",
     "kabao.kiosks.tables",
     "kabao.evidence.tables",

@@ -11,6 +11,7 @@ from kabao.cards.jobs import register as register_card_jobs
 from kabao.cards.jobs import register_watch
 from kabao.cards.jobs_issue import register as register_issue_jobs
 from kabao.clearing.jobs import register as register_clearing_jobs
+from kabao.clearing.jobs_payouts import register as register_payout_jobs
 from kabao.disputes.jobs import register as register_dispute_jobs
 from kabao.evidence.jobs import register as register_evidence_jobs
 from kabao.funding.jobs import register as register_funding_jobs
@@ -45,6 +46,7 @@ def add_jobs(kabao: Kabao, jobs: Jobs) -> None:
     register_evidence_jobs(jobs, kabao.evidence)
     register_clearing_jobs(jobs, kabao.clearing, kabao.settlement_accounts)
     register_dispute_jobs(jobs, kabao.disputes)
+    register_payout_jobs(jobs, kabao.morning.paying, kabao.morning.deposits)
     register_report_jobs(jobs, kabao.reports)
     register_reconciliation_jobs(jobs, kabao.reconciliation, kabao.channel_bills)
     kabao.telling.add_jobs(jobs)

@@ -22,9 +22,9 @@ from kabao.funding.model.answers import (
     Rejected,
     Reply,
 )
-from kabao.funding.model.channels import ChannelConfig
+from kabao.funding.model.channels import Channel, ChannelConfig
 from kabao.funding.model.collections import Ask, Choice, Collection, FundingRefund, Outcome
-from kabao.funding.model.receipts import ReceiptsAnswer
+from kabao.funding.model.receipts import Receipt, ReceiptsAnswer
 
 
 class PayChannel(Protocol):
@@ -81,6 +81,17 @@ class Receives(Protocol):
 
     async def receipts(self, day: date) -> ReceiptsAnswer:
         """What came on a day, whoever it is for."""
+        ...
+
+
+class Claims(Protocol):
+    """Whoever else money at a bank may be for. Handed in by whoever stands above."""
+
+    async def came(self, conn: Conn, channel: Channel, receipt: Receipt) -> bool:
+        """Whether a sum that bears a reference of no order is theirs; then they book it.
+
+        Called inside the transaction that writes the receipt down.
+        """
         ...
 
 

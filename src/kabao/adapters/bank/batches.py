@@ -7,7 +7,7 @@ from datetime import date
 
 from kabao.adapters.bank import meaning, payout, statement
 from kabao.adapters.bank.entries import Entry
-from kabao.adapters.bank.payout import BatchStatus, Holder, Payout
+from kabao.adapters.bank.payout import BatchStatus, Holder, Payout, Status
 from kabao.adapters.bank.xml import NotReadableError
 from kabao.adapters.envelope import Envelope
 from kabao.adapters.line import OK, Answer
@@ -106,13 +106,18 @@ def meant(status: BatchStatus, batch: Batch) -> BatchTold | Refused | Unknown:
     if status.code in payout.REFUSED:
         if status.reason in TAKEN:
             return Unknown("the bank has another file of this number")
-        return Refused(status.reason or status.code)
-    told = {
-        one.no: Told(one.no, _fate(one.code), one.amount_fen, one.reason) for one in status.payouts
-    }
-    if status.code in payout.DONE:  # all of it, whether each is named or not
-        told = {no: told.get(no, Told(no, Fate.PAID)) for no in amounts}
-    return BatchTold(tuple(told.values()))
+        if not status.payouts:
+            return Refused(status.reason or status.code)
+    named = {one.no: _told(one) for one in status.payouts}
+    fate = _fate(status.code)
+    if fate is not Fate.UNDER_WAY:  # it holds for all of it, whether each sum is named or not
+        unnamed = {no: Told(no, fate, reason=status.reason) for no in amounts}
+        named = unnamed | named
+    return BatchTold(tuple(named.values()))
+
+
+def _told(one: Status) -> Told:
+    return Told(one.no, _fate(one.code), one.amount_fen, one.reason)
 
 
 def _fate(code: str) -> Fate:

@@ -71,6 +71,7 @@ class Nobodys(StrEnum):
     NO_ORDER = "no_order"
     SEVERAL_ORDERS = "several_orders"
     WRONG_AMOUNT = "wrong_amount"
+    ELSEWHERE = "elsewhere"  # for no order, and booked by whoever it is for: a deposit of cash
 
 
 def owner(receipt: Receipt, expected: Mapping[str, list[Expected]]) -> Expected | Nobodys:

@@ -26,7 +26,7 @@ from kabao.funding.ops.refunding import Refunding
 from kabao.funding.ops.router import Router, RulesOf
 from kabao.funding.ops.steps import Steps
 from kabao.funding.ops.watch import Watch
-from kabao.funding.ports import MakeChannel, Purpose
+from kabao.funding.ports import Claims, MakeChannel, Purpose
 from kabao.funding.sql import bills as bills_sql
 from kabao.funding.sql import collections as sql
 from kabao.funding.sql import refunds as refunds_sql
@@ -93,6 +93,10 @@ class Funding:
     def serve(self, name: str, purpose: Purpose) -> None:
         """From now on whoever asks in this name is told what becomes of it."""
         self._steps.serve(name, purpose)
+
+    def ask_also(self, claims: Claims) -> None:
+        """From now on they are asked about money at banks that is for no order."""
+        self._receiving.ask_also(claims)
 
     async def refresh(self) -> None:
         """Follow what other processes did to channels, and tell them how channels did."""

@@ -15,7 +15,7 @@ from kabao.funding.model.channels import CHANNEL, Channel
 from kabao.funding.model.receipts import Expected, Nobodys, Receipt, Receipts, owner
 from kabao.funding.ops.channels import Channels
 from kabao.funding.ops.steps import Steps
-from kabao.funding.ports import Receives
+from kabao.funding.ports import Claims, Receives
 from kabao.funding.sql import collections as sql
 from kabao.funding.sql import receipts as receipts_sql
 from kabao.vault.ops import Vault
@@ -42,6 +42,11 @@ class Receiving:
         self._db, self._channels, self._steps = db, channels, steps
         self._cases, self._vault = cases, vault
         self._ids, self._clock, self._days = ids, clock, days
+        self._claims: list[Claims] = []
+
+    def ask_also(self, claims: Claims) -> None:
+        """From now on they are asked about what is for no order."""
+        self._claims.append(claims)
 
     async def look(self) -> int:
         """Ask every bank; for a tick. Gives how many sums were new."""
@@ -105,6 +110,8 @@ class Receiving:
     async def _take(self, conn: Conn, channel: Channel, receipt: Receipt) -> None:
         whose = await self._owner(conn, channel, receipt)
         nobodys = whose if isinstance(whose, Nobodys) else None
+        if nobodys is Nobodys.NO_ORDER and await self._claimed(conn, channel, receipt):
+            nobodys = Nobodys.ELSEWHERE
         ident = self._ids.new()
         at = ("funding.receipt", "payer", ident)
         first = await receipts_sql.insert(
@@ -120,7 +127,8 @@ class Receiving:
         if not first:
             return  # another process was faster
         if nobodys is not None:
-            await self._case(conn, channel, receipt, nobodys)
+            if nobodys is not Nobodys.ELSEWHERE:
+                await self._case(conn, channel, receipt, nobodys)
             return
         assert isinstance(whose, Expected), "an order, or nobody's"
         held = await sql.lock_of_order(conn, whose.order_no)
@@ -134,6 +142,12 @@ class Receiving:
             payer_id=receipt.payer_account,
         )
         await self._steps.take(conn, held, paid)
+
+    async def _claimed(self, conn: Conn, channel: Channel, receipt: Receipt) -> bool:
+        for claims in self._claims:
+            if await claims.came(conn, channel, receipt):
+                return True
+        return False
 
     async def _owner(self, conn: Conn, channel: Channel, receipt: Receipt) -> Expected | Nobodys:
         references = [receipt.reference] if receipt.reference else []

@@ -1,0 +1,188 @@
+"""Deposits: handed over by a store, booked by a bank, differences agreed to by two persons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from kabao.base.clock import BusinessDays, Clock, now
+from kabao.base.db import Conn, Database
+from kabao.base.errors import INVALID, NOT_FOUND
+from kabao.base.ids import Ids, to_edge
+from kabao.cases.model import Fact, NewCase
+from kabao.cases.ops import Cases
+from kabao.clearing.model.deposits import (
+    DEPOSIT,
+    NO_DIFFERENCE,
+    RULE,
+    SHIFT_DEPOSITED,
+    SHIFT_STILL_OPEN,
+    Deposit,
+    DepositState,
+    difference,
+    new_reference,
+    paid_in,
+)
+from kabao.clearing.sql import deposits as sql
+from kabao.funding.model.channels import Channel
+from kabao.funding.model.receipts import Receipt
+from kabao.ledger.model import Account
+from kabao.ledger.ops import Ledger
+from kabao.merchants.ops import Merchants
+from kabao.org.ops import Org
+from kabao.policy import names
+from kabao.policy.ops import NATIONAL, Policy
+
+AT_ONCE = 200
+
+
+class Deposits:
+    """Cash between stores' safes and the bank."""
+
+    def __init__(
+        self,
+        db: Database,
+        ledger: Ledger,
+        merchants: Merchants,
+        org: Org,
+        cases: Cases,
+        policy: Policy,
+        ids: Ids,
+        clock: Clock,
+        days: BusinessDays,
+    ) -> None:
+        self._db, self._ledger, self._merchants, self._org = db, ledger, merchants, org
+        self._cases, self._policy = cases, policy
+        self._ids, self._clock, self._days = ids, clock, days
+
+    async def hand_over(
+        self,
+        conn: Conn,
+        *,
+        store: str,
+        company: str | None,
+        currency: str,
+        declared_fen: int,
+        shifts: Sequence[str],
+    ) -> Deposit:
+        """A bag leaves a store, with the cash of these shifts.
+
+        Where it holds another sum than the books say, that is a case at once: the difference is
+        then known by the cashiers it can be of, and not only by the bank.
+
+        Raises `not_found`, `invalid` (a shift of another store), `shift_still_open`,
+        `shift_deposited`.
+        """
+        place = self._org.store(store)
+        if place is None or (company is not None and self._org.company(company) is None):
+            raise NOT_FOUND.error("There is no such store or company.")
+        cash = {one: await self._cash_of(conn, store, one) for one in dict.fromkeys(shifts)}
+        ident = self._ids.new()
+        made = Deposit(
+            id=ident,
+            reference=new_reference(ident),
+            company=company or place.company,
+            store=store,
+            currency=currency,
+            day=self._days.of(self._clock.now_us()),
+            declared_fen=declared_fen,
+            expected_fen=sum(cash.values()) if cash else declared_fen,
+            received_fen=None,
+            receipt=None,
+            state=DepositState.HANDED_OVER,
+            created_at=now(self._clock),
+            received_at=None,
+        )
+        if not await sql.insert(conn, made, cash):
+            raise SHIFT_DEPOSITED.error(rule=RULE, field="shifts")
+        if made.declared_fen != made.expected_fen:
+            await self._case(conn, made, "clearing.deposit_declared_otherwise", {})
+        return made
+
+    async def _cash_of(self, conn: Conn, store: str, ident: str) -> int:
+        """What a shift has taken for cards, less what it paid out, in fen."""
+        shift = await self._merchants.shifts.get(conn, ident)
+        if shift.store != store:
+            raise INVALID.error("The shift is another store's.", field="shifts")
+        if shift.is_open:
+            raise SHIFT_STILL_OPEN.error(rule=RULE, field="shifts")
+        sums = await self._ledger.shift_sums(conn, ident, shift.opened_at)
+        return sum(one.amount_fen for one in sums if one.account == Account.CASH)
+
+    async def came(self, conn: Conn, channel: Channel, receipt: Receipt) -> bool:
+        """Whether a sum at the bank is a bag of ours; then it is booked as what it is.
+
+        Told inside the transaction that writes the receipt down, so each is booked once.
+        """
+        found = await sql.of_reference(conn, channel.company, receipt.reference)
+        if found is None:
+            return False
+        same = receipt.amount_fen == found.expected_fen
+        state = DepositState.MATCHED if same else DepositState.DIFFERS
+        await sql.receive(conn, found.id, state, receipt.amount_fen, receipt.no, receipt.at_us)
+        if not same:
+            facts = {"received": receipt.amount_fen}
+            await self._case(conn, found, "clearing.deposit_differs", facts)
+        move = paid_in(found, receipt.amount_fen)
+        await self._ledger.move_in(conn, [move], company=found.company, key=f"deposit/{found.id}")
+        return True
+
+    async def settle(self, conn: Conn, ident: str, difference_fen: int) -> Deposit:
+        """Two persons agreed to a difference. Raises `not_found`, `no_difference`."""
+        found = await sql.get(conn, ident, lock=True)
+        if found is None:
+            raise NOT_FOUND.error("There is no such deposit.")
+        if found.state is not DepositState.DIFFERS or found.difference_fen != difference_fen:
+            raise NO_DIFFERENCE.error(rule=RULE)
+        await sql.settle(conn, ident)
+        await self._ledger.move_in(
+            conn, [difference(found)], company=found.company, key=f"deposit-difference/{ident}"
+        )
+        return found
+
+    async def find(self, conn: Conn, ident: str) -> Deposit:
+        """A deposit. Raises `not_found`."""
+        found = await sql.get(conn, ident)
+        if found is None:
+            raise NOT_FOUND.error("There is no such deposit.")
+        return found
+
+    async def shifts_of(self, conn: Conn, ident: str) -> Mapping[str, int]:
+        """The shifts whose cash is in a bag, each with its fen."""
+        return await sql.shifts_of(conn, ident)
+
+    async def search(
+        self,
+        conn: Conn,
+        companies: Sequence[str] | None,
+        stores: Sequence[str] | None,
+        *,
+        state: DepositState | None = None,
+        after: str | None = None,
+        limit: int,
+    ) -> list[Deposit]:
+        """Deposits, newest first; None: of every company, of every store."""
+        return await sql.search(conn, companies, stores, state=state, after=after, limit=limit)
+
+    async def look_for_late(self) -> int:
+        """A bag that no bank has booked in time is a case; for a tick. Gives how many."""
+        today = self._days.of(self._clock.now_us())
+        rules = self._policy.rules(jurisdiction=NATIONAL, on=today)
+        before = today - timedelta(days=rules.int(names.DEPOSIT_LATE_DAYS))
+        async with self._db.transaction() as conn:
+            found = await sql.late(conn, before, AT_ONCE)
+            for one in found:
+                await self._case(conn, one, "clearing.deposit_missing", {"day": str(one.day)})
+            await sql.set_told_late(conn, [one.id for one in found])
+        return len(found)
+
+    async def _case(self, conn: Conn, one: Deposit, kind: str, facts: Mapping[str, Fact]) -> None:
+        case = NewCase(
+            kind=kind,
+            subject=to_edge(DEPOSIT, one.id),
+            company=one.company,
+            store=one.store,
+            facts={"declared": one.declared_fen, "expected": one.expected_fen, **facts},
+            key=one.id,
+        )
+        await self._cases.open_in(conn, case)
