@@ -26,6 +26,8 @@ NAMED = re.compile(
 READ_ELSEWHERE = {
     "app/clock.py": {"base"},
     "app/simulate_stage.py": {"base", "org"},
+    "app/bench/books.py": {"funding"},
+    "app/bench/reconcile.py": {"funding"},
     "app/bench/seed.py": {"ledger"},
 }
 """Files outside a slice that touch tables directly, and whose."""

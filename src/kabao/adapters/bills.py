@@ -49,10 +49,13 @@ class Place:
 
     def __init__(self) -> None:
         self.line = 0
+        self.unended = False
+        """Whether the line has no end: then the file was cut there, if it cannot be read."""
 
     def spoilt(self, reason: str, code: Code = BILL_UNREADABLE) -> SpoiltBillError:
         """The refusal at this line."""
-        return SpoiltBillError(reason, self.line, code)
+        cut = self.unended and code is BILL_UNREADABLE
+        return SpoiltBillError(reason, self.line, BILL_CUT if cut else code)
 
 
 @contextmanager
@@ -75,6 +78,7 @@ def texts(file: IO[bytes], encoding: str, place: Place) -> Iterator[str]:
         place.line += 1
         if len(raw) > LINE_BYTES:
             raise place.spoilt("a line is too long")
+        place.unended = not raw.endswith(b"\n")
         if place.line == 1:
             raw = raw.removeprefix(BOM_UTF8)
         try:

@@ -31,6 +31,7 @@ MODULES = (
     "offline",
     "policy",
     "receipt",
+    "reconcile",
     "vault",
 )
 """`commands_NAME.py` beside this file; `register(app)` adds its commands. What is

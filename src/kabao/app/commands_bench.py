@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     )
 
 
-PARTS = ("engine", "http", "pos", "latency", "hot", "topups")
+PARTS = ("engine", "http", "pos", "latency", "hot", "topups", "reconcile")
 
 
 def bench(

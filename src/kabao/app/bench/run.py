@@ -16,7 +16,7 @@ from collections.abc import Callable
 import msgspec
 import uvloop
 
-from kabao.app.bench import engine, load, load_pos
+from kabao.app.bench import engine, load, load_pos, reconcile
 from kabao.app.bench.load import Measured, Orders
 from kabao.app.bench.load_pos import PosOrders
 from kabao.app.bench.plan import ROWS_PER_PAYMENT, Figure, Plan, Run, figure
@@ -66,6 +66,9 @@ def run(plan: Plan, told: Told) -> Outcome:
         figures: list[Figure] = []
         if "engine" in plan.only:
             figures += uvloop.run(_engine(platform.settings, plan, world, reference, told))
+        if "reconcile" in plan.only:
+            bills = plan.data.parent / "bills"
+            figures += reconcile.measure(platform.settings, world.company, bills, told)
     if {"http", "latency", "hot", "topups"} & set(plan.only):
         with Platform(settings, servers=1) as platform:
             figures += _http(settings, plan, world, reference, told)
