@@ -93,6 +93,7 @@ async def test_not_in_two_stores_nor_when_it_was_undone(w: World) -> None:
 async def test_a_top_up_spent_at_once_is_a_case(w: World) -> None:
     card, slow = await old_cards(w, 2)
     loads = [await w.top_up(one["id"], 20_000) for one in (card, slow)]
+    assert await watched(w) == 0
     w.clock.advance(9 * MINUTE)
     await w.pay(card, 12_000)
     paid = await w.pay(card, 8_000)
