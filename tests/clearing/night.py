@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from kabao.base.clock import to_us
+from kabao.base.clock import now
 from kabao.base.db import fetch_value
 from tests.app.world import World, made
 
@@ -19,7 +19,7 @@ def at(day: date, hour: int, minute: int = 0) -> datetime:
 
 def turn(w: World, moment: datetime) -> None:
     """Let the clock go on to a moment."""
-    w.clock._us = to_us(moment)
+    w.clock.advance(moment - now(w.clock))
 
 
 async def pass_night(w: World) -> None:
