@@ -97,8 +97,10 @@ async def reconcile(conn: Conn, orders: Sequence[str]) -> None:
         """
         with moved as (
           update funding.channel_order set state = 'reconciled', asked = 0
-          where id = any(%s::uuid[]) and state = 'confirmed' returning id)
-        update funding.collection c set state = 'reconciled' from moved where c.current = moved.id
+          where id = any(%s::uuid[]) and state = 'confirmed'
+          returning id, collection)
+        update funding.collection c set state = 'reconciled'
+        from moved where c.id = moved.collection and c.current = moved.id
         """,
         [list(orders)],
     )
