@@ -168,6 +168,30 @@ async def test_more_is_transferred_by_name_when_two_agree(w: World, database_url
     assert (await audit(database_url)).holds
 
 
+@pytest.mark.row("T-03", "L-15", "ATK-11")
+async def test_another_card_takes_two_from_a_sum_on(w: World, database_url: str) -> None:
+    other = await w.card(await w.programme())
+    little = await (await Left(w).stack(10_000)).leave()
+    assert (await little.credit(card=other["id"])).status_code == 200, "100 yuan: cash as well"
+    booth = await (await Left(w).stack(10_000, 100)).leave()
+    alone = await booth.credit(card=other["id"])
+    assert (code_of(alone), alone.json()["rule"]) == ((422, "approval_needed"), "L-15")
+    path = f"{booth.base}/credit/requests"
+    body = {"amount": 10_000, "card": other["id"], "reason": "the first card is lost"}
+    assert code_of(await w.operator.post(path, body)) == (409, "notes_differ")
+    asked = await made(w.operator.post(path, body | {"amount": 10_100}))
+    assert sorted(state for state, _ in await booth.states()) == ["resolved", "taken"]
+    agreed = await made(w.approve(asked["id"]))
+    (credit,) = (await booth.see())["credits"]
+    assert (agreed["result"], credit["amount"]) == ({"topup": credit["topup"]}, 10_100)
+    assert [state for state, _ in await booth.states()] == ["resolved", "resolved"]
+    shown = await made(w.operator.get(f"/v1/cards/{other['id']}"))
+    assert (shown["balance"], await booth.balance()) == (20_100, 0)
+    own = await (await Left(w).stack(10_000, 100)).leave()
+    assert (await own.credit(card=own.card["id"])).status_code == 200, "the card it saw"
+    assert (await audit(database_url)).holds
+
+
 @pytest.mark.row("T-03")
 async def test_what_was_loaded_meanwhile_is_not_transferred(w: World) -> None:
     booth = await (await Left(w).stack(500)).leave()

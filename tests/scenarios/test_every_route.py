@@ -472,6 +472,9 @@ TABLE = {
     "GET /v1/kiosk-sessions/{session}": Route("kiosks:read"),
     "POST /v1/kiosk-sessions/{session}/finish": Route("kiosks:write", {"amount": 1}),
     "POST /v1/kiosk-sessions/{session}/credit": Route("kiosks:credit", WHY),
+    "POST /v1/kiosk-sessions/{session}/credit/requests": Route(
+        "kiosks:credit", WHY | {"amount": 1, "card": "{card}"}
+    ),
     "POST /v1/kiosk-sessions/{session}/payout": Route(
         "kiosks:payout", WHY | {"amount": 1, "shift": "{shift}"}
     ),

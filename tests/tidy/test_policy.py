@@ -57,7 +57,6 @@ NOT_YET = {
     "pay.refund_cash_max_fen": "a goods refund in cash where no card takes it",
     "pay.refund_over_limit": "a refund to another card of the holder, from suspense",
     "pay_code.digits": "a code's form is one of three, each of its own length",
-    "approval.cash_out_from_fen": "a cash-out over the law's limit is refused as yet",
     "privacy.": "compliance: personal data",
     "purchase.charter_required": "orders",
     "purchase.contract_required": "orders",

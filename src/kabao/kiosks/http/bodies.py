@@ -34,6 +34,14 @@ class CreditBody(RequestBody, frozen=True):
     card: EdgeId | None = None
 
 
+class AskCreditBody(RequestBody, frozen=True):
+    """What is to go onto another card than the machine saw: all that is left."""
+
+    amount: Amount
+    card: EdgeId
+    reason: ShortText
+
+
 class CashPayoutBody(RequestBody, frozen=True):
     """What is given back in cash, out of whose drawer; `amount` is all that is left."""
 

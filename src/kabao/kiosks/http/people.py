@@ -6,8 +6,9 @@ from typing import Any
 
 from litestar import Request, Response, get, post
 
-from kabao.access.model import Deed
+from kabao.access.model import ApprovalView, Deed, view
 from kabao.access.ops import Access
+from kabao.base.clock import Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import INVALID
 from kabao.base.ids import from_edge, to_edge
@@ -15,7 +16,8 @@ from kabao.base.web.fields import KEY_HEADER, EdgeId, idempotency_key
 from kabao.base.web.once import Once
 from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
-from kabao.kiosks.http.bodies import CountBody, CreditBody
+from kabao.kiosks.approvals import CREDIT_ACTION
+from kabao.kiosks.http.bodies import AskCreditBody, CountBody, CreditBody
 from kabao.kiosks.http.scope import CREDIT, READ, require_visible, visible_visit
 from kabao.kiosks.http.views import (
     BoxView,
@@ -56,16 +58,53 @@ async def credit_session(
     org: Org,
     access: Access,
 ) -> Response[LoadedView]:
-    """Load what a machine took and did not load, as a case told; the case is resolved with it."""
+    """Load what a machine took and did not load, as a case told; the case is resolved with it.
+
+    Onto another card than the machine saw, from a sum on, it takes two persons.
+    """
     idempotency_key(request.headers.get(KEY_HEADER))  # missing: said before any look-up
     found = await visible_visit(principal, db, kiosks, org, session)
     card = from_edge("card", data.card, field="card") if data.card else None
 
     async def work(conn: Conn) -> LoadedView:
-        after, topup = await kiosks.credit(conn, principal, found.id, card, data.reason)
+        after, topup = await kiosks.loads.by_person(conn, principal, found.id, card, data.reason)
         deed = Deed(verb="kiosks:credit", subject=to_edge(SESSION, found.id), reason=data.reason)
         await access.log.write(conn, principal, deed)
         return loaded(after, topup.id, topup.amount_fen)
+
+    return await once(request, principal, data, work)
+
+
+@post(
+    "/v1/kiosk-sessions/{session:str}/credit/requests",
+    guards=[requires(CREDIT)],
+    status_code=201,
+    tags=["kiosks"],
+)
+async def ask_for_credit(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    session: EdgeId,
+    data: AskCreditBody,
+    once: Once,
+    db: Database,
+    kiosks: Kiosks,
+    org: Org,
+    access: Access,
+    clock: Clock,
+) -> Response[ApprovalView]:
+    """Ask a second person to agree that what is left of a visit goes onto another card."""
+    idempotency_key(request.headers.get(KEY_HEADER))  # missing: said before any look-up
+    found = await visible_visit(principal, db, kiosks, org, session)
+    card = from_edge("card", data.card, field="card")
+
+    async def work(conn: Conn) -> ApprovalView:
+        payload = await kiosks.loads.ask(conn, principal, found.id, data.amount, card)
+        companies = frozenset({found.company})
+        asked = await access.approvals.ask(
+            conn, principal, CREDIT_ACTION, payload, data.reason, companies=companies
+        )
+        return view(asked, now(clock))
 
     return await once(request, principal, data, work)
 
@@ -184,6 +223,7 @@ async def list_boxes(
 
 ROUTES = [
     credit_session,
+    ask_for_credit,
     count_box,
     list_sessions,
     get_session,

@@ -11,7 +11,6 @@ from kabao.base.clock import BusinessDays, Clock, from_us, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import Ids, to_edge
-from kabao.base.web.principal import Principal
 from kabao.cards.limits import SECRET_NOT_ACCEPTED
 from kabao.cards.model import CardRef, Resolved, Source
 from kabao.cards.ops import Cards
@@ -35,9 +34,10 @@ from kabao.kiosks.model import (
     State,
 )
 from kabao.kiosks.ops.boxes import Boxes
+from kabao.kiosks.ops.loads import Loads
 from kabao.kiosks.ops.payouts import SESSION, Payouts
 from kabao.ledger.model import RootState
-from kabao.merchants.model import Terminal, TerminalKind, Till, check_terminal_at
+from kabao.merchants.model import Terminal, TerminalKind, check_terminal_at
 from kabao.merchants.ops import Merchants
 from kabao.org.model import Store
 from kabao.org.ops import Org
@@ -46,7 +46,7 @@ from kabao.policy import names
 from kabao.policy.ops import NATIONAL, Policy
 from kabao.topups.model import TopUp
 from kabao.topups.model.topup import CARD_CANNOT_LOAD
-from kabao.topups.ops import NewTopUp, TopUps
+from kabao.topups.ops import TopUps
 
 LEFT_AT_ONCE = 200
 """How many idle visits one run of the job ends."""
@@ -73,6 +73,8 @@ class Kiosks:
         self._db, self._topups, self._payments, self._cards = db, topups, payments, cards
         self._cases, self._merchants, self._org, self._policy = cases, merchants, org, policy
         self._ids, self._clock, self._days = ids, clock, days
+        self.loads = Loads(topups, cases, merchants, org, policy, clock, days)
+        """What was inserted goes onto cards."""
         self.boxes = Boxes(cases, org, clock)
         """Boxes of banknotes, counted by people."""
         self.payouts = Payouts(cases, merchants, customers, policy, ids, clock, days)
@@ -149,56 +151,7 @@ class Kiosks:
             raise VISIT_LEFT.error(rule="T-03")
         if session.rest_fen and amount_fen != session.rest_fen:
             raise NOTES_DIFFER.error(f"{session.rest_fen} fen are known here.", rule="T-03")
-        return await self._credit(conn, company, session, session.card)
-
-    async def credit(
-        self, conn: Conn, by: Principal, ident: str, card: str | None, reason: str
-    ) -> tuple[Session, TopUp]:
-        """A person loads what a machine did not, and its case is resolved; `card`: another one
-        than was shown there.
-
-        Raises `not_found`, `nothing_left`, `case_taken`, and as `TopUps.load`.
-        """
-        session = await self._locked(conn, ident)
-        after, topup = await self._credit(
-            conn, by.company, session, card or session.card, by.id, reason
-        )
-        outcome = f"Loaded: {to_edge('top', topup.id)}."
-        await self._cases.settle(conn, by, NOT_CREDITED, session.case_key, outcome)
-        return after, topup
-
-    async def _credit(
-        self,
-        conn: Conn,
-        company: str,
-        session: Session,
-        card: str,
-        by: str | None = None,
-        reason: str | None = None,
-    ) -> tuple[Session, TopUp]:
-        after, store = session.credited(), self._org.store(session.store)
-        assert store is not None, "a visit to no store"
-        amount_fen = after.credited_fen - session.credited_fen
-        new = NewTopUp(
-            company=company,
-            # A blank: no client's key. What was credited before makes it another each time.
-            key=f"topup/kiosk {session.id} {session.credited_fen}",
-            mac=b"kiosk",
-            source=CardRef(to_edge("card", card)),
-            amount_fen=amount_fen,
-            currency="CNY",
-            store=store,
-            till=Till(self._merchants.terminal(session.terminal), None, None),
-            reference=to_edge(SESSION, session.id),
-            payer=None,
-        )
-        (topup,) = await self._topups.load_in(conn, [new])
-        after = replace(after, last_at=now(self._clock))
-        await sql.update_session(conn, after)
-        await sql.insert_credit(
-            conn, Credit(topup.id, session.id, amount_fen, by, reason, now(self._clock))
-        )
-        return after, topup
+        return await self.loads.load(conn, company, session, session.card)
 
     async def _locked(self, conn: Conn, ident: str) -> Session:
         """A visit whose machine is locked. Raises `not_found`."""
