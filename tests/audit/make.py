@@ -143,17 +143,16 @@ class Town:
             await insert(conn, lost(paid, missing_fen))
 
     async def settle(self, key: str, fen: int, net_fen: int = 0) -> None:
-        """A store is settled, and a part of it is netted."""
-        owner = self.tills[0].store
-        moves = [self._house(Account.REDEEMED, owner, Account.PAYABLE, owner, fen, Purpose.SETTLE)]
+        """Money at the bank that fits nothing, and a part of it is netted."""
+        us = self.issuer
+        moves = [self._house(Account.BANK, us, Account.UNMATCHED, us, fen, Purpose.UNMATCHED)]
         if net_fen:
-            us = self.issuer
             moves += [
-                self._house(Account.PAYABLE, owner, Account.NETTING, us, net_fen, Purpose.NET),
+                self._house(Account.UNMATCHED, us, Account.NETTING, us, net_fen, Purpose.NET),
                 self._house(Account.NETTING, us, Account.SET_OFF, us, net_fen, Purpose.NET),
             ]
         async with self.db.transaction() as conn:
-            await self.ledger.move_in(conn, moves, company=self.issuer, key=key)
+            await self.ledger.move_in(conn, moves, company=us, key=key)
 
     def _house(
         self,

@@ -34,8 +34,8 @@ TAMPERED = {
         "update ledger.house_transfer set amount_fen = amount_fen + 1 where no = 1",
         {"I-8": "house transfer 1: it does not give its digest"},
     ),
-    "another store": (
-        "update ledger.house_transfer set credit_owner = issuer where no = 4",
+    "another owner": (
+        "update ledger.house_transfer set credit_owner = op where no = 4",
         {"I-8": "house transfer 4: it does not give its digest"},
     ),
     "one in between gone": (

@@ -64,7 +64,8 @@ def test_progress_is_told(books: Books) -> None:
 def test_a_role_that_may_only_read_is_enough(books: Books) -> None:
     role = f"auditor_{books.url.rpartition('/')[2]}"
     schemas = (
-        "ledger, payments, tenders, topups, disputes, evidence, cards, merchants, kiosks, base"
+        "ledger, payments, tenders, topups, disputes, clearing, evidence, cards, merchants,"
+        " kiosks, base"
     )
     try:
         for statement in (

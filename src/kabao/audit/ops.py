@@ -28,6 +28,7 @@ from kabao.audit.model import (
 from kabao.audit.sql import (
     books,
     chain,
+    clearing,
     days,
     disputes,
     events,
@@ -50,6 +51,7 @@ ALWAYS = (
     *tills.CHECKS,
     *offline.CHECKS,
     *disputes.CHECKS,
+    *clearing.CHECKS,
     *events.CHECKS,
     *chain.CHECKS,
     *evidence.CHECKS,
