@@ -58,6 +58,7 @@ PLAIN = {
     "proofs.code.mac": MAC,
     "proofs.counter.subject": INDEX,
     "proofs.page_token.mac": MAC,
+    "topups.topup.paid_by": INDEX,
 }
 """What no rotation walks, and why it need not."""
 
