@@ -27,7 +27,7 @@ def left(principal: int, bonus: int, paid: int = 100_000, given_fen: int = 20_00
         (50_000, 0, FULL, 30_000),  # 700 of goods
         (50_000, 0, RATIO, 41_666),
         (50_000, 20_000, FULL, 50_000),  # 500 of goods
-        (50_000, 20_000, RATIO, 50_000),  # 583.33, and no more than is left of the lot
+        (50_000, 20_000, RATIO, 58_333),  # 500 of goods cost 416.67, whatever they were paid with
         (10_000, 0, FULL, 0),  # 1,100 of goods: nobody owes anything (CR-25)
         (0, 0, RATIO, 0),
     ],
@@ -45,10 +45,29 @@ def test_paid_less_redeemed(principal: int, bonus: int, valuation: Valuation, mo
         (left(100_000, 0), 80_000, Back(80_000, 20_000, 0)),
         (left(100_000, 0), 40_000, Back(40_000, 10_000, 0)),
         (left(700, 0, 700, 0), 300, Back(300, 0, 0)),
+        (left(40_000, 20_000), 40_000, Back(40_000, 0, 20_000)),
     ],
 )
 def test_a_part_takes_its_share(now: Left, amount: int, back: Back) -> None:
     assert share(now, amount, refundable(now, FULL)) == back
+
+
+@pytest.mark.parametrize(
+    ("spent", "back"),
+    [
+        ((20_000, 40_000), Back(50_000, 10_000, 0)),  # bonus first: paid value is left over
+        ((10_000, 50_000), Back(50_000, 0, 10_000)),  # pro rata
+        ((0, 60_000), Back(50_000, 0, 10_000, 10_000)),  # paid value first
+    ],
+)
+def test_at_our_fault_it_is_the_same_whatever_was_spent_first(
+    spent: tuple[int, int], back: Back
+) -> None:
+    """1,000 were paid and 200 given; 600 of goods cost 500."""
+    now = left(100_000 - spent[1], 20_000 - spent[0])
+    assert refundable(now, RATIO) == 50_000
+    assert share(now, 50_000, 50_000) == back
+    assert (back.principal_fen, back.bonus_fen) == (100_000 - spent[1], 20_000 - spent[0])
 
 
 @st.composite
@@ -77,7 +96,7 @@ def test_parts_come_to_the_same_as_the_whole(
             now.kept_fen + back.kept_fen,
             now.clawed_fen + back.clawed_fen,
             now.principal_left_fen - back.principal_fen,
-            now.bonus_left_fen - back.clawed_fen,
+            now.bonus_left_fen - back.bonus_fen,
         )
         gone += amount
         assert min(now.principal_left_fen, now.bonus_left_fen, back.kept_fen) >= 0
@@ -89,7 +108,9 @@ def test_parts_come_to_the_same_as_the_whole(
 
 @given(lots())
 def test_the_payers_doing_never_brings_more(now: Left) -> None:
-    assert refundable(now, FULL) <= refundable(now, RATIO) <= now.principal_left_fen
+    assert refundable(now, FULL) <= refundable(now, RATIO)
+    assert refundable(now, FULL) <= now.principal_left_fen
+    assert refundable(now, RATIO) <= now.principal_left_fen + now.bonus_left_fen
 
 
 @given(lots(), st.sampled_from(Valuation), st.integers(1, 600_000))

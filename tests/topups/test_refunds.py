@@ -97,6 +97,34 @@ async def test_bonus_that_was_spent_is_paid_for(
     assert (await at.accounts())["bonus_cost"] == 2_000 - kept
 
 
+@pytest.mark.row("CR-24")
+@pytest.mark.parametrize("order", ["bonus_first", "principal_first", "pro_rata"])
+@pytest.mark.parametrize("takes", [True, False])
+async def test_at_our_fault_the_order_of_spending_takes_nothing(
+    at: Money, order: str, takes: bool
+) -> None:
+    """100 yuan were paid and 20 given; 60 of goods cost 50."""
+    programme = await at.home.programme(limits={"card.spend.order": order})
+    rule = await at.bonus(programme)
+    card = await at.home.card(programme)
+    topup = await at.paid(card)
+    await at.home.pay(card, 6_000)
+    host, trade = await at.trade(topup)
+    if not takes:
+        assert host.party.book.refund(trade, "by-hand", 9_000, trade.number) is not None
+    refund = await refunded(at, topup, fault="issuer")
+    assert refund["amount"] == 5_000
+    assert refund["from_bonus"] == (1_000 if order == "principal_first" else 0)
+    await at.passes(1)
+    if not takes:
+        assert await at.balance(card) == (6_000, 6_000), "all is as it was"
+        return
+    assert await at.balance(card) == (0, 0)
+    accounts = await at.accounts()
+    assert (accounts["collected"], accounts["bonus_cost"]) == (5_000, 1_000)
+    assert (await made(at.home.operator.get(f"/v1/bonus-rules/{rule}")))["used"] == 1_000
+
+
 @pytest.mark.row("T-20")
 async def test_a_channel_that_refuses_leaves_the_value_on_the_card(at: Money) -> None:
     card = await at.card()

@@ -129,7 +129,8 @@ UNDOING = Check(
     """
     with undone as (
       select related as original, house, greatest(debit, credit) as account,
-        case when purpose = 4 then 2 else (least(debit, credit) + 1) %% 2 + 1 end as own,
+        case when purpose = 4 then 2 when purpose = 5 then 1
+          else (least(debit, credit) + 1) %% 2 + 1 end as own,
         debit >= 10 as inwards, sum(amount_fen) as fen
       from ledger.transfer
       where 15 not in (debit, credit)

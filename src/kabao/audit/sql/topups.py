@@ -116,8 +116,8 @@ GOING = Check(
         coalesce(sum(amount_fen) filter (where purpose = 4 and debit = 3), 0) as kept
       from ledger.transfer where purpose in (4, 5) and related is not null group by related),
     rows as (
-      select id, topup, root, amount_fen + kept_fen as principal, clawed_fen as bonus, 0 as owed,
-        state = 'refused' as free
+      select id, topup, root, amount_fen + kept_fen - from_bonus_fen as principal,
+        clawed_fen + from_bonus_fen as bonus, 0 as owed, state = 'refused' as free
       from topups.refund
       union all
       select r.id, r.topup, r.root, coalesce(p.frozen_fen, 0), coalesce(p.frozen_bonus_fen, 0),

@@ -43,7 +43,9 @@ class TopUpRefundView(msgspec.Struct, frozen=True, kw_only=True):
     kept: int
     """Paid value kept for bonus that was spent (CR-24)."""
     bonus_taken: int
-    """Bonus taken back."""
+    """Bonus that leaves the card."""
+    from_bonus: int
+    """Of that, what the payer gets: it pays for paid value that was spent first (CR-24)."""
     currency: str
     fault: Fault
     reason: str
@@ -101,7 +103,8 @@ def refund_view(refund: TopUpRefund, topup: TopUp) -> TopUpRefundView:
         status=refund.state,
         amount=refund.amount_fen,
         kept=refund.kept_fen,
-        bonus_taken=refund.clawed_fen,
+        bonus_taken=refund.back.bonus_fen,
+        from_bonus=refund.from_bonus_fen,
         currency=topup.currency,
         fault=refund.fault,
         reason=refund.reason,

@@ -63,7 +63,7 @@ def begin(
     assert root is not None, "a top-up has a root"
     _check_free(root, refund.fault)
     back = refund.back
-    if root.principal_fen < back.principal_fen or root.bonus_fen < back.clawed_fen:
+    if root.principal_fen < back.principal_fen or root.bonus_fen < back.bonus_fen:
         raise VALUE_HELD.error(field="amount")
     after = replace(
         topup,
@@ -72,11 +72,11 @@ def begin(
         kept_fen=topup.kept_fen + back.kept_fen,
         clawed_fen=topup.clawed_fen + back.clawed_fen,
     )
-    hold = Hold(refund.id, root.id, HoldState.OPEN, back.principal_fen, back.clawed_fen, NO_END_US)
+    hold = Hold(refund.id, root.id, HoldState.OPEN, back.principal_fen, back.bonus_fen, NO_END_US)
     opened = replace(refund, created_us=moment.us)
     return Decision(
         result=opened,
-        moves=set_aside(back.principal_fen, back.clawed_fen, topup.id),
+        moves=set_aside(back.principal_fen, back.bonus_fen, topup.id),
         holds=(hold,),
         rows=((writers.update, after), (writers.refund, opened)),
         events=(Event("topup.refunding", told(after)),),
@@ -105,13 +105,13 @@ def done(
     """The channel has given it back; `last`: no other refund is on its way."""
     assert root is not None, "a top-up has a root"
     back, issuer = refund.back, root.issuer
-    gone = Move(
-        Account.PRINCIPAL_HELD,
-        Account.COLLECTED,
-        back.amount_fen,
-        Purpose.LOAD_REFUND,
-        issuer,
-        topup.id,
+    gone = tuple(
+        Move(held, Account.COLLECTED, fen, Purpose.LOAD_REFUND, issuer, topup.id)
+        for held, fen in (
+            (Account.PRINCIPAL_HELD, back.amount_fen - back.from_bonus_fen),
+            (Account.BONUS_HELD, back.from_bonus_fen),
+        )
+        if fen
     )
     bonus = clawed(back.kept_fen, back.clawed_fen, issuer, topup.id)
     ended = replace(refund, state=RefundState.DONE, done_us=moment.us)
@@ -124,7 +124,7 @@ def done(
     red = invoiceable(after, issuer, issuer, rules, -back.amount_fen)
     return Decision(
         result=ended,
-        moves=(gone, *bonus),
+        moves=(*gone, *bonus),
         holds=(over(refund.id, root.id, HoldState.CAPTURED),),
         rows=tuple(rows),
         events=(Event("topup.refunded", told(after)), Event("topup.invoiceable", red)),
@@ -152,7 +152,7 @@ def refused(
     ended = replace(refund, state=RefundState.REFUSED, refusal=refusal, done_us=moment.us)
     return Decision(
         result=ended,
-        moves=set_free(back.principal_fen, back.clawed_fen, refund.id),
+        moves=set_free(back.principal_fen, back.bonus_fen, refund.id),
         holds=(over(refund.id, root.id, HoldState.RELEASED),),
         rows=((writers.update, after), (writers.refund, ended)),
         events=(Event("topup.refund_refused", told(after)),),

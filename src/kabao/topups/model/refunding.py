@@ -2,10 +2,11 @@
 
 What goes back is what was paid less what was redeemed. What was redeemed counts as policy
 values it: at its face, or at the ratio paid / (paid + bonus) where the refund is not the
-payer's doing. It is never more than the paid value that is left of the lot, and the payer
-never owes anything. All of it going back ends the lot: bonus that is left is taken back, and
-paid value that is left beyond the refund pays for bonus that was spent. A part of it takes
-its share of both, so that parts come to the same as the whole.
+payer's doing. It is never more than is left of the lot, and the payer never owes anything. All
+of it going back ends the lot: bonus that is left is taken back, and paid value that is left
+beyond the refund pays for bonus that was spent. Where more goes back than paid value is left,
+because that was spent first, bonus that is left pays for the paid value that was. A part of it
+takes its share of both, so that parts come to the same as the whole.
 """
 
 from __future__ import annotations
@@ -81,11 +82,18 @@ class Back(msgspec.Struct, frozen=True):
     amount_fen: int
     kept_fen: int
     clawed_fen: int
+    from_bonus_fen: int = 0
+    """Of the amount, what leaves the card as bonus: it pays for paid value that was spent."""
 
     @property
     def principal_fen(self) -> int:
         """Paid value that leaves the card."""
-        return self.amount_fen + self.kept_fen
+        return self.amount_fen + self.kept_fen - self.from_bonus_fen
+
+    @property
+    def bonus_fen(self) -> int:
+        """Bonus that leaves the card."""
+        return self.clawed_fen + self.from_bonus_fen
 
 
 class TopUpRefund(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,11 +113,12 @@ class TopUpRefund(msgspec.Struct, frozen=True, kw_only=True):
     refusal: str | None
     created_us: int
     done_us: int | None
+    from_bonus_fen: int = 0
 
     @property
     def back(self) -> Back:
         """Its amounts."""
-        return Back(self.amount_fen, self.kept_fen, self.clawed_fen)
+        return Back(self.amount_fen, self.kept_fen, self.clawed_fen, self.from_bonus_fen)
 
 
 def refundable(left: Left, valuation: Valuation) -> int:
@@ -123,7 +132,8 @@ def refundable(left: Left, valuation: Valuation) -> int:
         case Valuation.PAID_RATIO:
             worth = -(-redeemed * left.paid_fen // (left.paid_fen + left.bonus_fen))
     back = left.refunded_fen + left.recalled_fen
-    return max(0, min(left.paid_fen - back - worth, left.principal_left_fen))
+    left_fen = left.principal_left_fen + left.bonus_left_fen
+    return max(0, min(left.paid_fen - back - worth, left_fen))
 
 
 def share(left: Left, amount_fen: int, most_fen: int) -> Back:
@@ -131,4 +141,5 @@ def share(left: Left, amount_fen: int, most_fen: int) -> Back:
     assert 0 < amount_fen <= most_fen, "no more than is refundable goes back"
     principal = -(-left.principal_left_fen * amount_fen // most_fen)
     bonus = -(-left.bonus_left_fen * amount_fen // most_fen)
-    return Back(amount_fen, principal - amount_fen, bonus)
+    from_bonus = max(0, amount_fen - principal)
+    return Back(amount_fen, max(0, principal - amount_fen), bonus - from_bonus, from_bonus)

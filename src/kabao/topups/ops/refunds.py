@@ -125,6 +125,7 @@ class Refunds:
             amount_fen=back.amount_fen,
             kept_fen=back.kept_fen,
             clawed_fen=back.clawed_fen,
+            from_bonus_fen=back.from_bonus_fen,
             state=RefundState.PENDING,
             fault=ask.fault,
             reason=ask.reason,

@@ -14,8 +14,8 @@ from kabao.topups.model.refunding import TopUpRefund
 _encode = msgspec.json.Encoder().encode
 
 _REFUND: LiteralString = """
-select id, topup, root, amount_fen, kept_fen, clawed_fen, state, fault, reason, funding, refusal,
-  (extract(epoch from created_at) * 1000000)::bigint as created_us,
+select id, topup, root, amount_fen, kept_fen, clawed_fen, from_bonus_fen, state, fault, reason,
+  funding, refusal, (extract(epoch from created_at) * 1000000)::bigint as created_us,
   (extract(epoch from done_at) * 1000000)::bigint as done_us
 from topups.refund
 """
@@ -32,14 +32,15 @@ async def store_refunds(conn: Statements, rows: Sequence[TopUpRefund]) -> None:
     """Write refunds, or how they ended."""
     await conn.execute(
         """
-        insert into topups.refund (id, topup, root, amount_fen, kept_fen, clawed_fen, state, fault,
-          reason, funding, refusal, created_at, done_at)
-        select id, topup, root, amount_fen, kept_fen, clawed_fen, state, fault, reason, funding,
-          refusal, timestamptz 'epoch' + created_us * interval '1 microsecond',
+        insert into topups.refund (id, topup, root, amount_fen, kept_fen, clawed_fen,
+          from_bonus_fen, state, fault, reason, funding, refusal, created_at, done_at)
+        select id, topup, root, amount_fen, kept_fen, clawed_fen, from_bonus_fen, state, fault,
+          reason, funding, refusal, timestamptz 'epoch' + created_us * interval '1 microsecond',
           timestamptz 'epoch' + done_us * interval '1 microsecond'
         from jsonb_to_recordset(%s::jsonb) as r (id uuid, topup uuid, root uuid,
-          amount_fen bigint, kept_fen bigint, clawed_fen bigint, state text, fault text,
-          reason text, funding uuid, refusal text, created_us bigint, done_us bigint)
+          amount_fen bigint, kept_fen bigint, clawed_fen bigint, from_bonus_fen bigint,
+          state text, fault text, reason text, funding uuid, refusal text, created_us bigint,
+          done_us bigint)
         on conflict (id) do update
           set state = excluded.state, refusal = excluded.refusal, done_at = excluded.done_at
         """,
