@@ -135,3 +135,32 @@ async def test_a_better_bill_takes_the_place_of_the_first(at: Platform) -> None:
     assert [one["status"] for one in await breaks(at, first["id"])] == ["cleared"]
     body["day"] = "2099-01-01"
     assert (await at.at.operator.post("/v1/reconciliations", body)).status_code == 422
+
+
+async def balance(at: Platform, account: Account) -> int:
+    """Debits less credits."""
+    company = from_edge("com", at.at.company)
+    async with at.at.kabao.db.read() as conn:
+        found = await at.at.kabao.ledger.house_balance(conn, account, company, "CNY")
+    return found.debit_fen - found.credit_fen
+
+
+@pytest.mark.row("C-05")
+async def test_what_a_channel_pays_out_is_booked_with_its_fees(at: Platform) -> None:
+    await day_over(at)
+    run = await the_run(at)
+    assert run["theirs"] == run["ours"] == 6 * 1_000 + 15
+    fee = run["theirs"] - run["expected"]
+    assert fee > 0, "the sandbox's channel charges one"
+    url = f"/v1/reconciliations/{run['id']}/settlement"
+    body = {"received": run["expected"] - 3, "reason": "by the bank's statement"}
+    asked = await made(at.at.operator.post(url, body))
+    twin = await made(at.at.operator.post(url, body))
+    await made(at.at.approve(asked["id"]))
+    assert (await at.at.approve(twin["id"])).json()["code"] == "run_settled"
+    assert await balance(at, Account.BANK) == run["expected"] - 3
+    assert await balance(at, Account.CHANNEL_FEES) == fee
+    assert await balance(at, Account.UNMATCHED) == 3, "three fen are to be claimed"
+    assert await balance(at, Account.COLLECTED) == -run["theirs"]
+    again = await made(at.at.operator.get(f"/v1/reconciliations/{run['id']}"))
+    assert again["received"] == run["expected"] - 3

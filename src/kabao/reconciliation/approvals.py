@@ -1,4 +1,4 @@
-"""What of reconciliation takes two people: the correction of a break, and who executes it."""
+"""What of reconciliation takes two people: corrections and payouts, and who executes them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from kabao.access.model import Approval, Executor
 from kabao.base.db import Conn
 from kabao.base.ids import from_edge
 from kabao.reconciliation.model.breaks import BREAK, BreakState, Correction
+from kabao.reconciliation.model.runs import RUN
 from kabao.reconciliation.ops import Reconciliation
 
-CORRECTION_ACTION = "reconciliation_correction"
-"""What this approval is called in policy `approval.actions`."""
+CORRECTION_ACTION, SETTLEMENT_ACTION = "reconciliation_correction", "channel_settlement"
+"""What these approvals are called in policy `approval.actions`."""
 
 
 class NewCorrection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,6 +31,23 @@ class Corrected(msgspec.Struct, frozen=True):
     status: BreakState
 
 
+class NewSettlement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a channel has paid out for a bill, which waits for the second person."""
+
+    reconciliation: str
+    received_fen: int
+    expected_fen: int
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A payout that was booked. `difference`: what waits in UNMATCHED, in fen."""
+
+    reconciliation: str
+    received: int
+    fee: int
+    difference: int
+
+
 def reconciliation_executors(
     reconciliation: Reconciliation,
 ) -> list[tuple[str, Executor, type[msgspec.Struct]]]:
@@ -40,4 +58,15 @@ def reconciliation_executors(
         done = await reconciliation.correct(conn, ident, asked.correction, approval.id)
         return Corrected(asked.break_id, done.state)
 
-    return [(CORRECTION_ACTION, correct, NewCorrection)]
+    async def settle(conn: Conn, asked: NewSettlement, approval: Approval) -> Settled:
+        del approval
+        run = await reconciliation.settle(
+            conn, from_edge(RUN, asked.reconciliation), asked.received_fen
+        )
+        difference = asked.received_fen - run.expected_fen
+        return Settled(asked.reconciliation, asked.received_fen, run.fee_fen, difference)
+
+    return [
+        (CORRECTION_ACTION, correct, NewCorrection),
+        (SETTLEMENT_ACTION, settle, NewSettlement),
+    ]

@@ -16,13 +16,26 @@ from kabao.base.clock import Clock, now
 from kabao.base.db import Conn, Database
 from kabao.base.errors import NOT_FOUND
 from kabao.base.ids import from_edge, to_edge
-from kabao.base.web.fields import KEY_HEADER, LINE, EdgeId, RequestBody, idempotency_key
+from kabao.base.web.fields import (
+    KEY_HEADER,
+    LINE,
+    AmountOrZero,
+    Currency,
+    EdgeId,
+    RequestBody,
+    idempotency_key,
+)
 from kabao.base.web.once import Once
 from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
 from kabao.funding.model.channels import CHANNEL
 from kabao.funding.ops import Funding
-from kabao.reconciliation.approvals import CORRECTION_ACTION, NewCorrection
+from kabao.reconciliation.approvals import (
+    CORRECTION_ACTION,
+    SETTLEMENT_ACTION,
+    NewCorrection,
+    NewSettlement,
+)
 from kabao.reconciliation.model.breaks import BREAK, Break, BreakState, Class, Correction
 from kabao.reconciliation.model.lines import LineKind
 from kabao.reconciliation.model.runs import RUN, Run, RunState
@@ -49,6 +62,14 @@ class CorrectBreak(RequestBody, frozen=True, kw_only=True):
     reason: Reason
 
 
+class BookPayout(RequestBody, frozen=True, kw_only=True):
+    """What has come to our bank for a bill, by the bank's statement."""
+
+    received: AmountOrZero
+    currency: Currency = "CNY"
+    reason: Reason
+
+
 class Wanted(msgspec.Struct, frozen=True):
     """A bill that will be fetched within a minute or so."""
 
@@ -60,8 +81,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """One bill against our books. Digests are SHA-256 in hex.
 
     `theirs` and `ours` are what came less what went, by the bill and by our books, in fen;
-    `fees_mfen` what the bill charges, in thousandths of a fen. The same lines and books give
-    the same `result_sha256`.
+    `fees_mfen` what the bill charges, in thousandths of a fen; `expected` what the source has to
+    pay out, `received` what it has. The same lines and books give the same `result_sha256`.
     """
 
     id: str
@@ -77,6 +98,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     theirs: int
     ours: int
     fees_mfen: int
+    expected: int
+    received: int | None
     lines_sha256: str
     books_sha256: str | None
     result_sha256: str | None
@@ -134,6 +157,8 @@ def _shown(run: Run) -> dict[str, Any]:
         "theirs": run.theirs_fen,
         "ours": run.ours_fen,
         "fees_mfen": run.fees_mfen,
+        "expected": run.expected_fen,
+        "received": run.received_fen,
         "lines_sha256": run.lines_digest.hex(),
         "books_sha256": None if run.books_digest is None else run.books_digest.hex(),
         "result_sha256": None if run.result_digest is None else run.result_digest.hex(),
@@ -319,6 +344,39 @@ async def correct_break(
     return await once(request, principal, data, work)
 
 
+@post(
+    "/v1/reconciliations/{run:str}/settlement", guards=[requires(WRITE)], tags=["reconciliations"]
+)
+async def book_payout(
+    request: Request[Any, Any, Any],
+    principal: Principal,
+    data: BookPayout,
+    once: Once,
+    reconciliation: Reconciliation,
+    access: Access,
+    clock: Clock,
+    run: EdgeId,
+) -> Response[ApprovalView]:
+    """Ask a second person to agree to what a channel has paid out for a bill.
+
+    It is booked against what the channel holds, its fees with it; what differs from the bill
+    waits in `unmatched`.
+    """
+    idempotency_key(request.headers.get(KEY_HEADER))  # missing: said before any look-up
+
+    async def work(conn: Conn) -> ApprovalView:
+        found = await _visible(conn, principal, reconciliation, run)
+        reconciliation.check_settlement(found)
+        payload = NewSettlement(to_edge(RUN, found.id), data.received, found.expected_fen)
+        touched = frozenset({found.company})
+        asked = await access.approvals.ask(
+            conn, principal, SETTLEMENT_ACTION, payload, data.reason, companies=touched
+        )
+        return view(asked, now(clock))
+
+    return await once(request, principal, data, work)
+
+
 ROUTES: list[HTTPRouteHandler] = [
     fetch_bill,
     list_reconciliations,
@@ -326,4 +384,5 @@ ROUTES: list[HTTPRouteHandler] = [
     list_breaks,
     get_break,
     correct_break,
+    book_payout,
 ]

@@ -31,8 +31,10 @@ run = sa.Table(
     sa.Column("theirs_fen", Fen, nullable=False),
     sa.Column("ours_fen", Fen, nullable=False),
     sa.Column("fees_mfen", sa.BigInteger, nullable=False),
+    sa.Column("received_fen", Fen),
     sa.Column("taken_at", Instant, nullable=False),
     sa.CheckConstraint("state in ('taken', 'matched', 'finished', 'replaced')", name="state"),
+    sa.CheckConstraint("received_fen >= 0", name="received"),
     sa.CheckConstraint(
         "state in ('taken', 'replaced') or result_digest is not null", name="result"
     ),

@@ -13,6 +13,10 @@ from kabao.reconciliation.model.breaks import Break
 RUN = "rec"
 """Prefix at the edge."""
 
+MFEN_PER_FEN = 1_000
+
+RUN_NOT_FINISHED = code("run_not_finished", Kind.CONFLICT, "This reconciliation is not finished.")
+RUN_SETTLED = code("run_settled", Kind.CONFLICT, "What was paid out for this was booked before.")
 SOURCE_UNKNOWN = code("source_unknown", Kind.INVALID, "Nobody reconciles such a source here.")
 
 
@@ -50,6 +54,18 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What came less what went, by each side."""
     fees_mfen: int = 0
     """What the source charged."""
+    received_fen: int | None = None
+    """What the source has paid out for it; None: two persons have not said yet."""
+
+    @property
+    def fee_fen(self) -> int:
+        """What the source charged for all of it, rounded half up."""
+        return (self.fees_mfen + MFEN_PER_FEN // 2) // MFEN_PER_FEN
+
+    @property
+    def expected_fen(self) -> int:
+        """What the source has to pay out for it."""
+        return self.theirs_fen - self.fee_fen
 
 
 def head(run: Run) -> bytes:

@@ -22,15 +22,15 @@ from kabao.reconciliation.model.breaks import Break, BreakState, Class, Correcti
 from kabao.reconciliation.model.gate import OpenPart, judged
 from kabao.reconciliation.model.lines import Line
 from kabao.reconciliation.model.rounds import load
-from kabao.reconciliation.model.runs import SOURCE_UNKNOWN, Run, RunState
+from kabao.reconciliation.model.runs import MFEN_PER_FEN, SOURCE_UNKNOWN, Run, RunState
 from kabao.reconciliation.ops.correcting import Correcting
 from kabao.reconciliation.ops.following import Following, gate_of
 from kabao.reconciliation.ops.matching import Matching
+from kabao.reconciliation.ops.settling import Settling
 from kabao.reconciliation.ports import Source
 from kabao.reconciliation.sql import breaks as breaks_sql
 from kabao.reconciliation.sql import runs as sql
 
-MFEN_PER_FEN = 1_000
 LEFT_BEHIND = 20
 """Runs that one tick takes up again."""
 
@@ -66,6 +66,7 @@ class Reconciliation:
         self._matching = Matching(load(), ids, clock)
         self._following = Following(db, cases, clock)
         self._correcting = Correcting(ledger, clock)
+        self._settling = Settling(ledger)
         self._sources: dict[str, Source] = {}
 
     def serve(self, source: Source) -> None:
@@ -189,6 +190,24 @@ class Reconciliation:
         return await self._correcting.correct(
             conn, run, self.source(run.source), ident, correction, approval
         )
+
+    # What sources pay out
+
+    def check_settlement(self, run: Run) -> None:
+        """Whether a payout can be booked. Raises `run_not_finished`, `run_settled`,
+        `nothing_to_post`.
+        """
+        self._settling.check(run, self.source(run.source))
+
+    async def settle(self, conn: Conn, ident: str, received_fen: int) -> Run:
+        """Book what two persons saw come for a bill: bank, fees, and what differs, in suspense.
+
+        Raises `not_found`, and as `check_settlement`.
+        """
+        found = await sql.get(conn, ident, lock=True)
+        if found is None:
+            raise NOT_FOUND.error("There is no such reconciliation.")
+        return await self._settling.settle(conn, found, self.source(found.source), received_fen)
 
     # What keeps a day open
 

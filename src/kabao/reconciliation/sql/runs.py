@@ -24,7 +24,7 @@ _BLOCK = 1_000
 
 _RUN: LiteralString = """
 select id, source, subject, company, day, state, lines_digest, books_digest, result_digest, lines,
-  books, pairs, breaks, theirs_fen, ours_fen, fees_mfen
+  books, pairs, breaks, theirs_fen, ours_fen, fees_mfen, received_fen
 from reconciliation.run
 """
 
@@ -146,6 +146,13 @@ async def parts(conn: Conn, day: date) -> list[Part]:
         [day],
     )
     return [msgspec.convert(row, Part) for row in rows]
+
+
+async def set_received(conn: Conn, run: str, received_fen: int) -> None:
+    """What the source has paid out for a run."""
+    await conn.execute(
+        "update reconciliation.run set received_fen = %s where id = %s", [received_fen, run]
+    )
 
 
 async def set_state(conn: Conn, run: str, state: RunState) -> None:
