@@ -124,12 +124,13 @@ async def test_what_comes_back_is_told_under_the_payouts_number(at: World) -> No
     one, two = asked.parts
     await desk(at, "PUT", f"payees/{two.to.account}", {"does": "returns"})
     await bank(at).send(asked)
-    assert await bank(at).returns(DAY) == Returns(DAY, (Told(two.no, Fate.RETURNED, 200, "AC04"),))
+    back = Told(two.no, Fate.RETURNED, 200, "AC04", at.clock.now_us())
+    assert await bank(at).returns(DAY) == Returns(DAY, (back,))
     at.clock.advance(timedelta(days=1))
     await desk(at, "POST", f"payouts/{one.no}/return", {"reason": "AC06"})
     next_day = DAY + timedelta(days=1)
     assert await bank(at).returns(next_day) == Returns(
-        next_day, (Told(one.no, Fate.RETURNED, 100, "AC06"),)
+        next_day, (Told(one.no, Fate.RETURNED, 100, "AC06", at.clock.now_us()),)
     )
     for day, lines in ((DAY, 4), (next_day, 1)):  # the balances of both days tie
         bill = await at.channel.bill(day)

@@ -25,7 +25,7 @@ from kabao.adapters.unionpay.signing import Trust
 from kabao.adapters.wechat import channel as wechat
 from kabao.adapters.wechat.signing import Merchant as WechatMerchant
 from kabao.base.clock import Clock
-from kabao.clearing.ports import BankOf, PayoutBank, PaysOut
+from kabao.clearing.ports import PayoutBank, PaysOut, Through
 from kabao.funding.model.channels import ChannelConfig
 from kabao.funding.ops import Funding
 from kabao.funding.ports import MakeChannel, PayChannel
@@ -81,17 +81,26 @@ def makers(lines: Lines, clock: Clock) -> dict[str, MakeChannel]:
     return {kind: _bound(make, lines, clock) for kind, make in kinds.items()}
 
 
-def bank_of(funding: Funding) -> BankOf:
-    """The bank a company pays its stores through: that of its first channel which can."""
+class PayingBanks:
+    """`clearing.ports.Banks` over the channels: a company pays through its first which can."""
 
-    def find(company: str) -> PayoutBank | None:
-        for channel in funding.channels.of(company):
-            adapter = funding.channels.adapter(channel.id)
-            if channel.active and isinstance(adapter, PaysOut):
-                return adapter.batches
+    def __init__(self, funding: Funding) -> None:
+        self._channels = funding.channels
+
+    def of(self, company: str) -> Through | None:
+        """What a company pays through now."""
+        for channel in self._channels.of(company):
+            bank = self.at(channel.id)
+            if channel.active and bank is not None:
+                return Through(channel.id, bank)
         return None
 
-    return find
+    def at(self, channel: str) -> PayoutBank | None:
+        """The bank of a channel, if it is one that pays out."""
+        adapter = self._channels.adapter(channel)
+        if isinstance(adapter, PaysOut):
+            return adapter.batches
+        return None
 
 
 def _bound(

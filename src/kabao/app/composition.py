@@ -39,7 +39,7 @@ from kabao.cards.ops.life import Life
 from kabao.cards.ops.own_cards import OwnCards
 from kabao.cards.ops.stock import Stock
 from kabao.cases.ops import Cases
-from kabao.clearing.ops import Accounts, Clearing
+from kabao.clearing.ops import Accounts, Clearing, Movements
 from kabao.customers.ops import Customers
 from kabao.disputes.ops import Disputes, Papers
 from kabao.evidence.ops import Books, Evidence
@@ -198,7 +198,7 @@ class Kabao:
         self.reconciliation = Reconciliation(
             db, self.ledger, self.cases, self.policy, self.org, ids, clock, days
         )
-        self.reconciliation.serve(Channels(self.funding))
+        self.reconciliation.serve(Channels(self.funding, [Movements()]))
         self.channel_bills = ChannelBills(db, self.funding, self.reconciliation)
         self.clearing = Clearing(
             db,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kabao.app.channels import bank_of
+from kabao.app.channels import PayingBanks
 from kabao.clearing.ops import Deposits, Paying, Payouts, Statements
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Morning:
             accounts,
             kabao.cases,
             kabao.policy,
-            bank_of(kabao.funding),
+            PayingBanks(kabao.funding),
             clock,
             days,
         )

@@ -24,6 +24,7 @@ deposit = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("received_at", Instant),
+    sa.Column("channel", Uuid),
     sa.Column("told_late", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.CheckConstraint("declared_fen > 0 and received_fen > 0", name="positive"),
     sa.CheckConstraint(
@@ -34,7 +35,8 @@ deposit = sa.Table(
     ),
     sa.CheckConstraint(
         "(received_fen is null) = (receipt is null)"
-        " and (received_fen is null) = (received_at is null)",
+        " and (received_fen is null) = (received_at is null)"
+        " and (received_fen is null) = (channel is null)",
         name="received",
     ),
     schema=_SCHEMA,

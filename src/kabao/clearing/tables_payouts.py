@@ -51,11 +51,13 @@ payout_batch = sa.Table(
     sa.Column("approval", Uuid, nullable=False, unique=True),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("sent_at", Instant),
+    sa.Column("channel", Uuid),
     sa.CheckConstraint("state in ('made', 'sent', 'answered')", name="state"),
     sa.CheckConstraint("payouts > 0 and amount_fen > 0 and asked >= 0", name="counts"),
     sa.CheckConstraint("(state = 'answered') = (ask_at is null)", name="asked"),
     sa.CheckConstraint(
-        "(digest is null) = (sent_at is null) and (state <> 'made' or sent_at is null)",
+        "(digest is null) = (sent_at is null) and (channel is null) = (sent_at is null)"
+        " and (state <> 'made' or sent_at is null)",
         name="sent",
     ),
     schema=_SCHEMA,
@@ -102,7 +104,7 @@ sa.Index(
 returns_look = sa.Table(
     "returns_look",
     metadata,
-    sa.Column("company", Uuid, primary_key=True),
+    sa.Column("channel", Uuid, primary_key=True),
     sa.Column("day", sa.Date, nullable=False),
     schema=_SCHEMA,
 )

@@ -72,6 +72,21 @@ class Source(Protocol):
         ...
 
 
+class Besides(Protocol):
+    """What else goes through a channel's account than funding's orders: payouts, cash.
+
+    The columns and the rules of `Selected`, with parameters of other names than a source has.
+    """
+
+    def of_day(self, channel: str, day: date) -> Selected:
+        """What its bill of a day should tell besides."""
+        ...
+
+    def named(self, channel: str, ours: Sequence[str], theirs: Sequence[str]) -> Selected:
+        """What goes by these numbers."""
+        ...
+
+
 @runtime_checkable
 class HasBills(Protocol):
     """A channel whose bill of a day is a file. Adapters implement it."""

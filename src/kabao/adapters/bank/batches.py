@@ -132,4 +132,4 @@ def _came_back(one: Entry) -> bool:
 
 
 def _returned(one: Entry) -> Told:
-    return Told(one.refund_no, Fate.RETURNED, one.amount_fen, one.reason)
+    return Told(one.refund_no, Fate.RETURNED, one.amount_fen, one.reason, one.at_us)

@@ -62,6 +62,8 @@ class Told(msgspec.Struct, frozen=True):
     """None where it names none."""
     reason: str = ""
     """ISO 20022's code of a no."""
+    at_us: int | None = None
+    """When its bank booked it, where it tells."""
 
 
 class BatchTold(msgspec.Struct, frozen=True, tag=True):

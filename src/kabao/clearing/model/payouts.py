@@ -87,6 +87,8 @@ class PayoutBatch(msgspec.Struct, frozen=True, kw_only=True):
     payouts: int
     amount_fen: int
     state: BatchState
+    channel: str | None
+    """Through which it was sent: only that bank knows what became of it."""
     digest: bytes | None
     """SHA-256 of the file, from when it was first sent."""
     asked: int

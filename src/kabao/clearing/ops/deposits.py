@@ -119,7 +119,7 @@ class Deposits:
             return False
         same = receipt.amount_fen == found.expected_fen
         state = DepositState.MATCHED if same else DepositState.DIFFERS
-        await sql.receive(conn, found.id, state, receipt.amount_fen, receipt.no, receipt.at_us)
+        await sql.receive(conn, found.id, state, channel.id, receipt)
         if not same:
             facts = {"received": receipt.amount_fen}
             await self._case(conn, found, "clearing.deposit_differs", facts)

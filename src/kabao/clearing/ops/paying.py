@@ -39,7 +39,7 @@ from kabao.clearing.model.payouts import (
 )
 from kabao.clearing.model.settlement import INSTRUCTION, InstructionState
 from kabao.clearing.ops.accounts import Accounts
-from kabao.clearing.ports import BankOf, PayoutBank
+from kabao.clearing.ports import Banks, PayoutBank
 from kabao.clearing.sql import payouts as sql
 from kabao.funding.model.answers import NotThere, Refused
 from kabao.ledger.model import HouseMove
@@ -72,12 +72,12 @@ class Paying:
         accounts: Accounts,
         cases: Cases,
         policy: Policy,
-        bank_of: BankOf,
+        banks: Banks,
         clock: Clock,
         days: BusinessDays,
     ) -> None:
         self._db, self._ledger, self._accounts, self._cases = db, ledger, accounts, cases
-        self._policy, self._bank_of, self._clock, self._days = policy, bank_of, clock, days
+        self._policy, self._banks, self._clock, self._days = policy, banks, clock, days
 
     async def look(self) -> int:
         """Send or ask about every file whose time has come; for a tick. Gives how many."""
@@ -96,30 +96,40 @@ class Paying:
             log.error("clearing.payouts_failed", batch=batch.id, reason=type(wrong).__name__)
 
     async def _follow(self, batch: PayoutBatch) -> None:
-        bank = self._bank_of(batch.company)
-        if bank is None:
+        file = await self._composed(batch)
+        answer = await (self._asked(batch, file) if batch.channel else self._sent(batch, file))
+        if answer is None:
             await self._wait(batch, "no_bank")
             return
-        answer = await self._heard(bank, batch, await self._composed(batch))
         if isinstance(answer, BatchTold | Refused):
             await self._take(batch, answer)
         else:
             await self._wait(batch, type(answer).__name__.lower())
 
-    async def _heard(self, bank: PayoutBank, batch: PayoutBatch, file: Batch) -> BatchAnswer:
-        digest = hashlib.sha256(bank.written(file)).digest()
-        if batch.digest is None:
-            async with self._db.transaction() as conn:
-                if not await sql.set_sent(conn, batch.id, digest, self._clock.now_us()):
-                    return NotThere()  # another process has sent it meanwhile
-                idents = [part.instruction for part in file.parts]
-                await sql.set_instructions(conn, idents, InstructionState.SENT)
-            return await bank.send(file)
+    async def _sent(self, batch: PayoutBatch, file: Batch) -> BatchAnswer | None:
+        """Send it for the first time; None: there is no bank to send it to."""
+        through = self._banks.of(batch.company)
+        if through is None:
+            return None
+        digest = hashlib.sha256(through.bank.written(file)).digest()
+        now_us = self._clock.now_us()
+        async with self._db.transaction() as conn:
+            if not await sql.set_sent(conn, batch.id, through.channel, digest, now_us):
+                return NotThere()  # another process has sent it meanwhile
+            idents = [part.instruction for part in file.parts]
+            await sql.set_instructions(conn, idents, InstructionState.SENT)
+        return await through.bank.send(file)
+
+    async def _asked(self, batch: PayoutBatch, file: Batch) -> BatchAnswer | None:
+        """Ask about it where it was sent; None: nobody can be asked there now."""
+        assert batch.channel is not None, "it was sent"
+        bank = self._banks.at(batch.channel)
+        if bank is None:
+            return None
         answer = await bank.ask(file)
         # Where our account changed since, other bytes would go out under the same number.
-        if isinstance(answer, NotThere) and digest == batch.digest:
-            return await bank.send(file)
-        return answer
+        same = hashlib.sha256(bank.written(file)).digest() == batch.digest
+        return await bank.send(file) if isinstance(answer, NotThere) and same else answer
 
     async def _composed(self, batch: PayoutBatch) -> Batch:
         async with self._db.read() as conn:
@@ -178,9 +188,9 @@ class Paying:
             facts: dict[str, Fact] = {"was": payout.state.value, "told": said.fate.value}
             await self._case(conn, payout, "clearing.payout_contradicted", facts)
             return []
-        now_us, reason = self._clock.now_us(), said.reason[:_REASON_CHARS] or None
+        at_us, reason = said.at_us or self._clock.now_us(), said.reason[:_REASON_CHARS] or None
         for state in becomes:
-            await sql.set_state(conn, payout.id, state, reason, now_us)
+            await sql.set_state(conn, payout.id, state, reason, at_us)
             await sql.set_instructions(conn, [payout.instruction], _BECOMES[state])
         if becomes and becomes[-1] is not PayoutState.PAID:
             await self._failed(conn, payout, becomes[-1], said.reason)
@@ -202,28 +212,26 @@ class Paying:
         today = self._days.of(self._clock.now_us())
         since = today - timedelta(days=self._rules().int(names.PAYOUT_RETURN_DAYS))
         async with self._db.read() as conn:
-            companies = await sql.paying(conn, since)
+            channels = await sql.paid_through(conn, since)
         found = 0
-        for company, known_until in companies.items():
-            bank = self._bank_of(company)
+        for one in channels:
+            bank = self._banks.at(one.channel)
             if bank is not None:
-                found += await self._catch_up(company, bank, known_until, today)
+                found += await self._catch_up(one, bank, today)
         return found
 
-    async def _catch_up(
-        self, company: str, bank: PayoutBank, known_until: date, today: date
-    ) -> int:
+    async def _catch_up(self, paid: sql.Paid, bank: PayoutBank, today: date) -> int:
         """Day by day, yesterday again: a bank books late. A silent one is asked from there on."""
-        day, found = min(known_until, today) - timedelta(days=1), 0
+        day, found = min(paid.day, today) - timedelta(days=1), 0
         while day <= today:
             answer = await bank.returns(day)
             if not isinstance(answer, Returns):
-                log.warning("clearing.no_returns", company=company, reason=answer.reason)
+                log.warning("clearing.no_returns", channel=paid.channel, reason=answer.reason)
                 break
             for one in answer.parts:
-                found += await self._returned(company, one)
+                found += await self._returned(paid.company, one)
             async with self._db.transaction() as conn:
-                await sql.looked(conn, company, day)
+                await sql.looked(conn, paid.channel, day)
             day += timedelta(days=1)
         return found
 

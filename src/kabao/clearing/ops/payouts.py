@@ -85,6 +85,7 @@ class Payouts:
             payouts=len(due.ready),
             amount_fen=due.amount_fen,
             state=BatchState.MADE,
+            channel=None,
             digest=None,
             asked=0,
             ask_at=at,

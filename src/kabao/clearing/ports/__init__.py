@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from kabao.clearing.ports.payouts import BankOf, PayoutBank, PaysOut
+from kabao.clearing.ports.payouts import Banks, PayoutBank, PaysOut, Through
 
-__all__ = ["BankOf", "PayoutBank", "PaysOut"]
+__all__ = ["Banks", "PayoutBank", "PaysOut", "Through"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from kabao.clearing.model.batches import Batch, BatchAnswer, ReturnsAnswer
 
@@ -43,5 +42,20 @@ class PaysOut(Protocol):
         ...
 
 
-BankOf = Callable[[str], PayoutBank | None]
-"""The bank a company pays through; None while it has none that works."""
+class Through(NamedTuple):
+    """The channel that a company pays through, and its bank."""
+
+    channel: str
+    bank: PayoutBank
+
+
+class Banks(Protocol):
+    """Which bank pays for whom."""
+
+    def of(self, company: str) -> Through | None:
+        """What a company pays through now; None while it has nothing that works."""
+        ...
+
+    def at(self, channel: str) -> PayoutBank | None:
+        """The bank of a channel, also of one that is given nothing new."""
+        ...

@@ -12,6 +12,7 @@ from msgspec.structs import asdict
 from kabao.base.clock import from_us
 from kabao.base.db import Conn, fetch_all, fetch_one
 from kabao.clearing.model.deposits import Deposit, DepositState
+from kabao.funding.model.receipts import Receipt
 
 _SELECT: LiteralString = """
 select id, reference, company, store, currency, day, declared_fen, expected_fen, received_fen,
@@ -55,13 +56,13 @@ async def of_reference(conn: Conn, company: str, reference: str) -> Deposit | No
 
 
 async def receive(
-    conn: Conn, ident: str, state: DepositState, amount_fen: int, receipt: str, at_us: int
+    conn: Conn, ident: str, state: DepositState, channel: str, receipt: Receipt
 ) -> None:
-    """The bank has booked it."""
+    """A channel's bank has booked it."""
     await conn.execute(
-        "update clearing.deposit set state = %s, received_fen = %s, receipt = %s, received_at = %s"
-        " where id = %s",
-        [state, amount_fen, receipt, from_us(at_us), ident],
+        "update clearing.deposit set state = %s, channel = %s, received_fen = %s, receipt = %s,"
+        " received_at = %s where id = %s",
+        [state, channel, receipt.amount_fen, receipt.no, from_us(receipt.at_us), ident],
     )
 
 

@@ -23,8 +23,8 @@ select id, instruction, attempt, batch, payer, payee_company, payee_store, accou
   amount_fen, state, reason, created_at, paid_at, ended_at from clearing.payout
 """
 _BATCH: LiteralString = """
-select id, company, day, currency, payouts, amount_fen, state, digest, asked, ask_at, approval,
-  created_at, sent_at from clearing.payout_batch
+select id, company, day, currency, payouts, amount_fen, state, channel, digest, asked, ask_at,
+  approval, created_at, sent_at from clearing.payout_batch
 """
 
 
@@ -67,9 +67,10 @@ async def insert_batch(conn: Conn, batch: PayoutBatch, payouts: Sequence[Payout]
     """A file and its sums."""
     await conn.execute(
         "insert into clearing.payout_batch (id, company, day, currency, payouts, amount_fen, state,"
-        " digest, asked, ask_at, approval, created_at, sent_at) values (%(id)s, %(company)s,"
-        " %(day)s, %(currency)s, %(payouts)s, %(amount_fen)s, %(state)s, %(digest)s, %(asked)s,"
-        " %(ask_at)s, %(approval)s, %(created_at)s, %(sent_at)s)",
+        " channel, digest, asked, ask_at, approval, created_at, sent_at) values (%(id)s,"
+        " %(company)s, %(day)s, %(currency)s, %(payouts)s, %(amount_fen)s, %(state)s,"
+        " %(channel)s, %(digest)s, %(asked)s, %(ask_at)s, %(approval)s, %(created_at)s,"
+        " %(sent_at)s)",
         asdict(batch),
     )
     async with conn.cursor() as cursor:
@@ -108,20 +109,20 @@ async def claim_due(conn: Conn, now_us: int, lease_us: int, limit: int) -> list[
         )
         update clearing.payout_batch as b set ask_at = %(lease)s, asked = asked + 1
         from due where b.id = due.id
-        returning b.id, company, day, currency, payouts, amount_fen, state, digest, asked, ask_at,
-          approval, created_at, sent_at
+        returning b.id, company, day, currency, payouts, amount_fen, state, channel, digest, asked,
+          ask_at, approval, created_at, sent_at
         """,
         {"now": from_us(now_us), "lease": from_us(lease_us), "limit": limit},
     )
     return [_batch(row) for row in rows]
 
 
-async def set_sent(conn: Conn, ident: str, digest: bytes, now_us: int) -> bool:
-    """From now on it may be at the bank; False if it was sent before."""
+async def set_sent(conn: Conn, ident: str, channel: str, digest: bytes, now_us: int) -> bool:
+    """From now on it may be at that channel's bank; False if it was sent before."""
     done = await conn.execute(
-        "update clearing.payout_batch set state = 'sent', digest = %s, sent_at = %s"
+        "update clearing.payout_batch set state = 'sent', channel = %s, digest = %s, sent_at = %s"
         " where id = %s and state = 'made'",
-        [digest, from_us(now_us), ident],
+        [channel, digest, from_us(now_us), ident],
     )
     return done.rowcount == 1
 
@@ -226,25 +227,33 @@ async def batches(
     return [_batch(row) for row in rows]
 
 
-async def paying(conn: Conn, since: date) -> dict[str, date]:
-    """Companies that have paid since then, each with the day until which returns are known."""
-    rows = await fetch_all(
+class Paid(msgspec.Struct, frozen=True):
+    """A channel that was paid through, and the day until which returns are known."""
+
+    company: str
+    channel: str
+    day: date
+
+
+async def paid_through(conn: Conn, since: date) -> list[Paid]:
+    """Channels through which somebody has paid since then."""
+    return await fetch_all(
         conn,
-        dict,
-        "select b.company, coalesce(l.day, min(b.day)) as day from clearing.payout_batch as b"
-        " left join clearing.returns_look as l on l.company = b.company"
-        " where b.day >= %s and b.sent_at is not null group by b.company, l.day",
+        Paid,
+        "select b.company, b.channel, coalesce(l.day, min(b.day)) as day"
+        " from clearing.payout_batch as b"
+        " left join clearing.returns_look as l on l.channel = b.channel"
+        " where b.day >= %s and b.channel is not null group by b.company, b.channel, l.day",
         [since],
     )
-    return {row["company"]: row["day"] for row in rows}
 
 
-async def looked(conn: Conn, company: str, day: date) -> None:
+async def looked(conn: Conn, channel: str, day: date) -> None:
     """What came back until the end of that day is known."""
     await conn.execute(
-        "insert into clearing.returns_look as l (company, day) values (%s, %s)"
-        " on conflict (company) do update set day = greatest(l.day, excluded.day)",
-        [company, day],
+        "insert into clearing.returns_look as l (channel, day) values (%s, %s)"
+        " on conflict (channel) do update set day = greatest(l.day, excluded.day)",
+        [channel, day],
     )
 
 

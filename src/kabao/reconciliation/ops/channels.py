@@ -19,7 +19,7 @@ from kabao.reconciliation.model.gate import Part
 from kabao.reconciliation.model.lines import BILL_KNOWN, BillReader, LineKind, SpoiltBillError
 from kabao.reconciliation.model.runs import Run
 from kabao.reconciliation.ops.reconciliation import Reconciliation
-from kabao.reconciliation.ports import HasBills, Selected
+from kabao.reconciliation.ports import Besides, HasBills, Selected
 
 NAME = "channel"
 
@@ -33,16 +33,21 @@ class Channels:
     is_ours = False
     account = Account.COLLECTED
 
-    def __init__(self, funding: Funding) -> None:
-        self._funding, self._billing = funding, funding.billing
+    def __init__(self, funding: Funding, besides: Sequence[Besides] = ()) -> None:
+        """`besides`: whoever else books what goes through a channel's account."""
+        self._funding, self._billing, self._besides = funding, funding.billing, besides
 
     def of_day(self, subject: str, day: date) -> Selected:
         """What the bill should tell."""
-        return Selected(*self._billing.of_day(from_edge(CHANNEL, subject), day))
+        channel = from_edge(CHANNEL, subject)
+        own = Selected(*self._billing.of_day(channel, day))
+        return _together(own, [one.of_day(channel, day) for one in self._besides])
 
     def named(self, subject: str, ours: Sequence[str], theirs: Sequence[str]) -> Selected:
         """What goes by these numbers."""
-        return Selected(*self._billing.named(from_edge(CHANNEL, subject), ours, theirs))
+        channel = from_edge(CHANNEL, subject)
+        own = Selected(*self._billing.named(channel, ours, theirs))
+        return _together(own, [one.named(channel, ours, theirs) for one in self._besides])
 
     async def matched(self, conn: Conn, orders: Sequence[str]) -> None:
         """Confirmed orders become reconciled (T-20)."""
@@ -80,6 +85,14 @@ class Channels:
         await self._funding.channels.set_state(
             conn, from_edge(CHANNEL, subject), ChannelState.PAUSED
         )
+
+
+def _together(own: Selected, others: Sequence[Selected]) -> Selected:
+    statement, params = own.statement, dict(own.params)
+    for other in others:
+        statement = statement + " union all " + other.statement
+        params |= other.params
+    return Selected(statement, params)
 
 
 class ChannelBills:
