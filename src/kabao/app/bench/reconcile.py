@@ -1,8 +1,9 @@
 """A bill of half a million rows against the books, and PostgreSQL's own COPY and join of them.
 
-Bill and books are the sandbox's, with one planted error in a hundred rows. What is timed
-is all of it: reading the file, copying, matching, classing, and what follows. It is done by
-a process of its own, whose memory is that of a worker who reconciles and does nothing else.
+Bill and books are the sandbox's, with one planted error in a hundred rows. Two times are
+taken: until the result stands, from the first byte of the file to every break in its class;
+and until everything that follows is done, such as half a million orders marked. It is done
+by a process of its own, whose memory is that of a worker who does nothing else.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from kabao.reconciliation.ports import HasBills
 KIND = "wechat"
 ROWS = 500_000
 ONE_ERROR_IN = 100
+STATUS = Path("/proc/self/status")
 MB = 1024
 """KiB, as the system counts memory."""
 
@@ -54,7 +56,9 @@ class Work(msgspec.Struct, frozen=True):
 class Done(msgspec.Struct, frozen=True):
     """What it did."""
 
-    seconds: float
+    result_s: float
+    """Until the result stood."""
+    whole_s: float
     lines: int
     breaks: int
     peak_mb: int
@@ -118,23 +122,34 @@ def _in_a_process(work: Work) -> Done:
 def _figures(done: Done, reference_s: float) -> list[Figure]:
     missed = abs(done.breaks - ROWS // ONE_ERROR_IN)
     run = Run(
-        per_second=round(done.lines / done.seconds, 1),
+        per_second=round(done.lines / done.result_s, 1),
         reference_per_second=round(done.lines / reference_s, 1),
         p50_ms=0.0,
         p99_ms=0.0,
         count=done.lines,
         errors=missed,
     )
-    times = round(done.seconds / reference_s, 2)
     rows = f"{done.lines:,} rows of a bill against the books"
-    grown = f"memory of who does it, peak (it began with {done.start_mb})"
+    found = (
+        ("reconcile", f"{rows}, seconds to the result (at most 60, aim 10)", "s", done.result_s),
+        ("reconcile_told", f"{rows}, seconds until every order is marked", "s", done.whole_s),
+        (
+            "reconcile_ratio",
+            f"{rows}, times COPY and join of the same rows",
+            "x COPY+join",
+            done.result_s / reference_s,
+        ),
+        (
+            "reconcile_memory",
+            f"{rows}, peak memory (it began with {done.start_mb} MiB)",
+            "MiB",
+            done.peak_mb,
+        ),
+    )
     return [
-        Figure("reconcile", f"{rows}, seconds (at most 60, aim 10)", done.lines, None, None, "s",
-               (run,), round(done.seconds, 2)),
-        Figure("reconcile_ratio", f"{rows}, times COPY and join of the same rows", done.lines,
-               None, None, "x COPY+join", (run,), times),
-        Figure("reconcile_memory", grown, done.lines, None, None, "MiB", (), done.peak_mb),
-    ]  # fmt: skip
+        Figure(name, what, done.lines, None, None, unit, (run,), round(value, 2))
+        for name, what, unit, value in found
+    ]
 
 
 # The reference
@@ -200,12 +215,18 @@ async def _reconcile(work: Work) -> Done:
             run = await kabao.reconciliation.take(
                 CHANNELS, work.channel, work.company, work.day, lines
             )
+        run = await kabao.reconciliation.match(run.id)
+        result_s = time.perf_counter() - begun
         run = await kabao.reconciliation.finish(run.id)
-        seconds = time.perf_counter() - begun
-    return Done(seconds, run.lines, run.breaks, _peak_mb(), start_mb)
+        whole_s = time.perf_counter() - begun
+    return Done(result_s, whole_s, run.lines, run.breaks, _peak_mb(), start_mb)
 
 
 def _peak_mb() -> int:
+    """Of this process alone: what `getrusage` tells may still be its parent's."""
+    if STATUS.exists():
+        (told,) = (one for one in STATUS.read_text().splitlines() if one.startswith("VmHWM:"))
+        return int(told.split()[1]) // MB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // MB
 
 

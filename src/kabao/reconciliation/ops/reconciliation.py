@@ -107,16 +107,19 @@ class Reconciliation:
         async with self._db.transaction() as conn:
             return await self._matching.take(conn, self._new(source, subject, company, day), lines)
 
-    async def finish(self, ident: str) -> Run:
-        """Match what was taken and do what follows; where it is done, nothing. Raises
-        `not_found`.
-        """
+    async def match(self, ident: str) -> Run:
+        """Match what was taken, so that its result stands. Raises `not_found`."""
         async with self._db.transaction() as conn:
             run = await sql.get(conn, ident, lock=True)
             if run is None:
                 raise NOT_FOUND.error("There is no such reconciliation.")
-            if run.state is RunState.TAKEN:
-                run = await self._match(conn, run)
+            return await self._match(conn, run) if run.state is RunState.TAKEN else run
+
+    async def finish(self, ident: str) -> Run:
+        """Match what was taken and do what follows; where it is done, nothing. Raises
+        `not_found`.
+        """
+        run = await self.match(ident)
         if run.state is RunState.MATCHED:
             await self._following.follow(run, self.source(run.source), self.rules(run.company))
         async with self._db.read() as conn:
