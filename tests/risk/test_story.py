@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,8 @@ async def test_a_top_up_spent_at_once_is_a_case(w: World) -> None:
         "seconds": 540,
     }
     assert await cases(w, "risk.topup_spent", "other-operator") == []
+    opened, due = (datetime.fromisoformat(case[at]) for at in ("opened_at", "due_at"))
+    assert due - opened == timedelta(hours=1)
 
 
 @pytest.mark.row("R-06")
