@@ -109,12 +109,12 @@ class World:
         body = {"company": company, "name": "Store", "code": code}
         return str((await made(self.operator.post("/v1/stores", body)))["id"])
 
-    async def programme(self, **terms: Any) -> str:
+    async def programme(self, issuer: str | None = None, **terms: Any) -> str:
         n = next(_prefixes)
         body = {
             "class": "bearer",
             "active": True,
-            "issuer": self.company,
+            "issuer": issuer or self.company,
             "terms": {
                 "name_en": "Gift card",
                 "name_zh": "礼品卡",

@@ -147,6 +147,35 @@ OWED = Check(
     common=_OWED,
 )
 
+SET_OFF = Check(
+    "I-1",
+    "What a company set off as a debtor is what its stores gave up as creditors, run by run.",
+    """
+    select count(distinct op) as runs, coalesce(sum(amount_fen), 0)::bigint as set_off_fen
+    from ledger.house_transfer where 29 in (debit, credit)
+    """,
+    """
+    with sides as (
+      select op, currency, credit as account, credit_owner as owner, amount_fen as fen
+      from ledger.house_transfer where purpose = 53
+      union all
+      select op, currency, debit, debit_owner, -amount_fen
+      from ledger.house_transfer where purpose = 53),
+    stores as (
+      select store, company from clearing.settlement
+      union
+      select owner, company from clearing.carry)
+    select op, company, sum(set_off) || ' fen set off, ' || sum(given_up) || ' given up' as detail
+    from (
+      select op, currency, coalesce(company, owner) as company,
+        case account when 29 then fen else 0 end as set_off,
+        case account when 22 then -fen else 0 end as given_up
+      from sides left join stores on store = owner) each
+    where exists (select 1 from clearing.run)
+    group by op, currency, company having sum(set_off) <> sum(given_up)
+    """,
+)
+
 RUNS = Check(
     "I-8",
     "Netting runs have the digests of the bytes they are kept with.",
@@ -219,4 +248,4 @@ DEPOSITED = Check(
     """,
 )
 
-CHECKS = (WINDOWS, SETTLED, POSTED, OWED, PAID, DEPOSITED, RUNS)
+CHECKS = (WINDOWS, SETTLED, POSTED, OWED, PAID, DEPOSITED, SET_OFF, RUNS)
