@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from kabao.app.bench.books import add_channel, fill, read_account
 from kabao.base.db import fetch_value
-from kabao.base.ids import to_edge
+from kabao.base.ids import from_edge, to_edge
 from kabao.funding.model.channels import CHANNEL
+from kabao.reconciliation.ops.channels import NAME
+from kabao.reconciliation.ports import HasBills
 from kabao_sandbox.bulk.command import Written, write, write_channel
 from tests.app.test_cli_commands import Console
 from tests.app.world import World, world
@@ -96,6 +98,26 @@ async def test_a_bill_that_is_what_our_books_say(
     assert ran.exit_code == 0
     assert "is what our books say" in ran.stdout
     assert set(await states(w)) == {"reconciled"}
+
+
+async def test_what_a_command_that_died_had_begun_is_finished(
+    w: World, console: Console, tmp_path: Path
+) -> None:
+    channel, written = await sold(w, "wechat", tmp_path)
+    adapter = await w.kabao.funding.channels.reached(from_edge(CHANNEL, channel))
+    assert isinstance(adapter, HasBills)
+    with opened(written) as file:
+        await w.kabao.reconciliation.take(
+            NAME, channel, "0" * 32, DAY, adapter.bill_lines(file, DAY)
+        )
+    status, done = await asked(console, written.bill, "--channel", channel)
+    assert (status, done["breaks"]) == (1, ERRORS)
+    known = ("reconcile", written.bill, "--channel", channel, "--day", str(DAY))
+    assert await console.refused(*known) == "bill_known_already"
+
+
+def opened(written: Written) -> IO[bytes]:
+    return Path(written.bill).open("rb")
 
 
 def bent(bill: Path) -> tuple[Path, Path, Path]:

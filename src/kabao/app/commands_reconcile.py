@@ -20,7 +20,8 @@ from kabao.base.money import yuan
 from kabao.base.web.pages import MAX_LIMIT
 from kabao.funding.model.channels import CHANNEL, Channel
 from kabao.reconciliation.model.breaks import Break
-from kabao.reconciliation.model.runs import RUN, Run
+from kabao.reconciliation.model.lines import BILL_KNOWN, BillReader, SpoiltBillError
+from kabao.reconciliation.model.runs import RUN, Run, RunState
 from kabao.reconciliation.ops.channels import NAME as CHANNELS
 from kabao.reconciliation.ports import HasBills
 
@@ -138,7 +139,7 @@ async def _compared(
     if dry_run:
         tried = await kabao.reconciliation.try_out(*asked, limit=MAX_LIMIT)
         return _shown(tried.run, tried.breaks, tried.counts, kept=False)
-    run = await kabao.reconciliation.take(*asked)
+    run = await _taken(kabao, *asked)
     run = await kabao.reconciliation.finish(run.id)
     async with kabao.db.transaction() as conn:
         deed = Deed(verb="reconciliations:write", subject=to_edge(RUN, run.id))
@@ -146,6 +147,21 @@ async def _compared(
         breaks = await kabao.reconciliation.breaks(conn, run.id, limit=MAX_LIMIT)
         classes = await kabao.reconciliation.counts(conn, run.id)
     return _shown(run, breaks, classes, kept=True)
+
+
+async def _taken(
+    kabao: Kabao, source: str, subject: str, company: str, day: date, lines: BillReader
+) -> Run:
+    """The bill as a run; the one that a command which died had begun, if there is one."""
+    try:
+        return await kabao.reconciliation.take(source, subject, company, day, lines)
+    except SpoiltBillError as spoilt:
+        if spoilt.code is not BILL_KNOWN:
+            raise
+        known = await kabao.reconciliation.of_day(source, subject, day)
+        if known is None or known.state is RunState.FINISHED:
+            raise
+        return known
 
 
 def _shown(run: Run, breaks: list[Break], classes: Mapping[str, int], *, kept: bool) -> Reconciled:
