@@ -237,6 +237,7 @@ async def test_the_evidence_pack(w: World) -> None:
     whats = [line["what"] for line in pack["timeline"]]
     assert sorted(whats) == ["dispute_credit", "dispute_credited", "dispute_opened", "payment"]
     assert card["number"] not in str(pack) and card["pin"] not in str(pack)
+    assert (pack["terminal_log"], pack["till"]) == ([], None)
 
 
 async def test_who_may(w: World) -> None:

@@ -42,6 +42,7 @@ from kabao.cases.ops import Cases
 from kabao.clearing.ops import Accounts, Clearing, Movements
 from kabao.customers.ops import Customers
 from kabao.disputes.ops import Disputes, Papers
+from kabao.edges.iso8583.papers import TerminalLog
 from kabao.evidence.ops import Books, Evidence
 from kabao.funding.ops import Funding
 from kabao.kiosks.ops import Kiosks
@@ -225,7 +226,13 @@ class Kabao:
             days,
         )
         self.papers = Papers(
-            self.disputes, self.ledger, self.payments, self.evidence, books, self.merchants
+            self.disputes,
+            self.ledger,
+            self.payments,
+            self.evidence,
+            books,
+            self.merchants,
+            TerminalLog(),
         )
         self.morning = Morning(self)
         self.telling = Telling(self)

@@ -30,11 +30,13 @@ _FLOWED = """
         coalesce((w.from_cut -> 'writers' ->> e.key)::bigint, 0) as after
       from clearing.window w, jsonb_each_text(w.to_cut -> 'writers') e
       where w.state = 'figured'),
+    inside as (
+      select s.settled_in, b.writer, b.no from stretch s join ledger.batch b
+        on b.writer = s.writer and b.no > s.after and b.no <= s.upto),
     moved as (
-      select s.settled_in, t.issuer, t.house as store, t.currency, t.credit = 11 as paid,
+      select i.settled_in, t.issuer, t.house as store, t.currency, t.credit = 11 as paid,
         t.amount_fen as fen
-      from stretch s join ledger.transfer t
-        on t.writer = s.writer and t.batch > s.after and t.batch <= s.upto
+      from inside i join ledger.transfer t on t.writer = i.writer and t.batch = i.no
       where 11 in (t.debit, t.credit)
       union all
       select w.id, h.issuer, case when h.credit = 11 then h.credit_owner else h.debit_owner end,

@@ -15,6 +15,7 @@ from kabao.base.db import Conn
 from kabao.base.ids import to_edge
 from kabao.disputes.model import Dispute
 from kabao.disputes.ops.disputes import Disputes
+from kabao.disputes.ports import TerminalLog
 from kabao.evidence.model import Proof, Receipt
 from kabao.evidence.ops import Books, Evidence
 from kabao.ledger.model import Account, Purpose, Transfer
@@ -70,7 +71,7 @@ class TillFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Happening(msgspec.Struct, frozen=True):
-    """A line of the timeline: what the ledger moved, or a step of the dispute."""
+    """A line of the timeline or of a terminal's log."""
 
     at: str
     what: str
@@ -87,6 +88,8 @@ class Pack(msgspec.Struct, frozen=True):
     till: TillFacts | None
     """Null for a payment that named no terminal."""
     receipts: list[ReceiptFacts]
+    terminal_log: list[Happening]
+    """What the host of terminals keeps of it; empty for a payment of another door."""
     timeline: list[Happening]
 
 
@@ -101,7 +104,9 @@ class Papers:
         evidence: Evidence,
         books: Books,
         merchants: Merchants,
+        terminals: TerminalLog,
     ) -> None:
+        self._terminals = terminals
         self._disputes, self._ledger, self._payments = disputes, ledger, payments
         self._evidence, self._books, self._merchants = evidence, books, merchants
 
@@ -114,6 +119,10 @@ class Papers:
             payment=_facts(payment),
             till=await self._till(conn, payment),
             receipts=await self._receipts(conn, payment, code),
+            terminal_log=[
+                Happening(_time(line.at), line.what, line.amount_fen, line.note)
+                for line in await self._terminals.of_payment(conn, payment)
+            ],
             timeline=await self._timeline(conn, one, payment),
         )
 

@@ -143,3 +143,46 @@ async def differences(
             "limit": limit,
         },
     )
+
+
+class Said(msgspec.Struct, frozen=True):
+    """Something that till or host said about one payment."""
+
+    at: datetime
+    what: str
+    amount_fen: int | None
+    note: str
+
+
+async def about(conn: Conn, terminal: str, batch: int, trace: int, payment: str) -> list[Said]:
+    """What a till asked for after a payment, how its batch was settled, and where the two
+    differed about its message; in the order of time.
+    """
+    return await fetch_all(
+        conn,
+        Said,
+        """
+        select at, what, amount_fen, note from (
+          select 1 as rank, created_at as at, verb as what, amount_fen,
+            'batch ' || batch || ', message ' || trace || ': ' || state as note
+          from pos.entry where terminal = %(terminal)s and subject = %(payment)s
+          union all
+          select 2, asked_at, 'batch asked for', null, 'batch ' || batch
+          from pos.batch where terminal = %(terminal)s and batch = %(batch)s
+          union all
+          select 4, settled_at, 'batch settled', null, 'batch ' || batch
+          from pos.batch
+          where terminal = %(terminal)s and batch = %(batch)s and settled_at is not null
+          union all
+          select 3, b.asked_at, 'told by the till', u.amount_fen, 'message ' || u.trace
+          from pos.uploaded u join pos.batch b using (terminal, batch)
+          where u.terminal = %(terminal)s and u.batch = %(batch)s and u.trace = %(trace)s
+          union all
+          select 5, found_at, 'till and host differ', till_fen,
+            kind || ', the host has ' || coalesce(host_fen::text, 'nothing')
+          from pos.difference
+          where terminal = %(terminal)s and batch = %(batch)s and trace = %(trace)s
+        ) each order by at, rank
+        """,
+        {"terminal": terminal, "batch": batch, "trace": trace, "payment": payment},
+    )
