@@ -48,6 +48,11 @@ def test_what_came_by_two_ways_is_found_once() -> None:
     assert found == {"lot": 0, "x": 0, "y": 0, "z": 70}
 
 
+def test_what_arrived_as_no_lot_is_not_found() -> None:
+    known = {START: lot(START, 100, 10, (("b", "x"), 90))}
+    assert places(known, START) == [Place("a", "lot", 10, 0)]
+
+
 @st.composite
 def families(draw: st.DrawFn) -> dict[Key, Known]:
     """Value that is moved on, spent and mixed at random."""

@@ -128,6 +128,32 @@ async def test_what_a_payment_holds_is_not_frozen(at: Money) -> None:
     assert (recall["frozen"], recall["owed"]) == (6_000, 4_000)
 
 
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        "update topups.recall_part set frozen_fen = frozen_fen - 1",
+        "update topups.recall_part set root = lot where id <> recall",
+        "delete from topups.recall_part where id <> recall",
+    ],
+)
+async def test_the_audit_finds_a_part_that_was_changed(
+    at: Money, database_url: str, breaks: str
+) -> None:
+    holder = await person(at, "1007")
+    one, other = await registered(at, holder), await registered(at, holder)
+    topup = await at.paid(one)
+    await move(at, one, other, 6_000)
+    await recalled(at, topup)
+    async with at.home.kabao.db.transaction() as conn:
+        await conn.execute("create table kept as table topups.recall_part")
+        await conn.execute(breaks)
+    report = await audit(database_url)
+    assert {line.id for line in report.lines if not line.holds} == {"I-6"}
+    async with at.home.kabao.db.transaction() as conn:
+        await conn.execute("delete from topups.recall_part")
+        await conn.execute("insert into topups.recall_part table kept")
+
+
 async def lots(at: Money, card: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (
         await made(at.home.auditor.get("/v1/ledger/lots", card=card["id"]))

@@ -34,8 +34,8 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def places(known: Mapping[Key, Known], start: Key) -> list[Place]:
-    """Where what `start` brought is, the lot itself first. `known` has every lot it reached;
-    no lot reaches itself, since each was made after those it was made of.
+    """Where what `start` brought is, the lot itself first. `known` has the lots it reached; no
+    lot reaches itself, since each was made after those it was made of.
     """
     finder = _Finder(known)
     for bonus in (False, True):
@@ -59,7 +59,9 @@ class _Finder:
         todo = [(start, fen)]
         while todo:
             key, claim = todo.pop()
-            one = self._known[key]
+            one = self._known.get(key)
+            if one is None:
+                continue  # nothing is known of it there: it is owed
             found = self.found.setdefault(key, {False: 0, True: 0})
             left = one.left.bonus_fen if bonus else one.left.principal_fen
             part = min(claim, left - found[bonus])

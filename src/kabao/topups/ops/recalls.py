@@ -121,7 +121,9 @@ class Recalls:
             if root not in books:
                 books[root] = await self._ledger.lots(conn, root, await self._order(conn, root))
             derived = books[root]
-            left = next(one for one in derived.left if one.lot.op == op)
+            left = next((one for one in derived.left if one.lot.op == op), None)
+            if left is None:
+                continue  # it arrived as what no load explains
             passages = await self._ledger.passages(conn, root, derived, left.lot.seq)
             known[key] = Known(left, tuple(passages))
             todo += [(one.root, one.op) for one in passages]
