@@ -150,3 +150,16 @@ async def test_a_bag_no_bank_has_booked_in_time_is_a_case(at: Night) -> None:
     await pay_in(at, 100, bag["reference"])
     shown = await made(at.at.operator.get(f"/v1/deposits/{bag['id']}"))
     assert shown["status"] == "matched"
+
+
+async def test_a_store_brings_cash_to_the_issuer_whose_cards_it_loads(at: Night) -> None:
+    body = {"store": at.at.other_store, "amount": 100}
+    bag = await made(at.at.operator.post("/v1/deposits", body | {"company": at.at.company}))
+    other = at.at.by("other-auditor")  # of the store's company, not of the issuer
+    assert (await made(other.get(f"/v1/deposits/{bag['id']}")))["company"] == at.at.company
+    assert [one["id"] for one in (await made(other.get("/v1/deposits")))["data"]] == [bag["id"]]
+    own = await hand_over(at, 100)  # of a store and a company that are not theirs
+    assert (await other.get(f"/v1/deposits/{own['id']}")).status_code == 404
+    assert len((await made(other.get("/v1/deposits")))["data"]) == 1
+    body |= {"company": "com_" + "0" * 32}
+    assert (await at.at.operator.post("/v1/deposits", body)).status_code == 404

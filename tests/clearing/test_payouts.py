@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kabao.base.ids import from_edge
+from kabao.clearing.sql import payouts as sql
 from kabao.ledger.model import Account
 from kabao_sandbox.party.faults import Faults
 from tests.app.world import made, world
@@ -135,6 +136,16 @@ async def test_a_store_without_an_account_blocks_nobody_else(at: Night) -> None:
     asked = await made(at.at.operator.post("/v1/payout-releases", body))
     told = {name: asked["payload"][name] for name in ("payouts", "amount", "blocked")}
     assert told == {"payouts": 1, "amount": 5_000, "blocked": 1}
+
+
+async def test_what_has_no_account_keeps_nobody_from_being_paid(at: Night) -> None:
+    await at.owes(700, store=from_edge("sto", at.at.other_store), n=3)
+    await at.bank_account(FIRST)
+    (paid,) = await at.owes(5_000)
+    today = at.kabao.days.of(at.at.clock.now_us())
+    async with at.kabao.db.read() as conn:
+        found = await sql.due(conn, at.company, "CNY", today, lock=False, limit=1)
+    assert [one.id for one in found] == [paid]
 
 
 async def test_answers_that_are_lost_pay_nothing_twice(at: Night) -> None:

@@ -159,8 +159,8 @@ async def list_deposits(
     async with db.read() as conn:
         rows = await deposits.search(
             conn,
-            None if principal.companies is None else list(principal.companies),
-            None if principal.stores is None else list(principal.stores),
+            principal.companies,
+            principal.stores,
             state=status,
             after=None if found is None else found[0],
             limit=limit + 1,
@@ -170,11 +170,11 @@ async def list_deposits(
 
 @get("/v1/deposits/{deposit:str}", guards=[requires(READ)])
 async def get_deposit(
-    principal: Principal, db: Database, deposits: Deposits, deposit: str
+    principal: Principal, db: Database, deposits: Deposits, org: Org, deposit: str
 ) -> DepositView:
     """Get a deposit, with the shifts whose cash is in it."""
     async with db.read() as conn:
-        found = await _visible(conn, principal, deposits, deposit)
+        found = await _visible(conn, principal, org, deposits, deposit)
         cash = await deposits.shifts_of(conn, found.id)
     return _view(found, [ShiftCash(to_edge(SHIFT, one), fen) for one, fen in cash.items()])
 
@@ -187,13 +187,14 @@ async def settle_difference(
     data: SettleDifference,
     once: Once,
     deposits: Deposits,
+    org: Org,
     access: Access,
     clock: Clock,
 ) -> Response[ApprovalView]:
     """Ask a second person to agree that what was short or over is booked as that."""
 
     async def work(conn: Conn) -> ApprovalView:
-        found = await _visible(conn, principal, deposits, deposit)
+        found = await _visible(conn, principal, org, deposits, deposit)
         if found.state is not DepositState.DIFFERS or found.received_fen is None:
             raise NO_DIFFERENCE.error(rule=RULE)
         payload = CashDifference(
@@ -216,10 +217,19 @@ async def settle_difference(
     return await once(request, principal, data, work)
 
 
-async def _visible(conn: Conn, principal: Principal, deposits: Deposits, text: str) -> Deposit:
-    """A deposit inside the key's scope. Raises `not_found`."""
+async def _visible(
+    conn: Conn, principal: Principal, org: Org, deposits: Deposits, text: str
+) -> Deposit:
+    """A deposit inside the key's scope: the store's, or whose account it is paid in to.
+
+    Raises `not_found`.
+    """
     found = await deposits.find(conn, from_edge(DEPOSIT, text))
-    if not (principal.may_see_store(found.store) and principal.may_see_company(found.company)):
+    place = org.store(found.store)
+    companies = (found.company, *([] if place is None else [place.company]))
+    if not (
+        principal.may_see_store(found.store) and any(map(principal.may_see_company, companies))
+    ):
         raise NOT_FOUND.error("There is no such deposit.")
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from kabao.base.clock import BusinessDays, Clock, now
@@ -74,8 +74,10 @@ class Deposits:
         `shift_deposited`.
         """
         place = self._org.store(store)
-        if place is None or (company is not None and self._org.company(company) is None):
-            raise NOT_FOUND.error("There is no such store or company.")
+        if place is None:
+            raise NOT_FOUND.error("There is no such store.", field="store")
+        if company is not None and not self._org.accepts(company, store):
+            raise NOT_FOUND.error("The store loads no cards of such a company.", field="company")
         cash = {one: await self._cash_of(conn, store, one) for one in dict.fromkeys(shifts)}
         ident = self._ids.new()
         made = Deposit(
@@ -154,15 +156,16 @@ class Deposits:
     async def search(
         self,
         conn: Conn,
-        companies: Sequence[str] | None,
-        stores: Sequence[str] | None,
+        companies: Collection[str] | None,
+        stores: Collection[str] | None,
         *,
         state: DepositState | None = None,
         after: str | None = None,
         limit: int,
     ) -> list[Deposit]:
-        """Deposits, newest first; None: of every company, of every store."""
-        return await sql.search(conn, companies, stores, state=state, after=after, limit=limit)
+        """Deposits inside a scope, newest first; None: of every company, of every store."""
+        own = None if companies is None else self._org.stores_within(companies, stores)
+        return await sql.search(conn, companies, own, stores, state=state, after=after, limit=limit)
 
     async def look_for_late(self) -> int:
         """A bag that no bank has booked in time is a case; for a tick. Gives how many."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import LiteralString
 
@@ -103,20 +103,25 @@ async def set_told_late(conn: Conn, idents: Sequence[str]) -> None:
 
 async def search(
     conn: Conn,
-    companies: Sequence[str] | None,
-    stores: Sequence[str] | None,
+    companies: Collection[str] | None,
+    theirs: Collection[str] | None,
+    stores: Collection[str] | None,
     *,
     state: DepositState | None,
     after: str | None,
     limit: int,
 ) -> list[Deposit]:
-    """Deposits, newest first."""
+    """Deposits paid in to these companies or by `theirs`, their stores; newest first.
+
+    `stores`: of these stores only, whoever it is paid in to.
+    """
     rows = await fetch_all(
         conn,
         dict,
         _SELECT
         + """
-        where (%(companies)s::uuid[] is null or company = any(%(companies)s::uuid[]))
+        where (%(companies)s::uuid[] is null or company = any(%(companies)s::uuid[])
+            or store = any(%(theirs)s::uuid[]))
           and (%(stores)s::uuid[] is null or store = any(%(stores)s::uuid[]))
           and (%(state)s::text is null or state = %(state)s)
           and (%(after)s::uuid is null or id < %(after)s::uuid)
@@ -124,6 +129,7 @@ async def search(
         """,
         {
             "companies": None if companies is None else list(companies),
+            "theirs": None if theirs is None else list(theirs),
             "stores": None if stores is None else list(stores),
             "state": state,
             "after": after,

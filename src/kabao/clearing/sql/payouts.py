@@ -31,13 +31,23 @@ select id, company, day, currency, payouts, amount_fen, state, channel, digest, 
 async def due(
     conn: Conn, payer: str, currency: str, until: date, *, lock: bool, limit: int
 ) -> list[Instruction]:
-    """What a company is to pay by a day, what came back included; oldest first."""
-    order: LiteralString = " order by due_on, id limit %s"
+    """What a company is to pay by a day, what came back included; oldest first.
+
+    What has no account to go to comes last, so that it keeps nobody else from being paid.
+    """
     rows = await fetch_all(
         conn,
         dict,
-        _INSTRUCTION + "where payer_company = %s and currency = %s and due_on <= %s"
-        " and state in ('due', 'returned')" + order + (" for update" if lock else ""),
+        _INSTRUCTION
+        + """
+        as i where payer_company = %s and currency = %s and due_on <= %s
+          and state in ('due', 'returned')
+        order by exists (select from clearing.account as a where a.state = 'active'
+            and coalesce(a.store, a.company) = coalesce(i.payee_store, i.payee_company)
+            and a.currency = i.currency) desc, due_on, id
+        limit %s
+        """
+        + (" for update" if lock else ""),
         [payer, currency, until, limit],
     )
     return msgspec.convert(rows, list[Instruction])
