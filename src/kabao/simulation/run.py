@@ -161,24 +161,23 @@ class Run:
         await self._builder.open_shifts(self.chain)
 
     async def close_day(self, day: date) -> int:
-        """Close a business day; how many transfers it has."""
+        """Close a business day, as far as its bills are in; how many transfers it has."""
         reply = await self._doors.do(
             Ask(
                 verb="close_day",
-                path="/v1/ledger/days/close",
+                path=f"/v1/clearing-days/{day}/close",
                 token=self._verbs.keys.operator,
-                body={"day": day},
+                body={},
                 says=lambda _: Said("done"),
                 journaled=False,
             )
         )
-        if reply is not None and reply.ok:
-            return reply.read(Closed).transfers
-        if reply is not None and reply.problem.code == "day_closed":  # the night was faster
-            page = await self._doors.see("/v1/ledger/days", self._verbs.keys.auditor, ClosedDays)
-            return next((each.transfers for each in page.data if each.day == day), 0)
-        self._doors.tally.defect(f"{day} cannot be closed: {reply and reply.problem}")
-        return 0
+        kept_open = reply is not None and not reply.ok and reply.problem.code == "day_kept_open"
+        if reply is None or not (reply.ok or kept_open):
+            self._doors.tally.defect(f"{day} cannot be closed: {reply and reply.problem}")
+            return 0
+        page = await self._doors.see("/v1/ledger/days", self._verbs.keys.auditor, ClosedDays)
+        return next(each.transfers for each in page.data if each.day == day)
 
     async def check_stores(self) -> None:
         """Whether the books owe, or have settled with, each store what its answers say."""
