@@ -1,0 +1,76 @@
+"""What only a bill tells of money that goes back, and statements of banks as bills."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from kabao.base.clock import FixedClock
+from kabao.base.db import Database, fetch_all
+from kabao.funding.model.answers import Scene
+from kabao.funding.model.life import State
+from tests.funding.world import World, world
+
+
+@pytest.fixture
+async def at(db: Database, clock: FixedClock, tmp_path: Path) -> AsyncIterator[World]:
+    async with world(db, clock, tmp_path, []) as made:
+        for name, scene in (("bank", Scene.TRANSFER), ("cards", Scene.PAGE)):
+            await made.host(name)
+            await made.add(name, name, scenes=(scene,))
+        yield made
+
+
+async def breaks(at: World) -> list[tuple[str, str, str]]:
+    async with at.db.read() as conn:
+        rows = await fetch_all(
+            conn, dict, "select class, kind, state from reconciliation.break order by id"
+        )
+    return [(row["class"], row["kind"], row["state"]) for row in rows]
+
+
+async def next_day(at: World) -> None:
+    at.clock.advance(timedelta(hours=24))
+    await at.match_bills()
+
+
+async def test_a_recall_that_only_the_bill_tells_is_booked_once(at: World) -> None:
+    made = await at.begun(50_000, Scene.PAGE, channel="cards")
+    assert at.pays(made.collection, "cards")
+    await at.told()
+    at.deaf = True
+    assert at.hosts["cards"].recall(at.trade(made.collection), 30_000)
+    await next_day(at)
+    assert at.loads.recalls == [(made.collection.id, 30_000)]
+    assert await breaks(at) == [("missing_here", "recall", "cleared")]
+    assert await at.cases() == ["funding.recalled"]
+    at.deaf = False
+    at.hosts["cards"].tell(at.trade(made.collection), at.trade(made.collection).recalls[0])
+    await at.told()
+    assert at.loads.recalls == [(made.collection.id, 30_000)], "told again it is nothing"
+
+
+async def test_a_banks_statement_agrees_with_what_came_and_went(at: World) -> None:
+    made = await at.begun(50_000, Scene.TRANSFER, channel="bank")
+    assert made.waiting is not None
+    async with httpx.AsyncClient(base_url=at.hosts["bank"].desk_url, trust_env=False) as desk:
+        await desk.post("/transfers", json={"to": made.waiting.text, "amount": 50_000})
+    await at.told()
+    async with at.db.transaction() as conn:
+        await at.funding.refund_in(conn, made.collection.id, 20_000, key="r", reason="退款")
+    for _ in range(3):
+        await at.passes(60)
+    await next_day(at)
+    assert (await breaks(at), await at.cases()) == ([], [])
+    assert (await at.now(made.collection)).state is State.RECONCILED
+
+
+async def test_what_came_to_the_bank_for_nobody_is_a_break(at: World) -> None:
+    async with httpx.AsyncClient(base_url=at.hosts["bank"].desk_url, trust_env=False) as desk:
+        await desk.post("/transfers", json={"amount": 70_000, "words": "房租"})
+    await next_day(at)
+    assert await breaks(at) == [("missing_here", "pay", "open")]
