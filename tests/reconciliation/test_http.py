@@ -70,6 +70,21 @@ async def test_a_bill_is_matched_and_its_breaks_are_told(at: Platform) -> None:
     assert kinds == ["reconciliation.break"] * 3 + ["reconciliation.gate"]
 
 
+async def test_all_that_is_open_is_listed_page_by_page(at: Platform) -> None:
+    await day_over(at, missing=1, extra=1, amount=1)
+    seen, cursor = [], None
+    while True:
+        query = {"limit": 2} | ({} if cursor is None else {"cursor": cursor})
+        found = await made(at.at.operator.get("/v1/reconciliation-breaks", **query))
+        seen += found["data"]
+        if (cursor := found["next_cursor"]) is None:
+            break
+    assert [one["number"] for one in seen] == [1, 2, 3]
+    assert {one["subject"] for one in seen} == {at.channels["alipay"]["id"]}
+    found = await made(at.at.operator.get("/v1/reconciliation-breaks", of_class="amount"))
+    assert [one["class"] for one in found["data"]] == ["amount"]
+
+
 @pytest.mark.row("T-21")
 async def test_too_many_breaks_pause_their_channel_and_keep_the_day_open(at: Platform) -> None:
     day = await day_over(at, missing=1, extra=1, amount=1)

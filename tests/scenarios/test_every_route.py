@@ -509,6 +509,7 @@ TABLE = {
     "POST /v1/reconciliations/{run}/settlement": Route(
         "reconciliations:write", WHY | {"received": 1}
     ),
+    "GET /v1/reconciliation-breaks": Route("reconciliations:read"),
     "GET /v1/reconciliation-breaks/{difference}": Route("reconciliations:read"),
     "POST /v1/reconciliation-breaks/{difference}/corrections": Route(
         "reconciliations:write", WHY | {"correction": "accept"}

@@ -58,13 +58,13 @@ class Following:
     async def _explain(self, run: Run, source: Source, most: int) -> None:
         """Ask about what the source itself may explain."""
         async with self._db.read() as conn:
-            doubtful = [
-                found
-                async for page in entries(conn, run.id)
-                for found in page
-                if found.state is BreakState.OPEN and waits_for_source(found)
-            ]
-        for found in doubtful[:most]:
+            doubtful: list[Break] = []
+            async for page in entries(conn, run.id):
+                doubtful += [one for one in page if one.state is BreakState.OPEN]
+                doubtful = [one for one in doubtful if waits_for_source(one)][:most]
+                if len(doubtful) == most:
+                    break
+        for found in doubtful:
             try:
                 why = await source.explain(run, found)
             except Exception as wrong:  # noqa: BLE001 -- the break stays open, and a person looks

@@ -273,6 +273,23 @@ class Reconciliation:
         """The breaks of a run in order; None: not filtered."""
         return await breaks_sql.of_run(conn, run, cls=cls, state=state, after=after, limit=limit)
 
+    async def waiting(
+        self,
+        conn: Conn,
+        companies: Sequence[str] | None,
+        *,
+        cls: Class | None = None,
+        state: BreakState = BreakState.OPEN,
+        after: tuple[str, int] | None = None,
+        limit: int = 50,
+    ) -> list[tuple[Run, Break]]:
+        """Breaks of all bills that are in a state, the oldest first; None: not filtered."""
+        found = await breaks_sql.waiting(
+            conn, companies, cls=cls, state=state, after=after, limit=limit
+        )
+        runs = await sql.get_many(conn, sorted({one.run for one in found}))
+        return [(runs[one.run], one) for one in found]
+
     async def counts(self, conn: Conn, run: str) -> dict[str, int]:
         """The breaks of a run, by class."""
         return await breaks_sql.counts(conn, run)

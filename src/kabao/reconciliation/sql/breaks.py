@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, LiteralString
 
 import msgspec
@@ -43,6 +44,41 @@ async def of_run(
         order by k.no limit %(limit)s
         """,
         {"run": run, "after": after, "cls": cls, "state": state, "limit": limit},
+    )
+    return [_break(row) for row in rows]
+
+
+async def waiting(
+    conn: Conn,
+    companies: Sequence[str] | None,
+    *,
+    cls: Class | None,
+    state: BreakState,
+    after: tuple[str, int] | None,
+    limit: int,
+) -> list[Break]:
+    """Breaks of all runs that are in a state, the oldest bills first. None: not filtered."""
+    run, no = after or (None, None)
+    rows = await fetch_all(
+        conn,
+        dict,
+        _BREAK
+        + """
+        join reconciliation.run r on r.id = k.run
+        where k.state = %(state)s
+          and (%(companies)s::uuid[] is null or r.company = any(%(companies)s::uuid[]))
+          and (%(cls)s::text is null or k.class = %(cls)s)
+          and (%(run)s::uuid is null or (k.run, k.no) > (%(run)s::uuid, %(no)s::int))
+        order by k.run, k.no limit %(limit)s
+        """,
+        {
+            "companies": None if companies is None else list(companies),
+            "state": state,
+            "cls": cls,
+            "run": run,
+            "no": no,
+            "limit": limit,
+        },
     )
     return [_break(row) for row in rows]
 

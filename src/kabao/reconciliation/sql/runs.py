@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import islice
 from typing import LiteralString
@@ -61,6 +61,12 @@ async def get(conn: Conn, ident: str, *, lock: bool = False) -> Run | None:
     more: LiteralString = "where id = %s for update" if lock else "where id = %s"
     rows = await fetch_all(conn, dict, _RUN + more, [ident])
     return msgspec.convert(rows[0], Run) if rows else None
+
+
+async def get_many(conn: Conn, idents: Sequence[str]) -> dict[str, Run]:
+    """Runs by id."""
+    rows = await fetch_all(conn, dict, _RUN + "where id = any(%s::uuid[])", [list(idents)])
+    return {row["id"]: msgspec.convert(row, Run) for row in rows}
 
 
 async def of_day(conn: Conn, source: str, subject: str, day: date) -> Run | None:
@@ -231,14 +237,3 @@ async def books_digest(conn: Conn, run: str) -> bytes:
         conn, _DIGEST + "from reconciliation.book where run = %s group by 1) as parts", [run]
     )
     return bytes(found)
-
-
-async def forget_lines(conn: Conn, run: str) -> None:
-    """Lines of a bill that another has replaced; its run and its breaks stay."""
-    await conn.execute("delete from reconciliation.line where run = %s", [run])
-
-
-def blocks(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """Parts of a long list."""
-    for begin in range(0, len(values), size):
-        yield values[begin : begin + size]
