@@ -9,7 +9,8 @@ from http import HTTPStatus
 from urllib.parse import parse_qsl, urlsplit
 
 HEAD_BYTES = 64 << 10
-BODY_BYTES = 1 << 20
+BODY_BYTES = 16 << 20
+"""A file of some thousand payouts."""
 
 
 @dataclass(frozen=True)
