@@ -17,6 +17,7 @@ from kabao.base.db import Database
 from kabao.reconciliation.model.lines import Expected
 from kabao.reconciliation.model.runs import RunState
 from kabao_sandbox.bulk.command import Written, write
+from kabao_sandbox.bulk.forms import FORMS
 from tests.adapters.readers import READERS
 
 from .world import COMPANY, SUBJECT, Bench
@@ -32,7 +33,8 @@ OURS = "kind, our_no, our_sub_no, their_no, amount_fen, fee_mfen, currency, at_u
 
 
 def known(books: Path, kind: str) -> Iterator[tuple[object, ...]]:
-    """The books' file as rows of ours."""
+    """The books' file as rows of ours; the day is the source's own."""
+    late_us = (24 - FORMS[kind].ends_hour) * 3_600 * 1_000_000
     with books.open(newline="") as file:
         for one in csv.DictReader(file):
             at_us = int(one["at_us"])
@@ -40,7 +42,7 @@ def known(books: Path, kind: str) -> Iterator[tuple[object, ...]]:
             yield (
                 "refund" if one["refund_no"] else "pay", one["no"], one["refund_no"],
                 one["number"] if named else "", int(one["amount_fen"]), int(one["fee_mfen"]),
-                one["currency"], at_us, local(at_us, "%Y-%m-%d"), one["status"],
+                one["currency"], at_us, local(at_us + late_us, "%Y-%m-%d"), one["status"],
             )  # fmt: skip
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import date, datetime, time
 
 from kabao_sandbox.bulk.model import MFEN, Form, Known
-from kabao_sandbox.party.bills import Row
+from kabao_sandbox.party.bills import HOURS, Row
 from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.moment import CHINA, US
 
 REFUND_EVERY = 25
 AMOUNT_MAX_FEN = 200_000
 FIRST_S, LAST_S = 60, 86_340
-"""Nothing near midnight, but for what is planted there."""
+"""Nothing near the end of a day, but for what is planted there."""
 
 SUBJECTS = ("储值卡充值", "礼品卡,100元", '充值"满赠"', "充值`特惠`", "卡 充值 ABC")
 """What buyers read, with what parts columns somewhere."""
@@ -22,7 +22,8 @@ _PPM_PER_MFEN = 1_000
 
 def day(form: Form, count: int, on: date, chance: Chance) -> list[tuple[Row, Known]]:
     """So many payments and refunds in the order of time, as both sides have them."""
-    first_us = int(datetime.combine(on, time(), CHINA).timestamp()) * US
+    midnight_us = int(datetime.combine(on, time(), CHINA).timestamp()) * US
+    first_us = midnight_us - (HOURS - form.ends_hour) * 3_600 * US
     found: list[tuple[Row, Known]] = []
     sale: Row | None = None
     for n in range(count):

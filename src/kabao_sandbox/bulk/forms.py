@@ -114,6 +114,7 @@ FORMS = {
         partial(_number, "99", 21),
         _of_either,
         _unionpay,
+        ends_hour=unionpay_server.DAY_ENDS_HOUR,
         party=unionpay_server.Unionpay,
     ),
     "gateway": Form(

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from kabao_sandbox.party import keys
-from kabao_sandbox.party.bills import Row
+from kabao_sandbox.party.bills import HOURS, Row
 from kabao_sandbox.party.chance import Chance
 from kabao_sandbox.party.host import Party
 from kabao_sandbox.party.moment import Now
@@ -87,6 +87,8 @@ class Form:
     """Whether a refund gives back its fee."""
     shows_currency: bool = False
     """Whether a row has a currency of its own."""
+    ends_hour: int = HOURS
+    """When its day ends."""
     refunds: bool = True
     """Whether the merchant knows of refunds: at an acquirer's own terminal it does not."""
     party: Opened | None = None

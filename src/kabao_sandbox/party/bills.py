@@ -11,9 +11,11 @@ import msgspec
 
 from kabao_sandbox.party.book import Back, Recall, Trade
 from kabao_sandbox.party.chance import Chance
+from kabao_sandbox.party.moment import US
 from kabao_sandbox.party.moment import day as day_of
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+HOURS = 24
 _PPM_PER_MFEN = 1_000
 
 
@@ -52,14 +54,15 @@ class Row:
         return bool(self.refund_no)
 
 
-def rows(trades: Iterable[Trade], day: date, fee_ppm: int) -> list[Row]:
+def rows(trades: Iterable[Trade], day: date, fee_ppm: int, *, ends_hour: int = HOURS) -> list[Row]:
     """What was paid and paid back on a day, in the order of time."""
+    late_us = (HOURS - ends_hour) * 3_600 * US
     found = [
         row
         for trade in trades
         if trade.paid_us
         for row in (came(trade, fee_ppm), *(went(trade, back, fee_ppm) for back in _backs(trade)))
-        if day_of(row.at_us) == day
+        if day_of(row.at_us + late_us) == day
     ]
     return sorted(found, key=lambda row: (row.at_us, row.number, row.refund_no))
 

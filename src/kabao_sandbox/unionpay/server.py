@@ -20,6 +20,9 @@ from kabao_sandbox.party.notifier import Make, Message
 from kabao_sandbox.unionpay import bill
 from kabao_sandbox.unionpay.certificates import Certificates, pem
 
+DAY_ENDS_HOUR = 23
+"""What comes later is settled with the next day."""
+
 MERCHANT, CERT_ID = "777290058110048", "68759663125"
 FORM = "%Y%m%d%H%M%S"
 SCENES = {("01", "07"): "qr", ("01", "06"): "code", ("01", "01"): "page"}
@@ -229,7 +232,7 @@ class Unionpay:
     def _file(self, asked: Fields) -> Fields:
         year = moment.at(self._now()).year
         day = moment.day(moment.us_of(f"{year}{asked['settleDate']}000000", FORM))
-        rows = bills.rows(self.book, day, self.fee_ppm)
+        rows = bills.rows(self.book, day, self.fee_ppm, ends_hour=DAY_ENDS_HOUR)
         if not rows:
             return _no("98")
         found, self.host.planted_last = bills.plant(rows, self.host.planted, self._chance)

@@ -86,6 +86,7 @@ CAPABILITIES = Capabilities(
     closes=False,
     reverses_paid=frozenset({Scene.CODE}),
     notice_age_signed=False,
+    bill_ends_hour=23,
 )
 
 

@@ -318,5 +318,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     """Whether a notification's time of sending is signed, so that old ones can be refused."""
     foreign: bool = False
     """Whether its payers' cards are Visa's and MasterCard's, which programmes switch on."""
+    bill_ends_hour: int = 24
+    """When a day of its bills ends, in Shanghai; what comes later is in the next day's."""
     recorded: bool = False
     """Whether a payment is what a cashier recorded: believed, and matched with a file later."""

@@ -136,14 +136,21 @@ class Billing:
 
     def of_day(self, channel: str, day: date) -> Select:
         """What a channel's bill of a day should tell, by our books; see `sql.books`."""
-        from_, until = self._span_us(day)
-        params = {"channel": channel, "from": from_us(from_), "until": from_us(until)}
+        from_, until = map(from_us, self._span_us(day))
+        late = self._late(channel)
+        params = {"channel": channel, "from": from_ - late, "until": until - late, "late": late}
         return books.OF_DAY, params
 
     def named(self, channel: str, ours: Sequence[str], theirs: Sequence[str]) -> Select:
         """What goes by these numbers, ours or the channel's, whatever became of it."""
         known = [no for no in ours if is_id(no)]
-        return books.NAMED, {"channel": channel, "ours": known, "theirs": list(theirs)}
+        params = {"channel": channel, "ours": known, "theirs": list(theirs)}
+        return books.NAMED, params | {"late": self._late(channel)}
+
+    def _late(self, channel: str) -> timedelta:
+        """How long before midnight a day of its bills ends."""
+        adapter = self._channels.adapter(channel)
+        return timedelta(hours=0 if adapter is None else 24 - adapter.capabilities.bill_ends_hour)
 
     async def reconcile_in(self, conn: Conn, orders: Sequence[str]) -> None:
         """These orders stand in a bill, equal (T-20); told again it is nothing."""

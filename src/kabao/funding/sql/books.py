@@ -1,7 +1,8 @@
 """What our books tell of a channel's orders, as statements for whoever compares them with bills.
 
 Columns: kind, our_no, our_sub_no, their_no, amount_fen, fee_mfen (null where the channel's terms
-tell no fee), currency, at_us, day, status.
+tell no fee), currency, at_us, day (by the channel's own), status. Parameter `late`: how long
+before midnight a day of its bills ends.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from kabao.base.db import Conn
 
 _COLUMNS: LiteralString = """
   (extract(epoch from at) * 1000000)::bigint as at_us,
-  (at at time zone 'Asia/Shanghai')::date as day
+  ((at + %(late)s) at time zone 'Asia/Shanghai')::date as day
 """
 
 _FEE: LiteralString = """
@@ -68,7 +69,7 @@ OF_DAY: LiteralString = _SELECT.format(
     of_refund="f.state = 'done' and coalesce(f.sent_at, f.done_at) >= %(from)s"
     " and coalesce(f.sent_at, f.done_at) < %(until)s",
 )
-"""What a channel's bill of a day should tell. Parameters: channel, from, until."""
+"""What a channel's bill of a day should tell. Parameters: channel, from, until, late."""
 
 NAMED: LiteralString = _SELECT.format(
     columns=_COLUMNS,
@@ -79,7 +80,7 @@ NAMED: LiteralString = _SELECT.format(
     refunds=_REFUNDS,
     of_refund="f.id = any(%(ours)s::uuid[])",
 )
-"""What goes by these numbers, whatever became of it. Parameters: channel, ours, theirs."""
+"""What goes by these numbers, whatever became of it. Parameters: channel, ours, theirs, late."""
 
 
 async def reconcile(conn: Conn, orders: Sequence[str]) -> None:
