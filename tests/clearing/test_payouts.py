@@ -116,6 +116,17 @@ async def test_too_little_money_speaks_against_no_account(at: Night) -> None:
     assert (await at.payouts())[0]["status"] == "paid"
 
 
+@pytest.mark.row("C-03")
+@pytest.mark.parametrize(("days", "code"), [(-1, "nothing_to_pay"), (0, None), (1, "invalid")])
+async def test_nothing_is_paid_before_it_is_due(at: Night, days: int, code: str | None) -> None:
+    await at.bank_account(FIRST)
+    await at.owes(5_000)  # due today
+    until = at.kabao.days.of(at.at.clock.now_us()) + timedelta(days=days)
+    body = {"company": at.at.company, "until": str(until), "reason": "T+1"}
+    asked = await at.at.operator.post("/v1/payout-releases", body)
+    assert asked.json().get("code") == code
+
+
 async def test_other_sums_than_were_asked_for_are_not_paid(at: Night) -> None:
     await at.bank_account(FIRST)
     await at.owes(5_000)

@@ -13,7 +13,7 @@ from kabao.access.model import ApprovalView, view
 from kabao.access.ops import Access
 from kabao.base.clock import BusinessDays, Clock, now, rfc3339, to_us
 from kabao.base.db import Conn, Database
-from kabao.base.errors import NOT_FOUND
+from kabao.base.errors import INVALID, NOT_FOUND
 from kabao.base.ids import from_edge, to_edge
 from kabao.base.web.fields import (
     KEY_HEADER,
@@ -44,7 +44,10 @@ READ, WRITE = "settlements:read", "settlements:write"
 
 
 class AskForRelease(RequestBody, frozen=True, kw_only=True):
-    """Pay what is due by a day; today where none is named. What came back is among it."""
+    """Pay what is due by a day, no later than today, which it is where none is named.
+
+    What came back is among it.
+    """
 
     company: EdgeId
     until: date | None = None
@@ -147,7 +150,10 @@ async def ask_for_release(
     company = from_edge("com", data.company, field="company")
     if not principal.covers(company):
         raise NOT_FOUND.error("There is no such company.", field="company")
-    until = data.until or days.of(clock.now_us())
+    today = days.of(clock.now_us())
+    until = data.until or today
+    if until > today:
+        raise INVALID.error("Nothing is paid before it is due.", rule="C-03", field="until")
 
     async def work(conn: Conn) -> ApprovalView:
         due = await payouts.payable(conn, company, data.currency, until)
