@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from kabao.base.clock import FixedClock
 from kabao.base.db import Database, fetch_all
 from kabao.funding.model.answers import Scene
 from kabao.funding.model.life import State
+from kabao.reconciliation.model.breaks import Break, BreakState, Class
+from kabao.reconciliation.model.lines import LineKind
+from kabao.reconciliation.model.runs import Run, RunState
+from kabao.reconciliation.ops import Channels
 from tests.funding.world import World, world
 
 
@@ -52,6 +57,49 @@ async def test_a_recall_that_only_the_bill_tells_is_booked_once(at: World) -> No
     at.hosts["cards"].tell(at.trade(made.collection), at.trade(made.collection).recalls[0])
     await at.told()
     assert at.loads.recalls == [(made.collection.id, 30_000)], "told again it is nothing"
+
+
+async def test_what_a_bill_calls_undone_is_explained_by_no_answer(at: World) -> None:
+    made = await at.begun(50_000, Scene.PAGE, channel="cards")
+    assert at.pays(made.collection, "cards")
+    await at.told()
+    trade = at.trade(made.collection)
+    source = Channels(at.funding)
+    found = Break(
+        id="1",
+        run="2",
+        no=1,
+        cls=Class.STATUS,
+        kind=LineKind.PAY,
+        source_no=1,
+        our_no=made.collection.current,
+        our_sub_no="",
+        their_no=trade.number,
+        original_no="",
+        ours_fen=50_000,
+        theirs_fen=50_000,
+        ours_fee_mfen=None,
+        theirs_fee_mfen=0,
+        ours_status="done",
+        theirs_status="closed",
+        ours_day=None,
+        currency="CNY",
+        state=BreakState.OPEN,
+        why=None,
+    )
+    run = Run(
+        id="2",
+        source="channel",
+        subject="",
+        company="",
+        day=date(2026, 11, 20),
+        state=RunState.MATCHED,
+        lines_digest=b"",
+    )
+    assert await source.explain(run, found) is None
+    undone = replace(found, kind=LineKind.REFUND, our_sub_no="x", theirs_status="done")
+    assert await source.explain(run, undone) is None, "nobody here gave anything back"
+    assert (await at.now(made.collection)).state is State.CONFIRMED
 
 
 async def test_a_banks_statement_agrees_with_what_came_and_went(at: World) -> None:

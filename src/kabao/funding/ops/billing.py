@@ -22,8 +22,8 @@ from kabao.funding.model.answers import Closed, Paid, Queried, Recalled, Refused
 from kabao.funding.model.asking import US
 from kabao.funding.model.bills import BillState, Matched
 from kabao.funding.model.channels import CHANNEL, Channel
-from kabao.funding.model.collections import HELD, Held
-from kabao.funding.model.life import RefundState
+from kabao.funding.model.collections import Held
+from kabao.funding.model.life import RefundState, State
 from kabao.funding.ops.channels import Channels
 from kabao.funding.ops.crew import AT_ONCE
 from kabao.funding.ops.looking import Looking
@@ -32,6 +32,7 @@ from kabao.funding.ops.steps import Steps
 from kabao.funding.sql import bills as sql
 from kabao.funding.sql import books
 from kabao.funding.sql import collections as orders_sql
+from kabao.funding.sql import refunds as refunds_sql
 from kabao.policy import names
 
 Select = tuple[LiteralString, Mapping[str, Any]]
@@ -41,6 +42,8 @@ LEASE_S = 1_800
 """A bill of a million lines takes a while; a worker that died leaves it for so long."""
 
 TEXT_CHARS = 64
+NEVER_OURS = frozenset({State.FAILED, State.EXPIRED, State.REFUNDED})
+"""Where a channel may have paid back by itself, if we gave nothing back."""
 BACK = "returned"
 
 
@@ -187,7 +190,8 @@ class Billing:
         if is_id(order):
             async with self._db.read() as conn:
                 held = await orders_sql.held(conn, order)
-            if held is not None and held.order.state not in HELD:
+                ours = await refunds_sql.of_order(conn, order)
+            if held is not None and held.order.state in NEVER_OURS and not ours:
                 return "a cancellation paid it back"
         return None
 

@@ -14,7 +14,7 @@ from kabao.funding.model.bills import Matched
 from kabao.funding.model.channels import CHANNEL, Channel, ChannelState
 from kabao.funding.ops import Funding
 from kabao.ledger.model import Account
-from kabao.reconciliation.model.breaks import Break
+from kabao.reconciliation.model.breaks import DONE, Break
 from kabao.reconciliation.model.gate import Part
 from kabao.reconciliation.model.lines import BILL_KNOWN, BillReader, LineKind, SpoiltBillError
 from kabao.reconciliation.model.runs import Run
@@ -54,7 +54,12 @@ class Channels:
         await self._billing.reconcile_in(conn, orders)
 
     async def explain(self, run: Run, found: Break) -> str | None:
-        """Ask the channel; what it took back is booked, what came back is told."""
+        """Ask the channel; what it took back is booked, what came back is told.
+
+        What its bill calls undone no answer of its makes done: a person looks.
+        """
+        if found.theirs_status != DONE:
+            return None
         match found.kind:
             case LineKind.PAY:
                 return await self._billing.ask_about_payment(found.our_no, found.their_no)
