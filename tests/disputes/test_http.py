@@ -68,6 +68,8 @@ async def test_the_holder_is_right_and_the_store_is_charged(w: World) -> None:
     lent = await made(w.operator.post(f"/v1/disputes/{dispute['id']}/credit"))
     assert (lent["lent"], await balance(w, card)) == (2_000, 9_000)
     assert await account(w, w.company, "disputed") == 2_000
+    again = await w.operator.post(f"/v1/disputes/{dispute['id']}/credit")
+    assert again.json()["code"] == "dispute_state_forbids"
     await sound(w)
     asked = await made(w.operator.post(f"/v1/disputes/{dispute['id']}/ask-store"))
     assert (asked["status"], asked["evidence_due_on"]) == ("evidence_due", "2026-11-27")
@@ -119,9 +121,11 @@ async def test_refunds_and_disputes_never_give_back_more_than_was_paid(w: World)
     refunds = f"/v1/payments/{payment['id']}/refunds"
     refused = await w.merchant.post(refunds, {"amount": 1_001})
     assert refused.json()["code"] == "amount_exceeds_remaining"
-    await made(w.merchant.post(refunds, {"amount": 1_000}))
     void = await w.merchant.post(f"/v1/payments/{payment['id']}/void")
     assert void.json()["code"] == "later_activity"
+    undone = await w.merchant.post("/v1/reversals", {"original": {"payment": payment["id"]}})
+    assert undone.json()["code"] == "later_activity"
+    await made(w.merchant.post(refunds, {"amount": 1_000}))
     await decided(w, dispute, "holder", "store")
     again = await w.operator.post(
         "/v1/disputes", {"payment": payment["id"], "reason": "charged_twice"}

@@ -114,7 +114,10 @@ def test_no_fen_is_made_or_lost(
             books.play(step, fen)
         payment = books.payment
         # Of each part no more was given back than was taken, nor less than nothing.
-        assert payment.principal_left_fen >= 0 and payment.bonus_left_fen >= 0
+        given = payment.refunded_principal_fen + payment.lent_principal_fen
+        assert given + payment.principal_left_fen == principal and given <= principal
+        given = payment.refunded_bonus_fen + payment.lent_bonus_fen
+        assert given + payment.bonus_left_fen == bonus and given <= bonus
         assert payment.lent_principal_fen >= 0 and payment.lent_bonus_fen >= 0
         # The account of disputes is what waits for an outcome.
         assert books.disputed_fen == sum(map(sum, books.lent))
