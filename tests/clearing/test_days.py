@@ -171,7 +171,7 @@ async def test_rules_are_agreed_to_and_begin_later(w: World) -> None:
     await made(w.approve(asked["id"]))
     late = RULE | {"company": w.company, "effective_from": MONDAY.isoformat()}
     assert (await w.operator.post("/v1/settlement-rules", late)).status_code == 422
-    [rule] = (await w.auditor.get("/v1/settlement-rules")).json()
+    [rule] = (await made(w.auditor.get("/v1/settlement-rules")))["data"]
     assert (rule["version"], rule["workdays"], rule["cash"]) == (1, 2, "netted")
     card = await trade(w)  # 900.00 of cash were taken at the issuer's own store
     turn(w, at(TUESDAY, 2, 1))

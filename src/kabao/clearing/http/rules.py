@@ -17,6 +17,7 @@ from kabao.base.errors import FORBIDDEN, INVALID, NOT_FOUND
 from kabao.base.ids import from_edge, to_edge
 from kabao.base.web.fields import KEY_HEADER, AmountOrZero, EdgeId, RequestBody, idempotency_key
 from kabao.base.web.once import Once
+from kabao.base.web.pages import DEFAULT_LIMIT, Cursor, IdPosition, Limit, Page, page, position
 from kabao.base.web.principal import Principal, requires
 from kabao.clearing.approvals_clearing import RULE_ACTION, WORKDAYS_ACTION, NewRule, NewWorkdays
 from kabao.clearing.http.days import WRITE, Reason
@@ -87,12 +88,23 @@ class WorkdaysView(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/v1/settlement-rules", guards=[requires(READ)])
 async def list_rules(
-    principal: Principal, db: Database, clearing: Clearing
-) -> list[SettlementRuleView]:
+    principal: Principal,
+    db: Database,
+    clearing: Clearing,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor | None = None,
+) -> Page[SettlementRuleView]:
     """List every version of the rules that hold for the key's companies, oldest first."""
+    after = position(cursor, tuple[IdPosition])
     async with db.read() as conn:
         rules = await clearing.terms.versions(conn)
-    return [_view(rule) for rule in rules if rule.company is None or principal.covers(rule.company)]
+    rows = [
+        rule
+        for rule in sorted(rules, key=lambda rule: rule.id)
+        if (rule.company is None or principal.covers(rule.company))
+        and (after is None or rule.id > after[0])
+    ]
+    return page(rows[: limit + 1], limit, _view, lambda row: (row.id,))
 
 
 @post("/v1/settlement-rules", guards=[requires(WRITE)])
