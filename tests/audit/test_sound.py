@@ -65,7 +65,7 @@ def test_a_role_that_may_only_read_is_enough(books: Books) -> None:
     role = f"auditor_{books.url.rpartition('/')[2]}"
     schemas = (
         "ledger, payments, tenders, topups, disputes, clearing, evidence, cards, merchants,"
-        " kiosks, base"
+        " kiosks, reconciliation, base"
     )
     try:
         for statement in (

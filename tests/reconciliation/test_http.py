@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kabao.audit.ops import audit
 from kabao.base.ids import from_edge
 from kabao.ledger.model import Account
 from kabao_sandbox.party.bills import Planted
@@ -95,6 +96,12 @@ async def test_too_many_breaks_pause_their_channel_and_keep_the_day_open(at: Pla
     assert (part.subject, part.reason, part.breaks) == (channel["id"], "too_many_breaks", 3)
 
 
+async def wrong(at: Platform) -> list[str]:
+    """What the auditor finds."""
+    report = await audit(at.at.kabao.db.url)
+    return [found for line in report.lines for found in line.breaches]
+
+
 @pytest.mark.row("C-05", "ATK-11")
 async def test_a_correction_takes_two_persons_and_posts_once(at: Platform) -> None:
     await day_over(at, extra=1)
@@ -110,6 +117,12 @@ async def test_a_correction_takes_two_persons_and_posts_once(at: Platform) -> No
     assert again.json()["code"] == "break_closed"
     assert await unmatched(at) == found["difference"]
     assert (await made(at.at.operator.get(url)))["status"] == "suspended"
+    assert await wrong(at) == []
+    async with at.at.kabao.db.transaction() as conn:
+        await conn.execute("update reconciliation.line set amount_fen = amount_fen + 1")
+    assert len(await wrong(at)) == 1, "a fen more is suspended than was posted"
+    async with at.at.kabao.db.transaction() as conn:
+        await conn.execute("update reconciliation.line set amount_fen = amount_fen - 1")
     body = {"correction": "write_off", "reason": "it stays nobody's"}
     asked = await made(at.at.operator.post(f"{url}/corrections", body))
     await made(at.at.approve(asked["id"]))
@@ -179,3 +192,7 @@ async def test_what_a_channel_pays_out_is_booked_with_its_fees(at: Platform) -> 
     assert await balance(at, Account.COLLECTED) == -run["theirs"]
     again = await made(at.at.operator.get(f"/v1/reconciliations/{run['id']}"))
     assert again["received"] == run["expected"] - 3
+    assert await wrong(at) == []
+    async with at.at.kabao.db.transaction() as conn:
+        await conn.execute("update reconciliation.run set received_fen = received_fen + 1")
+    assert len(await wrong(at)) == 1
