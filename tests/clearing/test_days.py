@@ -13,7 +13,7 @@ import pytest
 from kabao.base.db import Conn
 from kabao.base.ids import from_edge
 from kabao.clearing.ops import Clearing
-from kabao.ledger.model import Account
+from kabao.ledger.model import Account, HouseMove, Purpose
 from kabao.reconciliation.model.gate import OpenPart
 from tests.app.test_cli_commands import Console
 from tests.app.test_cli_commands import at as live_at
@@ -154,6 +154,22 @@ async def test_a_closed_day_is_corrected_by_two(w: World) -> None:
     assert nothing.status_code == 422
 
 
+async def deposit(w: World, fen: int) -> None:
+    """Cash of the first store reaches the bank."""
+    company, store = from_edge("com", w.company), from_edge("sto", w.store)
+    move = HouseMove(
+        debit=Account.BANK,
+        debit_owner=company,
+        credit=Account.CASH,
+        credit_owner=store,
+        amount_fen=fen,
+        purpose=Purpose.DEPOSIT,
+        issuer=company,
+    )
+    async with w.kabao.db.transaction() as conn:
+        await w.kabao.ledger.move_in(conn, [move], company=company, key="deposit/1")
+
+
 RULE = {
     "effective_from": TUESDAY.isoformat(),
     "workdays": 2,
@@ -178,6 +194,7 @@ async def test_rules_are_agreed_to_and_begin_later(w: World) -> None:
     await pass_night(w)
     turn(w, at(TUESDAY, 12))
     await w.top_up(card["id"], 700)
+    await deposit(w, 90_000)  # Monday's, when cash was still brought to the bank
     await w.pay(card, 10_000, store=w.other_store)
     turn(w, at(TUESDAY + timedelta(days=1), 2, 1))
     await pass_night(w)

@@ -23,8 +23,8 @@ from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.policy import names
 
-OWN = frozenset({Purpose.SETTLE, Purpose.FEE, Purpose.CASH_SETTLE})
-"""What settlement itself moves on stores' accounts: no flow of theirs."""
+OWN = frozenset({Purpose.SETTLE, Purpose.FEE})
+"""What settlement itself moves on what stores are owed: no flow of theirs."""
 
 CATCH_UP = 31
 """How many windows one turn cuts at most, after a long silence."""
@@ -137,12 +137,21 @@ def _joined(flows: Iterable[LedgerFlow]) -> tuple[Flow, ...]:
     """What a store has redeemed and taken in cash, by issuer, store and currency, sorted."""
     joined: dict[tuple[str, str, str], Flow] = {}
     for flow in flows:
-        if flow.account not in {Account.REDEEMED, Account.CASH} or flow.purpose in OWN:
+        if not _counts(flow):
             continue
         key = flow.issuer, flow.owner, flow.currency
         was = joined.get(key, Flow(*key))
         joined[key] = _with(was, flow)
     return tuple(sorted(joined.values()))
+
+
+def _counts(flow: LedgerFlow) -> bool:
+    """Whether settlement is about it. Cash that a store deposits is no longer its to keep,
+    and was not netted before: only what cards brought is.
+    """
+    if flow.account == Account.CASH:
+        return flow.purpose < Purpose.SETTLE
+    return flow.account == Account.REDEEMED and flow.purpose not in OWN
 
 
 def _with(was: Flow, flow: LedgerFlow) -> Flow:
