@@ -69,6 +69,12 @@ async def test_a_bill_is_matched_and_its_breaks_are_told(at: Platform) -> None:
     assert len(await breaks(at, run["id"], status="open")) == 3
     kinds = sorted(case["kind"] for case in await at.cases())
     assert kinds == ["reconciliation.break"] * 3 + ["reconciliation.gate"]
+    report = await made(at.at.operator.get(f"/v1/reports/days/{day}"))
+    assert {(each["kind"], each["count"], each["oldest"]) for each in report["open"]} == {
+        ("amount, open", 1, day),
+        ("missing_here, open", 1, day),
+        ("missing_there, open", 1, day),
+    }
 
 
 async def test_all_that_is_open_is_listed_page_by_page(at: Platform) -> None:

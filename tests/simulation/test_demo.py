@@ -19,6 +19,7 @@ from rich.console import Console
 from kabao.app.demo import day_to_play
 from kabao.app.demo_channels import ChannelDay, ChannelsDay
 from kabao.app.demo_door import DemoDoor, DemoFile, DemoPids
+from kabao.app.demo_night import BillLine, Night, Payee, StoreLine, paid_on
 from kabao.app.demo_offline import OfflineHour
 from kabao.app.demo_tills import TillDay, TillsDay
 from kabao.app.report import AfterTheDay, AuditLine, DayReport, Verdict, day_report, print_report
@@ -38,16 +39,36 @@ OFFLINE = OfflineHour(6, 18_000, 2, 16_500, 1_500, 0)
 BANKS = "Online banking of companies"
 CHANNEL = ChannelDay("netbank_company", BANKS, 12, 12, 12_000, 36_000, "T+1", 35.2, 1_204.0)
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+NIGHT = Night(
+    day=date(2026, 11, 21),
+    closed=True,
+    paid_on=date(2026, 11, 23),
+    bills=[BillLine("netbank_company", 12, 12, 0, "finished")],
+    stores=[StoreLine("University Corner Shop", 543_210, 10_000, 0, 0, 533_210)],
+    payees=[Payee("Heyue Bakeries and Cafes", 533_210, 2, 1)],
+    slips=2_205,
+    disagreements=[],
+    files=[".kabao/demo-night/report.html"],
+)
 
 
-@given(st.integers(0, 366 * 24 * 60))
-def test_the_day_to_play_has_been_over_for_six_hours_and_is_a_recent_one(minutes: int) -> None:
+@given(st.integers(0, 2 * 366 * 24 * 60))
+def test_stores_were_paid_for_the_next_day_before_now_and_the_day_is_a_recent_one(
+    minutes: int,
+) -> None:
     now = datetime(2026, 1, 1, tzinfo=SHANGHAI) + timedelta(minutes=minutes)
     days = BusinessDays()
     day = day_to_play(days, to_us(now))
-    over = days.start(day + timedelta(days=1))
-    assert 6 * HOUR <= now - over < 30 * HOUR
+    paid = days.start(paid_on(day + DAY) + DAY)
+    assert now - paid >= 6 * HOUR
+    assert now - days.start(day) < 15 * DAY  # the longest holidays, and weekends around them
+
+
+def test_a_year_whose_calendar_is_not_published_is_worked_as_weekdays_say() -> None:
+    assert paid_on(date(2026, 9, 30)) == date(2026, 10, 8)  # the National Day's week
+    assert paid_on(date(2026, 10, 9)) == date(2026, 10, 10)  # a Saturday that is worked
+    assert paid_on(date(2031, 1, 3)) == date(2031, 1, 6)
 
 
 # --- the door ------------------------------------------------------------------------
@@ -102,10 +123,11 @@ def report_of(
     till: TillDay = TILL,
     offline: OfflineHour = OFFLINE,
     channel: ChannelDay = CHANNEL,
+    night: Night = NIGHT,
 ) -> DayReport:
     line = AuditLine("I-1", "All is well.", holds, ["cards 3"], [], [])
     channels = ChannelsDay([channel], "http://127.0.0.1:9100")
-    after = AfterTheDay(TillsDay([till]), offline, channels)
+    after = AfterTheDay(TillsDay([till]), offline, channels, night)
     return day_report(*done, 10.0, after, Verdict(holds, [line]))
 
 
@@ -125,6 +147,8 @@ def test_a_stranger_can_read_it(
         "equal in till and host",
         "cards paid 165.00, their issuer lost 15.00",
         "Online banking of companies    12 100.0 %",
+        "2026-11-21 closed by itself",
+        "Heyue Bakeries and Cafes 5,332.10",
     ):
         assert part in text
     assert max(len(line) for line in text.splitlines()) <= 80
@@ -141,6 +165,14 @@ def test_it_does_not_hold_when_anything_is_off(done: tuple[DayDone, Chain, Tally
     for wrong in ({"paid_fen": 16_499}, {"refused_fen": 1}):
         assert not report_of(done, offline=msgspec.structs.replace(OFFLINE, **wrong)).holds
     assert not report_of(done, channel=msgspec.structs.replace(CHANNEL, confirmed=11)).holds
+    for broken in (
+        {"closed": False},
+        {"bills": []},
+        {"bills": [BillLine("bank", 12, 11, 1, "finished")]},
+        {"payees": [Payee("Heyue Bakeries and Cafes", 533_209, 2, 1)]},
+        {"disagreements": ["a figure and its slips"]},
+    ):
+        assert not report_of(done, night=msgspec.structs.replace(NIGHT, **broken)).holds
     tally.defect("something")
     assert not report_of((day, chain, tally)).holds
 

@@ -71,7 +71,7 @@ LIBRARIES = {
     "chinese_calendar": ("kabao.clearing.model.calendar",),
     "defusedxml": ("kabao.adapters.bank.xml",),
     "httpcore": ("kabao.adapters.webhooks.*",),
-    "httpx": ("kabao.adapters.line", "kabao.app.demo_channels"),
+    "httpx": ("kabao.adapters.line", "kabao.app.demo_*"),
     "argon2": ("kabao.access.ops.*",),
     "pyotp": ("kabao.access.*",),
     "typer": ("kabao.app.*", "kabao.audit.*"),

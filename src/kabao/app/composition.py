@@ -237,7 +237,12 @@ class Kabao:
         self.morning = Morning(self)
         self.telling = Telling(self)
         self.reports = Reports(
-            db, self.ledger, NightBook(self.clearing), clock, days, settings.timezone
+            db,
+            self.ledger,
+            NightBook(self.clearing, self.reconciliation, self.funding),
+            clock,
+            days,
+            settings.timezone,
         )
         self.once = Once(db, clock, self.mac, self.vault, self._secret_hours)
         register_executors(self)

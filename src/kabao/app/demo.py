@@ -2,8 +2,10 @@
 
 The day is one that is really over: it is played on the simulated clock, some
 thousand times as fast, so that its transfers carry its hours and it can be
-closed for good. Then the simulated clock is taken away, and the platform goes
-on in real time, as `kabao serve` would.
+closed for good. On the morning after, cards are topped up through every channel;
+the clock is turned to the next one, when bills are there and the day is closed,
+and to the workday on which stores are paid. Then the simulated clock is taken
+away, and the platform goes on in real time, as `kabao serve` would.
 """
 
 from __future__ import annotations
@@ -11,26 +13,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 
 import msgspec
 import uvloop
 
 from kabao.app.channel_world import World, the_world
 from kabao.app.demo_channels import CARDS as CHANNEL_CARDS
-from kabao.app.demo_channels import play_channels
+from kabao.app.demo_channels import ChannelsDay, play_channels
 from kabao.app.demo_door import DemoDoor, DemoFile, describe
+from kabao.app.demo_night import FOLDER, Night, NightOffice, paid_on, turned
 from kabao.app.demo_offline import CARDS as OFFLINE_CARDS
-from kabao.app.demo_offline import play_offline
+from kabao.app.demo_offline import OfflineHour, play_offline
 from kabao.app.demo_pos import injected
-from kabao.app.demo_tills import CARDS, play_tills
+from kabao.app.demo_tills import CARDS, TillsDay, play_tills
 from kabao.app.report import AfterTheDay, DayReport, day_report
 from kabao.app.settings import Settings
 from kabao.app.simulate_judge import judge, together
 from kabao.app.simulate_play import Campaign, Scenario, Show, address
 from kabao.app.simulate_show import Bars, Quiet
 from kabao.app.simulate_stage import Stage
-from kabao.base.clock import US_PER_S, BusinessDays, RealClock
+from kabao.base.clock import US_PER_S, BusinessDays, RealClock, to_us
 from kabao.base.errors import SETTING
 from kabao.base.process import listen
 
@@ -49,6 +52,9 @@ SHARE_OF_CAPACITY = 0.6
 
 MARGIN_S = 30 * 3_600
 """The day must be over by then, even when this machine is slow."""
+
+ONE = timedelta(days=1)
+HOUR_US = 3_600 * US_PER_S
 
 
 def demo(
@@ -112,10 +118,12 @@ async def _play(stage: Stage, world: World, seed: int, show: Show) -> tuple[DayR
         begun = time.monotonic()
         await campaign.trade(day)
         seconds = time.monotonic() - begun
-        await stage.go_real()
+        await _turn(stage, world, day + ONE, 9)
         done = await campaign.close(day)
         show.begin("Audit")
         of_the_day = await asyncio.to_thread(judge, stage.url, journal, day)
+        channels, night = await _night(stage, campaign, world, day + ONE, show)
+        await stage.go_real()
         masters = await injected(stage.settings, campaign.chain)
         file = describe(
             address(stage),
@@ -126,38 +134,73 @@ async def _play(stage: Stage, world: World, seed: int, show: Show) -> tuple[DayR
             masters,
             stage.pids(),
         )
-        after = await _after(stage, campaign, file, world, seed, show)
+        tills, offline = await _today(stage, campaign, file, seed, show)
         show.begin("Audit, with what came after the day")
         verdict = together(of_the_day, await asyncio.to_thread(judge, stage.url, None, day))
+        after = AfterTheDay(tills, offline, channels, night)
         report = day_report(done, campaign.chain, campaign.tally, seconds, after, verdict)
     return report, msgspec.structs.replace(file, cards=file.cards[:SPARE])
 
 
-async def _after(
-    stage: Stage, campaign: Campaign, file: DemoFile, world: World, seed: int, show: Show
-) -> AfterTheDay:
-    """What comes today, when the day is closed: each with cards of its own."""
-    spare, http = campaign.chain.spare, address(stage)
+async def _night(
+    stage: Stage, campaign: Campaign, world: World, day: date, show: Show
+) -> tuple[ChannelsDay, Night]:
+    """Top-ups on the day after; its night; and the workday on which stores are paid."""
+    chain, http = campaign.chain, address(stage)
+    show.begin("Top-ups through every payment channel")
+    async with NightOffice(http, campaign.keys, chain, world, day) as office:
+        await office.prepare()
+    channels = await play_channels(http, campaign.keys, chain, chain.spare[-CHANNEL_CARDS:], world)
+    async with NightOffice(http, campaign.keys, chain, world, day) as office:
+        await office.deposit()
+    show.begin("The night: bills, netting, closing")
+    await _turn(stage, world, day + ONE, 11)
+    async with NightOffice(http, campaign.keys, chain, world, day) as office:
+        closed = await office.closed()
+    show.begin("The workday: stores are paid")
+    if paid_on(day) > day + ONE:
+        await _turn(stage, world, paid_on(day), 11)
+    async with NightOffice(http, campaign.keys, chain, world, day) as office:
+        payees = await office.pay()
+        night = await office.looked_at(stage.settings.data / FOLDER, payees, closed=closed)
+    return channels, night
+
+
+async def _turn(stage: Stage, world: World, day: date, hour: int) -> None:
+    """Let it be that hour of a day, for the world and for the platform: it is there first,
+    because a worker asks for bills as soon as it is awake.
+    """
+    at_us = to_us(stage.days.start(day)) + hour * HOUR_US
+    await turned(world, at_us)
+    await stage.turn(at_us, 1.0)
+    await turned(world, stage.clock.now_us())
+
+
+async def _today(
+    stage: Stage, campaign: Campaign, file: DemoFile, seed: int, show: Show
+) -> tuple[TillsDay, OfflineHour]:
+    """What comes today, when all that is long over: each with cards of its own."""
+    spare = campaign.chain.spare
     show.begin("Tills at the POS host")
     theirs = msgspec.structs.replace(file, cards=file.cards[SPARE : SPARE + CARDS])
     tills = await play_tills(theirs, seed)
     show.begin("A till whose line goes dead")
     offline = await play_offline(
         stage.settings,
-        http,
+        address(stage),
         campaign.keys.merchant,
         campaign.chain.shops,
         spare[SPARE + CARDS : -CHANNEL_CARDS],
     )
-    show.begin("Top-ups through every payment channel")
-    channels = await play_channels(
-        http, campaign.keys, campaign.chain, spare[-CHANNEL_CARDS:], world
-    )
-    return AfterTheDay(tills, offline, channels)
+    return tills, offline
 
 
 def day_to_play(days: BusinessDays, now_us: int) -> date:
-    """The last day that has been over for a while: the simulated clock may overshoot
-    midnight, and must never pass the real one.
+    """The last day whose next one has been settled and paid for a while: the simulated clock
+    may overshoot midnight, and must never pass the real one.
     """
-    return days.of(now_us - MARGIN_S * US_PER_S)
+    over = days.of(now_us - MARGIN_S * US_PER_S)
+    day = over - ONE
+    while paid_on(day + ONE) > over:
+        day -= ONE
+    return day

@@ -7,7 +7,6 @@ keys of their own, and share no code with the platform. Payers pay at their desk
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from typing import Any
 
@@ -15,7 +14,7 @@ import httpx
 import msgspec
 
 from kabao.app.channel_world import Party, World
-from kabao.base.errors import UNAVAILABLE
+from kabao.app.demo_http import Office
 from kabao.base.tasks import pause
 from kabao.simulation.chain import Chain, Held, Keys
 from kabao.simulation.setup import NEWS_S
@@ -72,7 +71,7 @@ async def play_channels(
     The channels are the group's; the store is a subsidiary's, which has none of its own.
     """
     async with httpx.AsyncClient(timeout=FINAL_S) as client:
-        payers = _Payers(client, http, keys, chain.shops[0].id)
+        payers = _Payers(client, Office(client, http, keys), chain.shops[0].id)
         for party in world.parties:
             await payers.add(chain.company, party)
         await pause(NEWS_S)
@@ -85,8 +84,8 @@ async def play_channels(
 class _Payers:
     """People who top up, at the platform's API and at the channels' desks."""
 
-    def __init__(self, client: httpx.AsyncClient, http: str, keys: Keys, store: str) -> None:
-        self._client, self._http, self._keys, self._store = client, http, keys, store
+    def __init__(self, client: httpx.AsyncClient, office: Office, store: str) -> None:
+        self._client, self._office, self._store = client, office, store
 
     async def add(self, company: str, party: Party) -> None:
         """Make a party one of the company's channels."""
@@ -100,8 +99,7 @@ class _Payers:
             "cycle": party.cycle,
             "reason": "demo",
         }
-        asked = await self._ask("POST", "channels", self._keys.operator, body)
-        await self._ask("POST", f"approvals/{asked['id']}/approve", self._keys.approver, {})
+        await self._office.agreed("channels", body)
 
     async def play(self, party: Party, cards: list[Held]) -> ChannelDay:
         """Top-ups through one channel, all at once."""
@@ -136,14 +134,14 @@ class _Payers:
         elif "code" in party.scenes:
             body |= {"scene": "code", "payer_code": (await self._desk(party, "codes", {}))["code"]}
         begun = time.monotonic()
-        topup = await self._ask("POST", "topups", self._keys.operator, body)
+        topup = await self._office.post("topups", body)
         if topup["status"] == "pending" and body["scene"] != "code":
             begun = await self._pay(party, topup)
         while topup["status"] not in FINAL:
             if time.monotonic() - begun > FINAL_S:
                 return None
             await pause(LOOK_S)
-            topup = await self._ask("GET", f"topups/{topup['id']}", self._keys.operator)
+            topup = await self._office.get(f"topups/{topup['id']}")
         loaded = topup["status"] == "confirmed"
         return round((time.monotonic() - begun) * 1_000, 1) if loaded else None
 
@@ -158,7 +156,7 @@ class _Payers:
                 return begun
             case "form":
                 await self._client.post(action["text"], data=action["fields"])
-        found = await self._ask("GET", f"collections/{topup['collection']}", self._keys.operator)
+        found = await self._office.get(f"collections/{topup['collection']}")
         number = found["orders"][-1]["id"].removeprefix("fund_")
         begun = time.monotonic()
         await self._desk(party, f"orders/{number}/pay", {})
@@ -167,17 +165,6 @@ class _Payers:
     async def _desk(self, party: Party, path: str, body: dict[str, Any]) -> Any:
         answer = await self._client.post(f"{party.desk}/{path}", json=body)
         answer.raise_for_status()
-        return answer.json()
-
-    async def _ask(
-        self, method: str, path: str, token: str, body: dict[str, Any] | None = None
-    ) -> Any:
-        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": secrets.token_hex(16)}
-        answer = await self._client.request(
-            method, f"{self._http}/v1/{path}", json=body, headers=headers
-        )
-        if not answer.is_success:
-            raise UNAVAILABLE.error(f"{method} /v1/{path} in the demo: {answer.text}")
         return answer.json()
 
 

@@ -10,10 +10,14 @@ from datetime import date
 from msgspec.structs import replace
 
 from kabao.base.db import Conn
+from kabao.base.ids import from_edge
 from kabao.clearing.model.settlement import Settlement
 from kabao.clearing.ops import Clearing
 from kabao.clearing.ops.reading import Wanted
 from kabao.clearing.ops.terms import TermsBook
+from kabao.funding.model.channels import CHANNEL
+from kabao.funding.ops import Funding
+from kabao.reconciliation.ops import Reconciliation
 from kabao.reports.model.night import OpenItem, Position
 
 MAX_POSITIONS = 200
@@ -33,12 +37,31 @@ class Calendar:
 class NightBook:
     """`reports.ports.Night` over clearing and reconciliation."""
 
-    def __init__(self, clearing: Clearing) -> None:
-        self._clearing = clearing
+    def __init__(
+        self, clearing: Clearing, reconciliation: Reconciliation, funding: Funding
+    ) -> None:
+        self._clearing, self._reconciliation, self._funding = clearing, reconciliation, funding
 
     async def open_items(self, conn: Conn, day: date, issuer: str | None) -> Sequence[OpenItem]:
         """What was open after a day and still is."""
-        return ()
+        found = await self._reconciliation.open_until(conn, day, issuer)
+        return [
+            OpenItem(
+                source=self._name(one.source, one.subject),
+                kind=f"{one.cls}, {one.state}",
+                count=one.count,
+                amount_fen=one.amount_fen,
+                oldest=one.oldest,
+            )
+            for one in found
+        ]
+
+    def _name(self, source: str, subject: str) -> str:
+        """A channel as it is called; whatever else is compared, by its id."""
+        if not subject.startswith(f"{CHANNEL}_"):
+            return f"{source} {subject}"
+        channel = self._funding.channels.get(from_edge(CHANNEL, subject))
+        return subject if channel is None else channel.name
 
     async def positions(self, conn: Conn, day: date, issuer: str | None) -> Sequence[Position]:
         """Who owes whom after the netting windows that ended on a day."""

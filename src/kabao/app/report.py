@@ -11,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from kabao.app.demo_channels import ChannelsDay
+from kabao.app.demo_night import Night
 from kabao.app.demo_offline import OfflineHour
 from kabao.app.demo_tills import TillsDay
+from kabao.app.report_outside import channels_part, night_part
 from kabao.app.report_parts import bar, grid, percent, section
 from kabao.base.money import yuan
 from kabao.simulation.chain import Chain
@@ -126,6 +128,7 @@ class AfterTheDay(msgspec.Struct, frozen=True):
     tills: TillsDay
     offline: OfflineHour
     channels: ChannelsDay
+    night: Night
 
 
 class DayReport(msgspec.Struct, frozen=True):
@@ -149,6 +152,7 @@ class DayReport(msgspec.Struct, frozen=True):
     tills: TillsDay
     offline: OfflineHour
     channels: ChannelsDay
+    night: Night
     disagreements: list[str]
     """Where the platform's books and its own answers differ. There must be none."""
     audit: Verdict
@@ -157,7 +161,8 @@ class DayReport(msgspec.Struct, frozen=True):
     def holds(self) -> bool:
         """Whether every fen is accounted for."""
         equal = self.roll.closing == self.roll.cards
-        outside = self.tills.holds and self.offline.holds and self.channels.holds
+        after = (self.tills, self.offline, self.channels, self.night)
+        outside = all(part.holds for part in after)
         return self.audit.holds and outside and not self.disagreements and equal
 
 
@@ -190,6 +195,7 @@ def day_report(
         tills=after.tills,
         offline=after.offline,
         channels=after.channels,
+        night=after.night,
         disagreements=tally.defects,
         audit=verdict,
     )
@@ -262,8 +268,10 @@ def render(report: DayReport) -> RenderableType:
         section("Payments by door", _door_table(report)),
         section("Sold while a till's line was dead (yuan)", _offline(report.offline)),
         section(
-            "Topped up through every payment channel, today (yuan)", _channels(report.channels)
+            "Topped up through every payment channel, the day after (yuan)",
+            channels_part(report.channels),
         ),
+        section("The night after that, and what stores were paid (yuan)", night_part(report.night)),
         section("Declined payments", _decline_table(report)),
         section("Played by dishonest people, and labelled in the journal", _dishonest(report)),
         section("What all cards are worth (yuan)", roll_table(report.roll)),
@@ -375,38 +383,6 @@ def _offline(hour: OfflineHour) -> RenderableType:
         f"their issuer lost {yuan(hour.lost_fen)},\nthe store bears {yuan(hour.refused_fen)}."
     )
     return Text(told, style="" if hour.holds else "bold red")
-
-
-def _channels(day: ChannelsDay) -> RenderableType:
-    table = grid(
-        ("\nchannel", "l"),
-        ("\nasked", "r"),
-        ("\nloaded", "r"),
-        ("\nyuan", "r"),
-        ("\nfee", "r"),
-        ("\nsettles", "l"),
-        ("median\nms", "r"),
-        ("slowest\nms", "r"),
-        gap=1,
-    )
-    for one in day.channels:
-        table.add_row(
-            one.name,
-            f"{one.asked:,}",
-            percent(one.confirmed, one.asked),
-            yuan(one.amount),
-            yuan(round(one.fee_mfen / 1_000)),
-            one.cycle,
-            f"{one.median_ms:,.0f}",
-            f"{one.slowest_ms:,.0f}",
-            style="" if one.confirmed == one.asked else "bold red",
-        )
-    told = (
-        "The channels are played by the sandbox, over sockets with their real protocols and keys.\n"
-        "Some notifications came late, twice or forged, on purpose. Times are from the payer's\n"
-        "payment until the card was loaded."
-    )
-    return Group(table, Text(told))
 
 
 def counted(lines: list[tuple[str, str, int]]) -> RenderableType:

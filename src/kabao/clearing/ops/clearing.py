@@ -58,7 +58,7 @@ class Clearing:
         self.windows = Windows(db, ledger, merchants, org, self.terms, netting, clock, days)
         self.closing = Closing(db, ledger, gate, self.terms, netting, clock, days)
         self.checking = Checking(ledger, self.windows)
-        self.reading = Reading(ledger)
+        self.reading = Reading(ledger, self.terms)
 
     async def tick(self) -> None:
         """Whatever the hour asks for: cut, compute, close. Safe to repeat."""

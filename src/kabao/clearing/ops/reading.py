@@ -8,12 +8,14 @@ from kabao.base.db import Conn
 from kabao.clearing.model.days import Day, Part, Window
 from kabao.clearing.model.runs import Carry, Run
 from kabao.clearing.model.settlement import Instruction, Settlement
+from kabao.clearing.ops.terms import TermsBook
 from kabao.clearing.sql import days as days_sql
 from kabao.clearing.sql import runs as runs_sql
 from kabao.clearing.sql import windows as windows_sql
 from kabao.clearing.sql.windows import Wanted
 from kabao.ledger.model import Account, FlowFilter, Transfer
 from kabao.ledger.ops import Ledger
+from kabao.policy.choices import SettledCash
 
 __all__ = ["Reading", "Wanted"]
 
@@ -21,8 +23,8 @@ __all__ = ["Reading", "Wanted"]
 class Reading:
     """The reading half of clearing."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, terms: TermsBook) -> None:
+        self._ledger, self._terms = ledger, terms
 
     async def settlements(self, conn: Conn, wanted: Wanted) -> list[Settlement]:
         """Settlements in the order of their ids."""
@@ -46,7 +48,9 @@ class Reading:
         start: tuple[int, str, int] | None,
         limit: int,
     ) -> list[Transfer]:
-        """The transfers behind a settlement: on REDEEMED, or on CASH."""
+        """The transfers behind a settlement: on REDEEMED, or on CASH where the store keeps it."""
+        if account is Account.CASH and not await self._keeps_cash(conn, settlement):
+            return []
         window = await windows_sql.window(conn, settlement.window)
         assert window is not None, "a settlement is of a window"
         wanted = FlowFilter(
@@ -58,6 +62,10 @@ class Reading:
         return await self._ledger.flow_page(
             conn, window.from_cut, window.to_cut, wanted, start=start, limit=limit
         )
+
+    async def _keeps_cash(self, conn: Conn, settlement: Settlement) -> bool:
+        terms = await self._terms.on(conn, [settlement.issuer], settlement.day)
+        return terms[settlement.issuer].cash is SettledCash.NETTED
 
     async def windows(self, conn: Conn, before: int | None, limit: int) -> list[Window]:
         """Windows, newest first."""

@@ -103,6 +103,19 @@ class Break(msgspec.Struct, frozen=True, kw_only=True):
         return _WORDS[self.cls]
 
 
+class OpenBreaks(msgspec.Struct, frozen=True, kw_only=True):
+    """Breaks of one class at one source that nobody has explained for good."""
+
+    source: str
+    subject: str
+    cls: Class
+    state: BreakState
+    count: int
+    amount_fen: int
+    """The larger of the two sides of each."""
+    oldest: date
+
+
 AFTER: dict[Correction, tuple[BreakState, BreakState]] = {
     Correction.SUSPEND: (BreakState.OPEN, BreakState.SUSPENDED),
     Correction.ACCEPT: (BreakState.OPEN, BreakState.CORRECTED),

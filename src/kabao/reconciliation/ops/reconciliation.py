@@ -18,7 +18,7 @@ from kabao.org.ops import Org
 from kabao.policy import names
 from kabao.policy.model import Rules
 from kabao.policy.ops import NATIONAL, Policy
-from kabao.reconciliation.model.breaks import Break, BreakState, Class, Correction
+from kabao.reconciliation.model.breaks import Break, BreakState, Class, Correction, OpenBreaks
 from kabao.reconciliation.model.gate import OpenPart, judged
 from kabao.reconciliation.model.lines import Line
 from kabao.reconciliation.model.rounds import load
@@ -289,6 +289,10 @@ class Reconciliation:
         )
         runs = await sql.get_many(conn, sorted({one.run for one in found}))
         return [(runs[one.run], one) for one in found]
+
+    async def open_until(self, conn: Conn, day: date, company: str | None) -> list[OpenBreaks]:
+        """What is open or suspended of bills up to a day's, summed. None: of every company."""
+        return await breaks_sql.open_until(conn, day, company)
 
     async def counts(self, conn: Conn, run: str) -> dict[str, int]:
         """The breaks of a run, by class."""

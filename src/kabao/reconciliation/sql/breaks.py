@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, LiteralString
 
 import msgspec
 
 from kabao.base.clock import from_us
 from kabao.base.db import Conn, fetch_all, fetch_one, fetch_value
-from kabao.reconciliation.model.breaks import Break, BreakState, Class
+from kabao.reconciliation.model.breaks import Break, BreakState, Class, OpenBreaks
 
 _BREAK: LiteralString = """
 select k.id, k.run, k.no, k.class as cls, k.kind, k.line as source_no, k.our_no, k.our_sub_no,
@@ -172,3 +173,24 @@ async def counts(conn: Conn, run: str) -> dict[str, int]:
 
 def _break(row: dict[str, Any]) -> Break:
     return msgspec.convert(row, Break)
+
+
+async def open_until(conn: Conn, day: date, company: str | None) -> list[OpenBreaks]:
+    """What is open or suspended of a day's bills and those before it, summed. None: of all."""
+    return await fetch_all(
+        conn,
+        OpenBreaks,
+        """
+        select r.source, r.subject, k.class as cls, k.state, count(*) as count,
+          sum(greatest(coalesce(b.amount_fen, 0), coalesce(l.amount_fen, 0)))::bigint
+            as amount_fen, min(r.day) as oldest
+        from reconciliation.break k
+        join reconciliation.run r on r.id = k.run
+        left join reconciliation.line l on l.run = k.run and l.no = k.line
+        left join reconciliation.book b on b.run = k.run and b.no = k.book
+        where k.state in ('open', 'suspended') and r.state <> 'replaced' and r.day <= %(day)s
+          and (%(company)s::uuid is null or r.company = %(company)s::uuid)
+        group by 1, 2, 3, 4 order by 1, 2, 3, 4
+        """,
+        {"day": day, "company": company},
+    )

@@ -8,6 +8,7 @@ from datetime import date
 import msgspec
 
 from kabao.base.ids import to_edge
+from kabao.clearing.model.settlement import SETTLEMENT
 from kabao.reports.model.drawing import Names
 from kabao.reports.model.figures import PlaceLine
 from kabao.reports.model.night import Position
@@ -17,7 +18,7 @@ from kabao.reports.ops import Report, StoreSheet
 Edges = Callable[[str], str]
 """The id of a store or a company, as at the edge."""
 
-COMPANY, STORE, CASHIER, SETTLEMENT = "com", "sto", "csh", "set"
+COMPANY, STORE, CASHIER = "com", "sto", "csh"
 
 
 class RollView(msgspec.Struct, frozen=True):
