@@ -549,6 +549,285 @@ CREATE TABLE cases.note (
     CONSTRAINT ck_note_counted CHECK (n > 0)
 );
 
+create schema clearing;
+
+CREATE TABLE clearing.account (
+    id UUID NOT NULL,
+    company UUID NOT NULL,
+    store UUID,
+    currency CHAR(3) NOT NULL,
+    holder BYTEA NOT NULL,
+    number_index BYTEA NOT NULL,
+    bank CHAR(12) NOT NULL,
+    last_digits CHAR(4) NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_account PRIMARY KEY (id),
+    CONSTRAINT ck_account_state CHECK (state in ('proposed', 'active', 'replaced', 'broken')),
+    CONSTRAINT ck_account_broken CHECK ((state = 'broken') = (reason is not null))
+);
+
+CREATE UNIQUE INDEX account_active ON clearing.account (coalesce(store, company), currency) WHERE state = 'active';
+
+CREATE INDEX ix_account_number_index ON clearing.account (number_index);
+
+CREATE TABLE clearing.carry (
+    id UUID NOT NULL,
+    debtor UUID NOT NULL,
+    owner UUID NOT NULL,
+    company UUID NOT NULL,
+    currency CHAR(3) NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    reason TEXT NOT NULL,
+    for_date DATE NOT NULL,
+    from_run UUID,
+    into_run UUID,
+    noted_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_carry PRIMARY KEY (id),
+    CONSTRAINT ck_carry_something CHECK (amount_fen <> 0),
+    CONSTRAINT ck_carry_reason CHECK (reason in ('minimum', 'negative', 'adjustment'))
+);
+
+CREATE INDEX ix_carry_from ON clearing.carry (from_run);
+
+CREATE INDEX ix_carry_into ON clearing.carry (into_run);
+
+CREATE INDEX ix_carry_open ON clearing.carry (id) WHERE into_run is null;
+
+CREATE TABLE clearing.day (
+    business_date DATE NOT NULL,
+    state TEXT NOT NULL,
+    soft_closed_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    hard_closed_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_day PRIMARY KEY (business_date),
+    CONSTRAINT ck_day_state CHECK (state in ('soft_closed', 'hard_closed')),
+    CONSTRAINT ck_day_hard CHECK ((state = 'hard_closed') = (hard_closed_at is not null))
+);
+
+CREATE TABLE clearing.deposit (
+    id UUID NOT NULL,
+    reference CHAR(12) NOT NULL,
+    company UUID NOT NULL,
+    store UUID NOT NULL,
+    currency CHAR(3) NOT NULL,
+    day DATE NOT NULL,
+    declared_fen BIGINT NOT NULL,
+    expected_fen BIGINT NOT NULL,
+    received_fen BIGINT,
+    receipt TEXT,
+    state TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    received_at TIMESTAMP WITH TIME ZONE,
+    channel UUID,
+    told_late BOOLEAN DEFAULT false NOT NULL,
+    CONSTRAINT pk_deposit PRIMARY KEY (id),
+    CONSTRAINT ck_deposit_positive CHECK (declared_fen > 0 and received_fen > 0),
+    CONSTRAINT ck_deposit_state CHECK (state in ('handed_over', 'matched', 'differs', 'settled') and (state = 'handed_over') = (received_fen is null) and (state <> 'matched' or received_fen = expected_fen)),
+    CONSTRAINT ck_deposit_received CHECK ((received_fen is null) = (receipt is null) and (received_fen is null) = (received_at is null) and (received_fen is null) = (channel is null)),
+    CONSTRAINT uq_deposit_reference UNIQUE (reference)
+);
+
+CREATE INDEX deposit_under_way ON clearing.deposit (day) WHERE state = 'handed_over';
+
+CREATE TABLE clearing.part (
+    business_date DATE NOT NULL,
+    source TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    breaks BIGINT NOT NULL,
+    kept_out_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    closed_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_part PRIMARY KEY (business_date, source, subject)
+);
+
+CREATE TABLE clearing.payout_batch (
+    id UUID NOT NULL,
+    company UUID NOT NULL,
+    day DATE NOT NULL,
+    currency CHAR(3) NOT NULL,
+    payouts INTEGER NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    digest BYTEA,
+    asked INTEGER NOT NULL,
+    ask_at TIMESTAMP WITH TIME ZONE,
+    approval UUID NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    sent_at TIMESTAMP WITH TIME ZONE,
+    channel UUID,
+    CONSTRAINT pk_payout_batch PRIMARY KEY (id),
+    CONSTRAINT ck_payout_batch_state CHECK (state in ('made', 'sent', 'answered')),
+    CONSTRAINT ck_payout_batch_counts CHECK (payouts > 0 and amount_fen > 0 and asked >= 0),
+    CONSTRAINT ck_payout_batch_asked CHECK ((state = 'answered') = (ask_at is null)),
+    CONSTRAINT ck_payout_batch_sent CHECK ((digest is null) = (sent_at is null) and (channel is null) = (sent_at is null) and (state <> 'made' or sent_at is null)),
+    CONSTRAINT uq_payout_batch_approval UNIQUE (approval)
+);
+
+CREATE INDEX payout_batch_due ON clearing.payout_batch (ask_at) WHERE ask_at IS NOT NULL;
+
+CREATE TABLE clearing.returns_look (
+    channel UUID NOT NULL,
+    day DATE NOT NULL,
+    CONSTRAINT pk_returns_look PRIMARY KEY (channel)
+);
+
+CREATE TABLE clearing.rule (
+    id UUID NOT NULL,
+    company UUID,
+    version INTEGER NOT NULL,
+    effective_from DATE NOT NULL,
+    terms JSONB NOT NULL,
+    digest BYTEA NOT NULL,
+    reason TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_rule PRIMARY KEY (id),
+    CONSTRAINT uq_rule_company_version UNIQUE NULLS NOT DISTINCT (company, version)
+);
+
+CREATE TABLE clearing."window" (
+    id UUID NOT NULL,
+    no BIGINT NOT NULL,
+    day DATE NOT NULL,
+    from_cut JSONB,
+    to_cut JSONB NOT NULL,
+    until TIMESTAMP WITH TIME ZONE NOT NULL,
+    state TEXT NOT NULL,
+    inputs_digest BYTEA,
+    result_digest BYTEA,
+    cut_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_window PRIMARY KEY (id),
+    CONSTRAINT ck_window_state CHECK (state in ('cut', 'figured')),
+    CONSTRAINT ck_window_figured_has_digests CHECK ((state = 'figured') = (inputs_digest is not null and result_digest is not null)),
+    CONSTRAINT uq_window_no UNIQUE (no),
+    CONSTRAINT uq_window_day UNIQUE (day)
+);
+
+CREATE TABLE clearing.workday_override (
+    day DATE NOT NULL,
+    workday BOOLEAN NOT NULL,
+    reason TEXT NOT NULL,
+    said_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_workday_override PRIMARY KEY (day)
+);
+
+CREATE TABLE clearing.workday_year (
+    year SMALLSERIAL NOT NULL,
+    said_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_workday_year PRIMARY KEY (year)
+);
+
+CREATE TABLE clearing.deposit_shift (
+    shift UUID NOT NULL,
+    deposit UUID NOT NULL,
+    cash_fen BIGINT NOT NULL,
+    CONSTRAINT pk_deposit_shift PRIMARY KEY (shift),
+    CONSTRAINT fk_deposit_shift_deposit FOREIGN KEY(deposit) REFERENCES clearing.deposit (id)
+);
+
+CREATE INDEX ix_deposit_shift_deposit ON clearing.deposit_shift (deposit);
+
+CREATE TABLE clearing.run (
+    id UUID NOT NULL,
+    "window" UUID NOT NULL,
+    no INTEGER NOT NULL,
+    inputs BYTEA NOT NULL,
+    inputs_digest BYTEA NOT NULL,
+    result BYTEA NOT NULL,
+    result_digest BYTEA NOT NULL,
+    operation_company UUID,
+    run_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_run PRIMARY KEY (id),
+    CONSTRAINT ck_run_numbered CHECK (no >= 0),
+    CONSTRAINT uq_run_window_no UNIQUE ("window", no),
+    CONSTRAINT fk_run_window FOREIGN KEY("window") REFERENCES clearing."window" (id)
+);
+
+CREATE TABLE clearing.settlement (
+    id UUID NOT NULL,
+    "window" UUID NOT NULL,
+    day DATE NOT NULL,
+    issuer UUID NOT NULL,
+    store UUID NOT NULL,
+    company UUID NOT NULL,
+    currency CHAR(3) NOT NULL,
+    redeemed_fen BIGINT NOT NULL,
+    given_back_fen BIGINT NOT NULL,
+    fee_fen BIGINT NOT NULL,
+    fee_returned_fen BIGINT NOT NULL,
+    cash_fen BIGINT NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    transfers BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    run UUID,
+    due_on DATE,
+    CONSTRAINT pk_settlement PRIMARY KEY (id),
+    CONSTRAINT ck_settlement_state CHECK (state in ('provisional', 'kept_out', 'due')),
+    CONSTRAINT ck_settlement_due CHECK ((state = 'due') = (run is not null and due_on is not null)),
+    CONSTRAINT ck_settlement_adds_up CHECK (amount_fen = redeemed_fen - given_back_fen - fee_fen + fee_returned_fen - cash_fen),
+    CONSTRAINT ck_settlement_never_negative CHECK (redeemed_fen >= 0 and given_back_fen >= 0 and fee_fen >= 0 and fee_returned_fen >= 0),
+    CONSTRAINT uq_settlement_window_issuer_store_currency UNIQUE ("window", issuer, store, currency),
+    CONSTRAINT fk_settlement_window FOREIGN KEY("window") REFERENCES clearing."window" (id)
+);
+
+CREATE INDEX ix_settlement_day ON clearing.settlement (day, id);
+
+CREATE INDEX ix_settlement_run ON clearing.settlement (run);
+
+CREATE INDEX ix_settlement_store ON clearing.settlement (store, day);
+
+CREATE TABLE clearing.instruction (
+    id UUID NOT NULL,
+    run UUID NOT NULL,
+    "window" UUID NOT NULL,
+    payer_company UUID NOT NULL,
+    payee_store UUID,
+    payee_company UUID NOT NULL,
+    currency CHAR(3) NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    due_on DATE NOT NULL,
+    state TEXT NOT NULL,
+    settlement_ids UUID[] NOT NULL,
+    CONSTRAINT pk_instruction PRIMARY KEY (id),
+    CONSTRAINT ck_instruction_positive CHECK (amount_fen > 0),
+    CONSTRAINT ck_instruction_state CHECK (state in ('due', 'released', 'sent', 'paid', 'returned', 'carried')),
+    CONSTRAINT fk_instruction_run FOREIGN KEY(run) REFERENCES clearing.run (id)
+);
+
+CREATE INDEX ix_instruction_open ON clearing.instruction (due_on) WHERE state in ('due', 'released', 'sent', 'returned');
+
+CREATE INDEX ix_instruction_run ON clearing.instruction (run);
+
+CREATE TABLE clearing.payout (
+    id UUID NOT NULL,
+    instruction UUID NOT NULL,
+    attempt SMALLINT NOT NULL,
+    batch UUID NOT NULL,
+    payer UUID NOT NULL,
+    payee_company UUID NOT NULL,
+    payee_store UUID,
+    account UUID NOT NULL,
+    currency CHAR(3) NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    paid_at TIMESTAMP WITH TIME ZONE,
+    ended_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_payout PRIMARY KEY (id),
+    CONSTRAINT uq_payout_instruction_attempt UNIQUE (instruction, attempt),
+    CONSTRAINT ck_payout_state CHECK (state in ('ordered', 'paid', 'rejected', 'returned')),
+    CONSTRAINT ck_payout_positive CHECK (amount_fen > 0 and attempt > 0),
+    CONSTRAINT ck_payout_times CHECK ((state in ('rejected', 'returned')) = (ended_at is not null) and (state in ('paid', 'returned')) = (paid_at is not null)),
+    CONSTRAINT fk_payout_instruction FOREIGN KEY(instruction) REFERENCES clearing.instruction (id),
+    CONSTRAINT fk_payout_batch FOREIGN KEY(batch) REFERENCES clearing.payout_batch (id),
+    CONSTRAINT fk_payout_account FOREIGN KEY(account) REFERENCES clearing.account (id)
+);
+
+CREATE INDEX ix_payout_batch ON clearing.payout (batch);
+
+CREATE UNIQUE INDEX payout_once ON clearing.payout (instruction) WHERE state IN ('ordered', 'paid');
+
 create schema customers;
 
 CREATE TABLE customers.customer (
@@ -606,6 +885,56 @@ CREATE TABLE customers.verification (
 );
 
 CREATE INDEX ix_verification_customer ON customers.verification (customer);
+
+create schema disputes;
+
+CREATE TABLE disputes.dispute (
+    id UUID NOT NULL,
+    payment UUID NOT NULL,
+    root UUID NOT NULL,
+    card UUID NOT NULL,
+    issuer UUID NOT NULL,
+    store UUID NOT NULL,
+    store_company UUID NOT NULL,
+    currency CHAR(3) NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    reason TEXT NOT NULL,
+    state TEXT NOT NULL,
+    accepted BOOLEAN,
+    lent_principal_fen BIGINT NOT NULL,
+    lent_bonus_fen BIGINT NOT NULL,
+    evidence_due_on DATE,
+    decide_by DATE NOT NULL,
+    overdue BOOLEAN NOT NULL,
+    outcome TEXT,
+    bearer TEXT,
+    given_fen BIGINT NOT NULL,
+    taken_back_fen BIGINT NOT NULL,
+    owed_fen BIGINT NOT NULL,
+    opened_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    decided_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_dispute PRIMARY KEY (id),
+    CONSTRAINT ck_dispute_amounts CHECK (amount_fen > 0 and lent_principal_fen >= 0 and lent_bonus_fen >= 0 and given_fen >= 0 and taken_back_fen >= 0 and owed_fen >= 0 and given_fen <= amount_fen and lent_principal_fen + lent_bonus_fen <= amount_fen),
+    CONSTRAINT ck_dispute_state CHECK (state in ('opened', 'evidence_due', 'decided')),
+    CONSTRAINT ck_dispute_decided CHECK ((state = 'decided') = (outcome is not null) and (state = 'decided') = (decided_at is not null) and (outcome is null or (outcome = 'holder') = (bearer is not null)) and (state <> 'decided' or lent_principal_fen + lent_bonus_fen = 0))
+);
+
+CREATE INDEX ix_dispute_open ON disputes.dispute (decide_by) WHERE state != 'decided';
+
+CREATE INDEX ix_dispute_payment ON disputes.dispute (payment);
+
+CREATE UNIQUE INDEX uq_dispute_open_payment ON disputes.dispute (payment) WHERE state != 'decided';
+
+CREATE TABLE disputes.step (
+    dispute UUID NOT NULL,
+    n SMALLINT NOT NULL,
+    what TEXT NOT NULL,
+    by UUID NOT NULL,
+    note TEXT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_step PRIMARY KEY (dispute, n),
+    CONSTRAINT fk_step_dispute FOREIGN KEY(dispute) REFERENCES disputes.dispute (id)
+);
 
 create schema evidence;
 
@@ -797,6 +1126,22 @@ CREATE TABLE funding.nonce (
 
 CREATE INDEX ix_nonce_taken_at ON funding.nonce (taken_at);
 
+CREATE TABLE funding.refused_choice (
+    id UUID NOT NULL,
+    company UUID NOT NULL,
+    store UUID,
+    programme UUID NOT NULL,
+    scene TEXT NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    code TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    lines JSON NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_refused_choice PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_refused_choice_created_at ON funding.refused_choice (created_at);
+
 CREATE TABLE funding.revision (
     id SMALLSERIAL NOT NULL,
     revision BIGINT NOT NULL,
@@ -855,6 +1200,13 @@ CREATE INDEX ix_channel_order_channel_no ON funding.channel_order (channel, chan
 CREATE INDEX ix_channel_order_paid_at ON funding.channel_order (channel, paid_at) WHERE paid_at is not null;
 
 CREATE INDEX ix_channel_order_reference ON funding.channel_order (channel, reference) WHERE reference is not null;
+
+CREATE TABLE funding.listing (
+    channel UUID NOT NULL,
+    until DATE NOT NULL,
+    CONSTRAINT pk_listing PRIMARY KEY (channel),
+    CONSTRAINT fk_listing_channel FOREIGN KEY(channel) REFERENCES funding.channel (id)
+);
 
 CREATE TABLE funding.receipt (
     id UUID NOT NULL,
@@ -959,11 +1311,13 @@ CREATE TABLE kiosks.session (
     most_fen BIGINT NOT NULL,
     stacked_fen BIGINT NOT NULL,
     credited_fen BIGINT NOT NULL,
+    paid_fen BIGINT NOT NULL,
     opened_at TIMESTAMP WITH TIME ZONE NOT NULL,
     last_at TIMESTAMP WITH TIME ZONE NOT NULL,
     CONSTRAINT pk_session PRIMARY KEY (id),
     CONSTRAINT ck_session_state CHECK (state in ('open', 'finished', 'left')),
-    CONSTRAINT ck_session_never_more_than_stacked CHECK (credited_fen between 0 and stacked_fen)
+    CONSTRAINT ck_session_never_negative CHECK (credited_fen >= 0 and paid_fen >= 0),
+    CONSTRAINT ck_session_never_more_than_stacked CHECK (credited_fen + paid_fen <= stacked_fen)
 );
 
 CREATE INDEX ix_session_open ON kiosks.session (last_at) WHERE state = 'open';
@@ -984,6 +1338,27 @@ CREATE TABLE kiosks.credit (
 );
 
 CREATE INDEX ix_credit_session ON kiosks.credit (session);
+
+CREATE TABLE kiosks.payout (
+    id UUID NOT NULL,
+    session UUID NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    way TEXT NOT NULL,
+    drawer_entry UUID,
+    payee UUID,
+    approval UUID,
+    by UUID NOT NULL,
+    reason TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_payout PRIMARY KEY (id),
+    CONSTRAINT ck_payout_positive CHECK (amount_fen > 0),
+    CONSTRAINT ck_payout_way CHECK (way in ('cash', 'transfer')),
+    CONSTRAINT ck_payout_cash_from_a_drawer CHECK ((way = 'cash') = (drawer_entry is not null)),
+    CONSTRAINT ck_payout_transfers_take_two CHECK ((way = 'transfer') = (payee is not null) and (way = 'transfer') = (approval is not null)),
+    CONSTRAINT fk_payout_session FOREIGN KEY(session) REFERENCES kiosks.session (id)
+);
+
+CREATE INDEX ix_payout_session ON kiosks.payout (session);
 
 create schema ledger;
 
@@ -1028,6 +1403,37 @@ CREATE TABLE ledger.hold (
 CREATE INDEX ix_hold_open ON ledger.hold (expires_at) WHERE state = 0;
 
 CREATE INDEX ix_hold_root ON ledger.hold (root);
+
+CREATE TABLE ledger.house_transfer (
+    no BIGINT NOT NULL,
+    op UUID NOT NULL,
+    debit SMALLINT NOT NULL,
+    debit_owner UUID NOT NULL,
+    credit SMALLINT NOT NULL,
+    credit_owner UUID NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    currency CHAR(3) NOT NULL,
+    purpose SMALLINT NOT NULL,
+    issuer UUID NOT NULL,
+    channel TEXT,
+    related UUID,
+    for_date DATE,
+    recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    business_date DATE NOT NULL,
+    digest BYTEA NOT NULL,
+    CONSTRAINT pk_house_transfer PRIMARY KEY (no),
+    CONSTRAINT ck_house_transfer_positive CHECK (no > 0 and amount_fen > 0),
+    CONSTRAINT ck_house_transfer_touches_no_root CHECK (debit >= 10 and credit >= 10),
+    CONSTRAINT ck_house_transfer_two_accounts CHECK (debit <> credit or debit_owner <> credit_owner)
+);
+
+CREATE INDEX ix_house_transfer_credit ON ledger.house_transfer (credit_owner, credit, business_date);
+
+CREATE INDEX ix_house_transfer_day ON ledger.house_transfer (business_date, no);
+
+CREATE INDEX ix_house_transfer_debit ON ledger.house_transfer (debit_owner, debit, business_date);
+
+CREATE INDEX ix_house_transfer_related ON ledger.house_transfer (related);
 
 CREATE TABLE ledger.lot (
     root UUID NOT NULL,
@@ -1239,7 +1645,7 @@ CREATE TABLE merchants.override (
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
     used_by TEXT,
     CONSTRAINT pk_override PRIMARY KEY (id),
-    CONSTRAINT ck_override_verb CHECK (verb in ('typed_card', 'refund', 'void', 'topup_void', 'return', 'paid_out')),
+    CONSTRAINT ck_override_verb CHECK (verb in ('typed_card', 'refund', 'void', 'topup_void', 'return', 'paid_out', 'drop')),
     CONSTRAINT ck_override_subject_length CHECK (length(subject) between 1 and 64),
     CONSTRAINT ck_override_amount CHECK (amount_fen >= 0),
     CONSTRAINT ck_override_two_persons CHECK (supervisor <> cashier),
@@ -1708,6 +2114,15 @@ CREATE TABLE payments.reversal (
 
 CREATE INDEX ix_reversal_payment ON payments.reversal (payment);
 
+CREATE TABLE payments.lent (
+    payment UUID NOT NULL,
+    lent_principal_fen BIGINT NOT NULL,
+    lent_bonus_fen BIGINT NOT NULL,
+    CONSTRAINT pk_lent PRIMARY KEY (payment),
+    CONSTRAINT ck_lent_amounts CHECK (lent_principal_fen >= 0 and lent_bonus_fen >= 0),
+    CONSTRAINT fk_lent_payment FOREIGN KEY(payment) REFERENCES payments.payment (id)
+);
+
 create schema policy;
 
 CREATE TABLE policy.switch (
@@ -1909,6 +2324,160 @@ CREATE INDEX ix_sms_created_at ON proofs.sms (created_at);
 
 CREATE INDEX ix_sms_waiting ON proofs.sms (id) WHERE taken_at IS NULL;
 
+create schema reconciliation;
+
+CREATE TABLE reconciliation.book (
+    run UUID NOT NULL,
+    no BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    our_no TEXT COLLATE "C" NOT NULL,
+    our_sub_no TEXT COLLATE "C" NOT NULL,
+    their_no TEXT COLLATE "C" NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    fee_mfen BIGINT,
+    currency CHAR(3) NOT NULL,
+    at_us BIGINT NOT NULL,
+    day DATE NOT NULL,
+    status TEXT NOT NULL,
+    CONSTRAINT pk_book PRIMARY KEY (run, no),
+    CONSTRAINT ck_book_amount CHECK (amount_fen >= 0),
+    CONSTRAINT ck_book_kind CHECK (kind in ('pay', 'refund', 'recall', 'return', 'fee', 'settle', 'deposit'))
+);
+
+CREATE TABLE reconciliation.break (
+    run UUID NOT NULL,
+    no INTEGER NOT NULL,
+    id UUID NOT NULL,
+    class TEXT NOT NULL,
+    line BIGINT,
+    book BIGINT,
+    kind TEXT NOT NULL,
+    our_no TEXT COLLATE "C" NOT NULL,
+    our_sub_no TEXT COLLATE "C" NOT NULL,
+    their_no TEXT COLLATE "C" NOT NULL,
+    state TEXT NOT NULL,
+    why TEXT,
+    closed_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_break PRIMARY KEY (run, no),
+    CONSTRAINT ck_break_class CHECK (class in ('missing_here', 'missing_there', 'amount', 'status', 'duplicate', 'wrong_day', 'fee', 'currency')),
+    CONSTRAINT ck_break_state CHECK (state in ('open', 'cleared', 'suspended', 'corrected')),
+    CONSTRAINT ck_break_closed CHECK ((state = 'open') = (closed_at is null)),
+    CONSTRAINT ck_break_of_something CHECK (line is not null or book is not null),
+    CONSTRAINT uq_break_id UNIQUE (id)
+);
+
+CREATE INDEX ix_break_open ON reconciliation.break (run) WHERE state = 'open';
+
+CREATE INDEX ix_break_our_no ON reconciliation.break (our_no) WHERE our_no <> '';
+
+CREATE INDEX ix_break_their_no ON reconciliation.break (their_no) WHERE their_no <> '';
+
+CREATE TABLE reconciliation.line (
+    run UUID NOT NULL,
+    no BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    our_no TEXT COLLATE "C" NOT NULL,
+    our_sub_no TEXT COLLATE "C" NOT NULL,
+    their_no TEXT COLLATE "C" NOT NULL,
+    original_no TEXT COLLATE "C" DEFAULT '' NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    fee_mfen BIGINT NOT NULL,
+    currency CHAR(3) NOT NULL,
+    at_us BIGINT NOT NULL,
+    day DATE NOT NULL,
+    status TEXT NOT NULL,
+    CONSTRAINT pk_line PRIMARY KEY (run, no),
+    CONSTRAINT ck_line_amount CHECK (amount_fen >= 0),
+    CONSTRAINT ck_line_kind CHECK (kind in ('pay', 'refund', 'recall', 'return', 'fee', 'settle', 'deposit'))
+);
+
+CREATE TABLE reconciliation.pair (
+    run UUID NOT NULL,
+    line BIGINT NOT NULL,
+    book BIGINT NOT NULL,
+    round TEXT NOT NULL,
+    CONSTRAINT pk_pair PRIMARY KEY (run, book, line)
+);
+
+CREATE TABLE reconciliation.run (
+    id UUID NOT NULL,
+    source TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    company UUID NOT NULL,
+    day DATE NOT NULL,
+    state TEXT NOT NULL,
+    lines_digest BYTEA NOT NULL,
+    books_digest BYTEA,
+    result_digest BYTEA,
+    lines INTEGER NOT NULL,
+    books INTEGER NOT NULL,
+    pairs INTEGER NOT NULL,
+    breaks INTEGER NOT NULL,
+    theirs_fen BIGINT NOT NULL,
+    ours_fen BIGINT NOT NULL,
+    fees_mfen BIGINT NOT NULL,
+    received_fen BIGINT,
+    taken_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_run PRIMARY KEY (id),
+    CONSTRAINT ck_run_state CHECK (state in ('taken', 'matched', 'finished', 'replaced')),
+    CONSTRAINT ck_run_received CHECK (received_fen >= 0),
+    CONSTRAINT ck_run_result CHECK (state in ('taken', 'replaced') or result_digest is not null)
+);
+
+CREATE INDEX ix_run_day ON reconciliation.run (day);
+
+CREATE INDEX ix_run_unfinished ON reconciliation.run (id) WHERE state in ('taken', 'matched');
+
+CREATE UNIQUE INDEX uq_run_of_day ON reconciliation.run (source, subject, day) WHERE state <> 'replaced';
+
+create schema reports;
+
+CREATE TABLE reports.roll (
+    business_date DATE NOT NULL,
+    rolls JSONB NOT NULL,
+    digest BYTEA NOT NULL,
+    kept_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_roll PRIMARY KEY (business_date)
+);
+
+create schema risk;
+
+CREATE TABLE risk.alarm (
+    store UUID NOT NULL,
+    first UUID NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    until TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_alarm PRIMARY KEY (store)
+);
+
+CREATE INDEX ix_alarm_until ON risk.alarm (until);
+
+CREATE TABLE risk.emptied (
+    store UUID NOT NULL,
+    root UUID NOT NULL,
+    payment UUID NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    until TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_emptied PRIMARY KEY (store, root)
+);
+
+CREATE INDEX ix_emptied_until ON risk.emptied (until);
+
+CREATE TABLE risk.load (
+    topup UUID NOT NULL,
+    root UUID NOT NULL,
+    amount_fen BIGINT NOT NULL,
+    before_fen BIGINT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    until TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_load PRIMARY KEY (topup)
+);
+
+CREATE INDEX ix_load_root ON risk.load (root);
+
+CREATE INDEX ix_load_until ON risk.load (until);
+
 create schema tenders;
 
 CREATE TABLE tenders.cash_entry (
@@ -1981,8 +2550,10 @@ CREATE TABLE tenders.refund_part (
     payment_refund UUID,
     destination TEXT NOT NULL,
     rule TEXT,
+    due_back_fen BIGINT DEFAULT '0' NOT NULL,
     CONSTRAINT pk_refund_part PRIMARY KEY (refund, tender),
     CONSTRAINT ck_refund_part_positive CHECK (amount_fen > 0),
+    CONSTRAINT ck_refund_part_due_back CHECK (due_back_fen >= 0 and (due_back_fen = 0 or payment_refund is null)),
     CONSTRAINT ck_refund_part_destination CHECK (destination in ('card', 'suspense', 'cash', 'channel') and (destination in ('card', 'suspense')) = (payment_refund is not null)),
     CONSTRAINT uq_refund_part_payment_refund UNIQUE (payment_refund)
 );
@@ -2007,6 +2578,7 @@ CREATE TABLE tenders.tender (
     balance_after_fen BIGINT,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     rounding_fen BIGINT DEFAULT '0' NOT NULL,
+    coin_fen BIGINT DEFAULT '1' NOT NULL,
     CONSTRAINT pk_tender PRIMARY KEY (id),
     CONSTRAINT uq_tender_payment_order_no UNIQUE (payment_order, no),
     CONSTRAINT ck_tender_kind CHECK (kind in ('card', 'cash', 'channel')),
@@ -2015,6 +2587,7 @@ CREATE TABLE tenders.tender (
     CONSTRAINT ck_tender_decline CHECK ((approved_fen = 0) = (decline_code is not null)),
     CONSTRAINT ck_tender_amounts_in_order CHECK (requested_fen > 0 and approved_fen <= requested_fen and held_fen >= 0 and captured_fen >= 0 and held_fen + captured_fen <= approved_fen and refunded_fen between 0 and captured_fen),
     CONSTRAINT ck_tender_rounding CHECK (rounding_fen >= 0 and (rounding_fen = 0 or kind = 'cash')),
+    CONSTRAINT ck_tender_coin CHECK (coin_fen >= 1 and (coin_fen = 1 or kind = 'cash')),
     CONSTRAINT uq_tender_payment UNIQUE (payment)
 );
 
@@ -2080,6 +2653,7 @@ CREATE TABLE topups.topup (
     failure TEXT,
     rule TEXT,
     confirmed_at TIMESTAMP WITH TIME ZONE,
+    paid_by BYTEA,
     CONSTRAINT pk_topup PRIMARY KEY (id),
     CONSTRAINT ck_topup_positive CHECK (amount_fen > 0),
     CONSTRAINT ck_topup_status CHECK (status in ('pending', 'confirmed', 'failed', 'expired', 'refunding', 'refunded', 'recalled', 'voided')),
@@ -2087,6 +2661,8 @@ CREATE TABLE topups.topup (
     CONSTRAINT ck_topup_back CHECK (bonus_fen >= 0 and refunded_fen >= 0 and kept_fen >= 0 and clawed_fen >= 0 and refunded_fen + kept_fen <= amount_fen and clawed_fen + kept_fen <= bonus_fen),
     CONSTRAINT uq_topup_collection UNIQUE (collection)
 );
+
+CREATE INDEX ix_topup_paid_by_day ON topups.topup (paid_by, business_date) WHERE paid_by is not null;
 
 CREATE INDEX ix_topup_payer_day ON topups.topup (payer, business_date) WHERE payer is not null;
 
@@ -2120,6 +2696,7 @@ CREATE TABLE topups.recall (
     settled_by UUID,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     settled_at TIMESTAMP WITH TIME ZONE,
+    funding UUID,
     CONSTRAINT pk_recall PRIMARY KEY (id),
     CONSTRAINT ck_recall_amounts CHECK (frozen_fen >= 0 and frozen_bonus_fen >= 0 and owed_fen >= 0 and frozen_fen + owed_fen = amount_fen),
     CONSTRAINT ck_recall_state CHECK (state in ('open', 'lost', 'won')),
@@ -2142,8 +2719,10 @@ CREATE TABLE topups.refund (
     refusal TEXT,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     done_at TIMESTAMP WITH TIME ZONE,
+    from_bonus_fen BIGINT DEFAULT '0' NOT NULL,
     CONSTRAINT pk_refund PRIMARY KEY (id),
     CONSTRAINT ck_refund_amounts CHECK (amount_fen > 0 and kept_fen >= 0 and clawed_fen >= 0),
+    CONSTRAINT ck_refund_from_bonus CHECK (from_bonus_fen between 0 and amount_fen),
     CONSTRAINT ck_refund_state CHECK (state in ('pending', 'done', 'refused')),
     CONSTRAINT ck_refund_fault CHECK (fault in ('payer', 'issuer')),
     CONSTRAINT fk_refund_topup FOREIGN KEY(topup) REFERENCES topups.topup (id),
@@ -2151,6 +2730,20 @@ CREATE TABLE topups.refund (
 );
 
 CREATE INDEX ix_refund_topup ON topups.refund (topup);
+
+CREATE TABLE topups.recall_part (
+    id UUID NOT NULL,
+    recall UUID NOT NULL,
+    root UUID NOT NULL,
+    lot UUID NOT NULL,
+    frozen_fen BIGINT NOT NULL,
+    frozen_bonus_fen BIGINT NOT NULL,
+    CONSTRAINT pk_recall_part PRIMARY KEY (id),
+    CONSTRAINT ck_recall_part_amounts CHECK (frozen_fen >= 0 and frozen_bonus_fen >= 0 and frozen_fen + frozen_bonus_fen > 0),
+    CONSTRAINT fk_recall_part_recall FOREIGN KEY(recall) REFERENCES topups.recall (id)
+);
+
+CREATE INDEX ix_recall_part_recall ON topups.recall_part (recall);
 
 create schema vault;
 
@@ -2175,6 +2768,18 @@ create trigger audit_log_only_grows before update or delete on access.audit_log
 
 create trigger audit_log_never_emptied before truncate on access.audit_log
   for each statement execute function access.refuse_change();
+
+create function ledger.refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception '%.% is only ever added to', tg_table_schema, tg_table_name
+    using errcode = 'insufficient_privilege';
+end $$;
+
+create trigger house_transfer_stays before update or delete on ledger.house_transfer
+  for each row execute function ledger.refuse_change();
+
+create trigger house_transfer_never_emptied before truncate on ledger.house_transfer
+  for each statement execute function ledger.refuse_change();
 
 create function merchants.refuse_change() returns trigger language plpgsql as $$
 begin
