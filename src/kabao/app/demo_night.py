@@ -269,10 +269,11 @@ class NightOffice:
         return found
 
     async def _files(self, folder: Path, settlements: list[dict[str, Any]]) -> list[str]:
-        wanted = [
-            (f"reports/days/{self._day}", {"format": form}, f"report.{form}") for form in REPORT
-        ]
-        wanted.append((f"reports/days/{self._day}/journal", {"format": "csv"}, "journal.csv"))
+        wanted = []
+        for day in (self._day - ONE, self._day):
+            path = f"reports/days/{day}"
+            wanted += [(path, {"format": form}, f"report-{day}.{form}") for form in REPORT]
+            wanted.append((f"{path}/journal", {"format": "csv"}, f"journal-{day}.csv"))
         for n, one in enumerate(settlements, 1):
             for form, suffix in (("csv", "csv"), ("camt053", "xml")):
                 path = f"settlements/{one['id']}/statement"
