@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kabao.base.errors import INVALID, Code, KabaoError
+from kabao.base.naming import same_name
 from kabao.customers.personal import (
     BIRTH_DATE_INVALID,
     EMAIL_INVALID,
@@ -24,7 +25,6 @@ from kabao.customers.personal import (
     masked_name,
     masked_number,
     masked_phone,
-    same_name,
     tidied,
     tidied_identity,
 )

@@ -11,12 +11,12 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from kabao.base.errors import INVALID, Kind, code
+from kabao.base.naming import same_name
 from kabao.customers.personal import (
     BIRTH_DATE_INVALID,
     Identity,
     Profile,
     check_identity,
-    same_name,
 )
 from kabao.policy.model import Rules
 from kabao.policy.names import (

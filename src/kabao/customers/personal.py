@@ -172,24 +172,6 @@ def birth_date_of(number: str) -> date | None:
         return None
 
 
-# --- names ------------------------------------------------------------------
-
-
-def same_name(one: str, other: str) -> bool:
-    """Whether a bank and we write the same name: full or half width, with or without blanks,
-    in capitals or not, and with whichever dot between the parts of a name.
-    """
-    return _plain(one) == _plain(other)
-
-
-def _plain(name: str) -> str:
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(sign for sign in folded if not (sign.isspace() or sign in _DOTS))
-
-
-_DOTS = frozenset("·•‧∙・")
-
-
 # --- what may be shown ------------------------------------------------------
 
 

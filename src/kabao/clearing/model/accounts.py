@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from kabao.base.errors import Kind, code
+from kabao.base.naming import same_name
 from kabao.clearing.model.batches import Payee
 from kabao.vault.model import RewrapTarget
 
@@ -67,9 +67,5 @@ class SettlementAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def holds(payee: Payee, names: Iterable[str]) -> bool:
-    """Whether an account is in one of these names (CR-91): wide forms and blanks do not count."""
-    return _plain(payee.name) in {_plain(name) for name in names}
-
-
-def _plain(name: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
+    """Whether an account is in one of these names (CR-91)."""
+    return any(same_name(payee.name, name) for name in names)
