@@ -517,6 +517,7 @@ TABLE = {
     "GET /v1/pos-batches": Route("settlements:read"),
     "GET /v1/pos-batches/{pos_batch}": Route("settlements:read"),
     "GET /v1/pos-differences": Route("settlements:read"),
+    "POST /v1/pos-differences/{pos_difference}/resolutions": Route("reconciliations:write", WHY),
     # the books and the rules
     "GET /v1/reports/days/{day}": Route("reports:read", query={"company": "{company}"}),
     "GET /v1/reports/days/{day}/journal": Route("reports:read", query={"company": "{company}"}),
@@ -626,9 +627,9 @@ NOBODY = {
         "consent": "cns", "customer": "cus", "device": "dev", "fee_plan":
         "fee", "hand_over": "hov", "key": "key", "receipt": "top", "link": "bln",
         "location": "loc", "operator": "opr", "other_card": "card", "payment": "pay",
-        "payment_order": "pmo", "pos_batch": "ter", "programme": "prg", "shift": "shf",
-        "store": "sto", "terminal": "ter", "topup": "top", "bonus_rule": "bon", "recall": "trc",
-        "dispute": "dsp",
+        "payment_order": "pmo", "pos_batch": "ter", "pos_difference": "ter",
+        "programme": "prg", "shift": "shf", "store": "sto", "terminal": "ter", "topup": "top",
+        "bonus_rule": "bon", "recall": "trc", "dispute": "dsp",
     }.items()
 }  # fmt: skip
 
@@ -725,6 +726,7 @@ async def _things(actors: Actors) -> dict[str, str]:
         "payment": (await actors.held(card, 100))["id"],
         "payment_order": order["id"],
         "pos_batch": f"{world.north.terminal}.000001",
+        "pos_difference": f"{world.north.terminal}.000001.000001.debit.late",
         "programme": world.bearer,
         "receipt": topup["id"],
         "session": visit["id"],

@@ -42,6 +42,7 @@ from kabao.cases.ops import Cases
 from kabao.clearing.ops import Accounts, Clearing, Movements
 from kabao.customers.ops import Customers
 from kabao.disputes.ops import Disputes, Papers
+from kabao.edges.iso8583.differences import Differences
 from kabao.edges.iso8583.papers import TerminalLog
 from kabao.evidence.ops import Books, Evidence
 from kabao.funding.ops import Funding
@@ -83,9 +84,8 @@ class Kabao:
 
     def __init__(self, settings: Settings, db: Database, clock: Clock) -> None:
         self.settings, self.db, self.clock = settings, db, clock
-        days = BusinessDays(settings.timezone, settings.business_day_cutoff)
-        ids = RandomIds(clock)
-        self.days, self.ids = days, ids
+        self.days = days = BusinessDays(settings.timezone, settings.business_day_cutoff)
+        self.ids = ids = RandomIds(clock)
         self.vault = Vault(
             FileKeys(settings.keys_file, clock), clock, suite=Suite(settings.cipher.value)
         )
@@ -200,6 +200,8 @@ class Kabao:
             db, self.ledger, self.cases, self.policy, self.org, ids, clock, days
         )
         self.reconciliation.serve(Channels(self.funding, [Movements()]))
+        self.pos_differences = Differences(clock, days)
+        self.reconciliation.ask_also(self.pos_differences)
         self.channel_bills = ChannelBills(db, self.funding, self.reconciliation)
         self.clearing = Clearing(
             db,

@@ -48,6 +48,7 @@ PROVIDED = (
     "paycodes",
     "payments",
     "policy",
+    "pos_differences",
     "proofs",
     "reconciliation",
     "returns",

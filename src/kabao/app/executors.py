@@ -16,6 +16,7 @@ from kabao.clearing.approvals_clearing import clearing_executors
 from kabao.clearing.approvals_deposits import deposit_executors
 from kabao.clearing.approvals_payouts import payout_executors
 from kabao.disputes.approvals import dispute_executors
+from kabao.edges.iso8583.differences import pos_executors
 from kabao.funding.approvals import funding_executors
 from kabao.kiosks.approvals import kiosk_executors
 from kabao.payments.adjust import adjust_executors
@@ -55,6 +56,7 @@ def register_executors(kabao: Kabao) -> None:
         *payout_executors(kabao.morning.payouts),
         *deposit_executors(kabao.morning.deposits),
         *_policy_executors(kabao.policy),
+        *pos_executors(kabao.pos_differences),
         *adjust_executors(kabao.adjustments),
         *payment_executors(kabao.payments),
         *reconciliation_executors(kabao.reconciliation),

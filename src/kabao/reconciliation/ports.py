@@ -101,7 +101,9 @@ class HasBills(Protocol):
 
 
 class Gate(Protocol):
-    """What clearing asks before it closes a day for good."""
+    """What clearing asks before it closes a day for good. Who compares with the books on its
+    own, such as the POS host, is asked by the same.
+    """
 
     async def open_parts(self, conn: Conn, day: date) -> Sequence[OpenPart]:
         """What keeps a day open."""

@@ -9,6 +9,8 @@ Words
   trace      number of a message, unique for a terminal within its batch (field 11)
   batch      a terminal's messages from one settlement to the next (field 60.2)
   RRN        12 characters that name a payment on a slip (field 37)
+  difference a message about which till and host differ; while it is open, its store's
+             settlement is kept out of the day
   outcome    what the host says of a message; each dialect has its code for it
 
 A frame's way: `connection` takes it off the wire, `codec` takes it apart, `reading` says what

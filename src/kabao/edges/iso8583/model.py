@@ -6,7 +6,14 @@ from enum import StrEnum
 
 import msgspec
 
+from kabao.base.errors import Kind, code
 from kabao.vault.model import RewrapTarget
+
+DIFFERENCE_CHANGED = code(
+    "pos_difference_changed",
+    Kind.CONFLICT,
+    "The difference is resolved, or stands otherwise than was looked at.",
+)
 
 REWRAP_TARGETS = (
     RewrapTarget("pos", "session", "terminal", "proven"),

@@ -146,14 +146,18 @@ class DifferenceRow(msgspec.Struct, frozen=True):
 async def differ(
     conn: Conn, terminal: str, batch: int, found: Sequence[DifferenceRow], at: datetime
 ) -> None:
-    """Note where till and host differ, each once; of what is late, how it stands now."""
+    """Note where till and host differ, each once; of what is late, how it stands now: whoever
+    resolved it had looked at other figures.
+    """
     for row in found:
         await conn.execute(
             "insert into pos.difference as d"
             " (terminal, batch, trace, direction, kind, till_fen, host_fen, found_at)"
             " values (%s, %s, %s, %s, %s, %s, %s, %s)"
             " on conflict (terminal, batch, trace, direction, kind)"
-            " do update set host_fen = excluded.host_fen where d.kind = 'late'",
+            " do update set host_fen = excluded.host_fen, approval = null, correction = null,"
+            " resolved_at = null"
+            " where d.kind = 'late' and d.host_fen is distinct from excluded.host_fen",
             [terminal, batch, *msgspec.structs.astuple(row), at],
         )
 

@@ -47,20 +47,6 @@ class BatchShown(msgspec.Struct, frozen=True):
     settled_at: datetime | None
 
 
-class DifferenceShown(msgspec.Struct, frozen=True):
-    """A message about which till and host differ, and the batch's store."""
-
-    terminal: str
-    batch: int
-    store: str
-    trace: int
-    direction: int
-    kind: str
-    till_fen: int | None
-    host_fen: int | None
-    found_at: datetime
-
-
 _BATCH = (
     "select terminal, batch, store, state, debit_fen, debit_count, credit_fen, credit_count,"
     " claimed, asked_at, settled_at from pos.batch"
@@ -103,43 +89,6 @@ async def batches(
             "last_at": None if at_us is None else from_us(at_us),
             "last_terminal": terminal,
             "last_batch": number,
-            "limit": limit,
-        },
-    )
-
-
-async def differences(
-    conn: Conn,
-    where: Where,
-    before: tuple[int, str, int, int, int, str] | None,
-    limit: int,
-) -> list[DifferenceShown]:
-    """Differences, the last found first; `before`: time (microseconds) and the key."""
-    at_us, terminal, number, trace, direction, kind = before or (None,) * 6
-    return await fetch_all(
-        conn,
-        DifferenceShown,
-        "select d.terminal, d.batch, b.store, d.trace, d.direction, d.kind, d.till_fen,"
-        " d.host_fen, d.found_at"
-        " from pos.difference d join pos.batch b using (terminal, batch)"
-        " where (%(stores)s::uuid[] is null or b.store = any(%(stores)s::uuid[]))"
-        " and (%(terminal)s::uuid is null or d.terminal = %(terminal)s)"
-        " and (%(begin)s::timestamptz is null or d.found_at >= %(begin)s)"
-        " and (%(end)s::timestamptz is null or d.found_at < %(end)s)"
-        " and (%(last_at)s::timestamptz is null"
-        " or (d.found_at, d.terminal, d.batch, d.trace, d.direction, d.kind)"
-        " < (%(last_at)s, %(last_terminal)s::uuid, %(last_batch)s, %(last_trace)s,"
-        " %(last_direction)s, %(last_kind)s))"
-        " order by d.found_at desc, d.terminal desc, d.batch desc, d.trace desc,"
-        " d.direction desc, d.kind desc limit %(limit)s",
-        where.named()
-        | {
-            "last_at": None if at_us is None else from_us(at_us),
-            "last_terminal": terminal,
-            "last_batch": number,
-            "last_trace": trace,
-            "last_direction": direction,
-            "last_kind": kind,
             "limit": limit,
         },
     )

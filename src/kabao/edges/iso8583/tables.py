@@ -106,9 +106,15 @@ difference = sa.Table(
     sa.Column("till_fen", Fen),
     sa.Column("host_fen", Fen),
     sa.Column("found_at", Instant, nullable=False, index=True),
+    # By which two persons resolved it, and the approval that moved money for it.
+    sa.Column("approval", Uuid),
+    sa.Column("correction", Uuid),
+    sa.Column("resolved_at", Instant),
     sa.PrimaryKeyConstraint(
         "terminal", "batch", "trace", "direction", "kind", name="pk_difference"
     ),
+    sa.CheckConstraint("(approval is null) = (resolved_at is null)", name="resolved_when"),
+    sa.CheckConstraint("correction is null or approval is not null", name="corrected"),
     sa.CheckConstraint("kind in ('till_only', 'host_only', 'amount', 'late')", name="kind"),
     schema=_SCHEMA,
 )

@@ -27,7 +27,7 @@ from kabao.reconciliation.ops.correcting import Correcting
 from kabao.reconciliation.ops.following import Following, gate_of
 from kabao.reconciliation.ops.matching import Matching
 from kabao.reconciliation.ops.settling import Settling
-from kabao.reconciliation.ports import Source
+from kabao.reconciliation.ports import Gate, Source
 from kabao.reconciliation.sql import breaks as breaks_sql
 from kabao.reconciliation.sql import runs as sql
 
@@ -68,10 +68,17 @@ class Reconciliation:
         self._correcting = Correcting(ledger, clock)
         self._settling = Settling(ledger)
         self._sources: dict[str, Source] = {}
+        self._gates: list[Gate] = []
 
     def serve(self, source: Source) -> None:
         """From now on bills of this kind can be taken."""
         self._sources[source.name] = source
+
+    def ask_also(self, gate: Gate) -> None:
+        """From now on what this one says keeps a day open as well: tills, which compare their
+        batches with the books themselves.
+        """
+        self._gates.append(gate)
 
     def source(self, name: str) -> Source:
         """Who owns our side of a kind of bill. Raises `source_unknown`."""
@@ -216,19 +223,21 @@ class Reconciliation:
 
     async def open_parts(self, conn: Conn, day: date) -> list[OpenPart]:
         """What keeps a day from its hard close (T-21): bills that are not there or not
-        matched, and those with more open breaks than may be. See `ports.Gate`.
+        matched, and those with more open breaks than may be; and what others who are asked say.
+        See `ports.Gate`.
         """
         parts = {(part.source, part.subject): part for part in await sql.parts(conn, day)}
         for source in self._sources.values():
             for part in await source.expected(conn, day):
                 parts.setdefault((part.source, part.subject), part)
-        found = (
+        judgements = (
             judged(part, gate_of(self.source(part.source), self.rules(part.company)))
             for part in parts.values()
         )
-        return sorted(
-            (part for part in found if part is not None), key=lambda one: (one.source, one.subject)
-        )
+        found = [part for part in judgements if part is not None]
+        for gate in self._gates:
+            found += await gate.open_parts(conn, day)
+        return sorted(found, key=lambda one: (one.source, one.subject))
 
     # Reading
 
