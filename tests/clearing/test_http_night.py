@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from kabao.base.ids import from_edge
+from kabao.base.ids import from_edge, to_edge
 from kabao.ledger.model import Account
+from kabao.org.model import NewCompany
 from tests.app.world import World, made, world
 
 from .night import MONDAY, at, fee_plan, house, pass_night, settlements, turn
@@ -137,6 +138,53 @@ async def test_whose_settlements_may_be_seen(w: World) -> None:
         assert answer.status_code == 404
     mine = await made(w.auditor.get("/v1/settlements", store=w.store, issuer=w.company))
     assert [s["id"] for s in mine["data"]] == [hidden["id"]]
+
+
+async def key(w: World, name: str, scope: dict[str, Any]) -> None:
+    body = {"name": name, "grant": {"roles": ["auditor"]} | scope, "reason": "for a test"}
+    asked = await made(w.by("admin").post("/v1/api-keys", body))
+    if asked["approval"] is not None:
+        await made(w.approve(asked["approval"]))
+    w.keys[name] = asked["token"]
+
+
+async def strangers(w: World) -> None:
+    """A third company that issues and pays at the other's store, as the first one does; keys
+    of the first company alone, and of the other's store alone.
+    """
+    org, own = w.kabao.org, from_edge("com", w.company)
+    async with w.kabao.db.transaction() as conn:
+        third = (await org.add_company(conn, NewCompany(name="Third", parent=own))).id
+    await org.refresh()
+    await key(w, "own-auditor", {"company": w.company, "companies": [w.company]})
+    await key(
+        w, "store-auditor", {"company": w.other, "companies": [w.other], "stores": [w.other_store]}
+    )
+    card = await w.card(await w.programme(to_edge("com", third)), 90_000)
+    await w.pay(card, 6_000, store=w.other_store)
+
+
+async def test_what_others_pay_is_shown_to_nobody_else(w: World) -> None:
+    await strangers(w)
+    card = await w.card(await w.programme(), 90_000)
+    await w.pay(card, 10_000, store=w.other_store)
+    turn(w, at(MONDAY + timedelta(days=1), 2, 1))
+    await pass_night(w)
+    [mine] = await settlements(w, issuer=w.company)
+    path = f"/v1/settlements/{mine['id']}"
+
+    async def seen(who: str) -> dict[str, int]:
+        whole = await made(w.by(who).get(path))
+        return {i["payer"]: len(i["settlements"]) for i in whole["instructions"]}
+
+    whole = await seen("auditor")
+    assert len(whole) == 2
+    assert set(whole.values()) == {2}
+    # The payee sees who pays it and for what; an issuer its own payment for its own settlement.
+    assert await seen("other-auditor") == whole
+    assert await seen("own-auditor") == {w.company: 1}
+    # What the company gets in all is not for a key of one store of it; its settlement is.
+    assert await seen("store-auditor") == {}
 
 
 @pytest.mark.row("X-09")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from enum import StrEnum
 
@@ -53,10 +54,25 @@ class InstructionView(msgspec.Struct, frozen=True, kw_only=True):
     due_on: date
     status: InstructionState
     settlements: list[str]
+    """Those of them that this key may see."""
 
 
-def instruction_view(i: Instruction) -> InstructionView:
-    """An instruction for the outside."""
+def sees(principal: Principal, i: Instruction) -> bool:
+    """Whether a payment is the key's to see: it pays it, or is paid. Others that pay the same
+    payee, and what a company gets when the key is for a store of it, are strangers' affairs.
+    """
+    if principal.covers(i.payer_company) or principal.covers(i.payee_company):
+        return True
+    store = i.payee_store
+    return (
+        store is not None
+        and principal.may_see_store(store)
+        and principal.may_see_company(i.payee_company)
+    )
+
+
+def instruction_view(i: Instruction, shown: Collection[str]) -> InstructionView:
+    """An instruction for the outside; of its settlements those that may be shown."""
     return InstructionView(
         id=to_edge(INSTRUCTION, i.id),
         payer=to_edge("com", i.payer_company),
@@ -66,7 +82,7 @@ def instruction_view(i: Instruction) -> InstructionView:
         currency=i.currency,
         due_on=i.due_on,
         status=i.state,
-        settlements=[to_edge(SETTLEMENT, each) for each in i.settlement_ids],
+        settlements=[to_edge(SETTLEMENT, each) for each in i.settlement_ids if each in shown],
     )
 
 
@@ -118,7 +134,9 @@ def settlement_view(s: Settlement) -> SettlementView:
 
 
 class SettlementWhole(msgspec.Struct, frozen=True):
-    """A settlement, and the payments that pay it among others; none where all was set off."""
+    """A settlement, and the payments that pay it among others, as far as this key may see them;
+    none where all was set off.
+    """
 
     settlement: SettlementView
     instructions: list[InstructionView]
@@ -187,8 +205,10 @@ async def get_settlement(
     """Get a settlement, and how it is paid."""
     async with db.read() as conn:
         found = await visible(conn, principal, clearing, settlement)
-        paid = await clearing.reading.paid_by(conn, found)
-    return SettlementWhole(settlement_view(found), [instruction_view(each) for each in paid])
+        paid = [i for i in await clearing.reading.paid_by(conn, found) if sees(principal, i)]
+        about = {each for i in paid for each in i.settlement_ids}
+        shown = await clearing.reading.visible(conn, about, principal.stores, principal.companies)
+    return SettlementWhole(settlement_view(found), [instruction_view(i, shown) for i in paid])
 
 
 @get("/v1/settlements/{settlement:str}/transfers", guards=[requires(READ)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 
 from kabao.base.db import Conn
@@ -39,6 +40,16 @@ class Reading:
         if settlement.run is None:
             return []
         return await runs_sql.about(conn, settlement.run, settlement.id)
+
+    async def visible(
+        self,
+        conn: Conn,
+        settlements: Collection[str],
+        stores: Collection[str] | None,
+        companies: Collection[str] | None,
+    ) -> set[str]:
+        """Which of these settlements are inside a scope, as in a principal."""
+        return await windows_sql.visible(conn, settlements, stores, companies)
 
     async def transfers(
         self,

@@ -171,6 +171,27 @@ def _ids(values: Collection[str] | None) -> Any:
     return None if values is None else uuid_array(sorted(values))
 
 
+async def visible(
+    conn: Conn,
+    settlements: Collection[str],
+    stores: Collection[str] | None,
+    companies: Collection[str] | None,
+) -> set[str]:
+    """Which of these are of such a store, and of such a company as issuer or store's."""
+    rows = await (
+        await conn.execute(
+            """
+            select id from clearing.settlement where id = any(%(ids)s::uuid[])
+              and (%(stores)s::uuid[] is null or store = any(%(stores)s))
+              and (%(companies)s::uuid[] is null or company = any(%(companies)s)
+                or issuer = any(%(companies)s))
+            """,
+            {"ids": _ids(settlements), "stores": _ids(stores), "companies": _ids(companies)},
+        )
+    ).fetchall()
+    return {ident for (ident,) in rows}
+
+
 async def settlement(conn: Conn, ident: str) -> Settlement | None:
     """A settlement by its id."""
     row = await fetch_one(conn, dict, _SETTLEMENT + "where id = %s", [ident])
