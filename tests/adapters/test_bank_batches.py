@@ -186,3 +186,19 @@ def test_a_report_of_anything_else_says_nothing() -> None:
     assert meant(replace(silent, code="PDNG"), asked) == BatchTold(())
     strange = replace(ok, code="PART", payouts=(replace(told, code="????"),))
     assert meant(strange, asked) == BatchTold((Told(one.no, Fate.UNDER_WAY, 100),))
+
+
+@pytest.mark.parametrize("reason", ["AM05", "DU01", "DU02", "DU03", "DU04", "DU05"])
+def test_a_copy_that_is_refused_says_nothing_of_the_first(reason: str) -> None:
+    """Else its sums would be owed again, and paid again, while the bank executes the first."""
+    first, second = part(1, 100), part(2, 200)
+    asked = Batch(no="ba" * 16, day=DAY, created_us=0, parts=(first, second))
+    whole = BatchStatus(asked.no, "RJCT", reason, ())
+    assert isinstance(meant(whole, asked), Unknown)
+    copy = Status(first.no, "RJCT", reason, 100)
+    waits = Told(first.no, Fate.UNDER_WAY, 100, reason)
+    for code in ("RJCT", "PART", ""):
+        assert meant(BatchStatus(asked.no, code, "", (copy,)), asked) == BatchTold((waits,))
+    other = Status(second.no, "RJCT", "AC04", 200)
+    told = meant(BatchStatus(asked.no, "PART", "", (copy, other)), asked)
+    assert told == BatchTold((waits, Told(second.no, Fate.REJECTED, 200, "AC04")))

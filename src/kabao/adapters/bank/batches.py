@@ -27,8 +27,8 @@ FILE_BYTES = 256 << 20
 """The largest document we take: about two hundred thousand entries."""
 
 NO_FILE = "NO_FILE"
-TAKEN = frozenset({meaning.DUPLICATE, "DU01"})
-"""The bank has another file under this number: what became of that one is asked."""
+TAKEN = frozenset({meaning.DUPLICATE, "DU01", "DU02", "DU03", "DU04", "DU05"})
+"""A copy was refused, of a file or a sum that the bank has: what became of that one is asked."""
 
 
 class Batches:
@@ -110,6 +110,8 @@ def meant(status: BatchStatus, batch: Batch) -> BatchTold | Refused | Unknown:
             return Refused(status.reason or status.code)
     named = {one.no: _told(one) for one in status.payouts}
     fate = _fate(status.code)
+    if fate is Fate.REJECTED and any(one.reason in TAKEN for one in status.payouts):
+        fate = Fate.UNDER_WAY  # a copy was refused
     if fate is not Fate.UNDER_WAY:  # it holds for all of it, whether each sum is named or not
         unnamed = {no: Told(no, fate, reason=status.reason) for no in amounts}
         named = unnamed | named
@@ -117,7 +119,10 @@ def meant(status: BatchStatus, batch: Batch) -> BatchTold | Refused | Unknown:
 
 
 def _told(one: Status) -> Told:
-    return Told(one.no, _fate(one.code), one.amount_fen, one.reason)
+    fate = _fate(one.code)
+    if fate is Fate.REJECTED and one.reason in TAKEN:
+        fate = Fate.UNDER_WAY
+    return Told(one.no, fate, one.amount_fen, one.reason)
 
 
 def _fate(code: str) -> Fate:
