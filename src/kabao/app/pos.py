@@ -93,7 +93,7 @@ def _sold(k: Kabao, supervisors: Supervisors) -> Sold:
 
 def _batches(k: Kabao) -> Batches:
     books = Books(k.ledger, k.topups, k.ids)
-    return Batches(k.db, books, k.payments, k.org, k.merchants, k.clock)
+    return Batches(k.db, books, k.payments, k.org, k.merchants, k.cases, k.clock)
 
 
 def add_pos_jobs(kabao: Kabao, jobs: Jobs) -> None:

@@ -80,6 +80,10 @@ async def stands(pos: Pos, day: str) -> tuple[str, list[tuple[str, str, str, int
 async def test_a_difference_keeps_its_store_out_until_two_people_resolved_it(pos: Pos) -> None:
     _, (difference,) = await differing(pos)
     assert difference["status"] == "open"
+    cases = (await pos.actors.auditor.got("/v1/cases", kind="pos.difference"))["data"]
+    assert [(one["subject"], one["facts"]) for one in cases] == [
+        (difference["terminal"], {"batch": 1, "differences": 1})
+    ]
     day = await day_after(pos)
     store = pos.world.north.id
     kept = ("terminal", store, "too_many_breaks", 1)

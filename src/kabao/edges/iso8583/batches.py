@@ -8,13 +8,16 @@ neither charges a card nor gives anything back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import msgspec
 
 from kabao.base.clock import Clock, now
 from kabao.base.db import Conn, Database
+from kabao.base.ids import to_edge
+from kabao.cases.model import NewCase
+from kabao.cases.ops import Cases
 from kabao.edges.iso8583 import sql, sql_batches
 from kabao.edges.iso8583.books import Books
 from kabao.edges.iso8583.call import Call, Refused, label
@@ -79,10 +82,12 @@ class Batches:
         payments: Payments,
         org: Org,
         merchants: Merchants,
+        cases: Cases,
         clock: Clock,
     ) -> None:
         self._db, self._books, self._payments = db, books, payments
         self._org, self._merchants, self._clock = org, merchants, clock
+        self._cases = cases
 
     async def settle(self, call: Call) -> Reply:
         """Settle if the sums are even; a settled batch is answered alike again."""
@@ -227,7 +232,23 @@ class Batches:
             sql_batches.DifferenceRow(*line, _kind(theirs, ours), theirs, ours)
             for line, theirs, ours in _unlike(till, host)
         ]
-        await sql_batches.differ(conn, terminal, batch, found, now(self._clock))
+        await self._note(conn, _of(call), found)
+
+    async def _note(
+        self, conn: Conn, of: Batch, found: Sequence[sql_batches.DifferenceRow]
+    ) -> None:
+        """Keep what differs, and have a person look: one case to a batch."""
+        await sql_batches.differ(conn, of.terminal, of.number, found, now(self._clock))
+        if found:
+            case = NewCase(
+                kind="pos.difference",
+                subject=to_edge("ter", of.terminal),
+                company=of.company,
+                store=of.store,
+                facts={"batch": of.number, "differences": len(found)},
+                key=label(of.terminal, of.number),
+            )
+            await self._cases.open_in(conn, case)
 
     # --- afterwards -------------------------------------------------------------------------
 
@@ -238,7 +259,8 @@ class Batches:
         if row is None or row.state != "settled" or store is None:
             return
         settled = {(line[0], line[1]): line[2] for line in _decode_lines(row.lines)}
-        host = await self.host_lines(conn, Batch(terminal, number, store.id, store.company))
+        batch = Batch(terminal, number, store.id, store.company)
+        host = await self.host_lines(conn, batch)
         found = [
             sql_batches.DifferenceRow(*line, "late", theirs, ours)
             for line, theirs, ours in _unlike(settled, host)
@@ -246,7 +268,7 @@ class Batches:
         await sql_batches.forget_late(
             conn, terminal, number, [(d.trace, d.direction) for d in found]
         )
-        await sql_batches.differ(conn, terminal, number, found, now(self._clock))
+        await self._note(conn, batch, found)
 
     async def check_settled(self) -> int:
         """Look again, once, at batches that were settled a while ago: what was in flight
