@@ -108,6 +108,51 @@ async def test_a_company_that_took_another_name_is_not_paid(at: World) -> None:
     assert (shown["status"], shown["reason"]) == ("broken", "AC04")
 
 
+async def rename(at: World, name: str) -> None:
+    """One person renames the store: no second one is asked."""
+    key = {"Authorization": f"Bearer {at.operator.key}"}
+    done = await at.client.patch(f"/v1/stores/{at.store}", json={"name": name}, headers=key)
+    assert done.status_code == 200, done.text
+
+
+@pytest.mark.row("CR-91")
+async def test_the_second_person_sees_whose_the_account_is_and_who_is_paid(at: World) -> None:
+    await rename(at, "Zhang San")
+    asked = await made(
+        at.operator.post("/v1/settlement-accounts", body(at, store=at.store, name="ZHANG SAN"))
+    )
+    shown = asked["payload"]
+    assert (shown["name"], shown["company_name"]) == ("ZHANG SAN", "Group")
+    assert shown["store_name"] == "Zhang San"
+
+
+@pytest.mark.row("CR-91")
+@pytest.mark.parametrize("holder", ["Group", "Shop"])
+async def test_a_party_renamed_has_its_account_agreed_to_anew(at: World, holder: str) -> None:
+    await rename(at, "Shop")
+    account = await settle_to(at, store=at.store, name=holder)
+    store, accounts = from_edge("sto", at.store), at.kabao.settlement_accounts
+    async with at.kabao.db.read() as conn:
+        assert set(await accounts.payable(conn, [store], "CNY")) == {store}
+    await rename(at, "Zhang San")
+    async with at.kabao.db.read() as conn:
+        assert await accounts.payable(conn, [store], "CNY") == {}
+    again = await settle_to(at, store=at.store, name="Group")
+    assert again["id"] != account["id"]
+    async with at.kabao.db.read() as conn:
+        assert set(await accounts.payable(conn, [store], "CNY")) == {store}
+
+
+@pytest.mark.row("CR-91")
+async def test_a_party_renamed_while_an_account_waits_is_asked_about_again(at: World) -> None:
+    await rename(at, "Shop")
+    new = body(at, store=at.store, name="Shop")
+    asked = await made(at.operator.post("/v1/settlement-accounts", new))
+    await rename(at, "Zhang San")
+    late = await at.approve(asked["id"])
+    assert (late.status_code, late.json()["code"]) == (422, "account_name_differs")
+
+
 async def test_what_nobody_agreed_to_is_forgotten(at: World) -> None:
     asked = await made(at.operator.post("/v1/settlement-accounts", body(at)))
     accounts = at.kabao.settlement_accounts

@@ -14,14 +14,21 @@ ACCOUNT_ACTION = "settlement_account"
 """What these approvals are called in policy `approval.actions`."""
 
 
-class NewAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An account that waits for the second person; of its number the last digits."""
+class NewAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An account that waits for the second person, who compares whose it is with who is paid.
+
+    Of its number the last digits.
+    """
 
     account: str
     company: str
     store: str | None
     bank: str
     last_digits: str
+    name: str
+    """The account's holder, as the bank knows it."""
+    company_name: str
+    store_name: str | None
 
 
 class AccountSet(msgspec.Struct, frozen=True):

@@ -98,8 +98,17 @@ async def set_account(
     async def work(conn: Conn) -> ApprovalView:
         payee = Payee(data.name, data.account, data.bank)
         made = await settlement_accounts.propose(conn, company, store, payee, data.currency)
-        ident = to_edge(ACCOUNT, made.id)
-        payload = NewAccount(ident, data.company, data.store, made.bank, made.last_digits)
+        company_name, *of_store = settlement_accounts.names(company, store)
+        payload = NewAccount(
+            account=to_edge(ACCOUNT, made.id),
+            company=data.company,
+            store=data.store,
+            bank=made.bank,
+            last_digits=made.last_digits,
+            name=data.name,
+            company_name=company_name,
+            store_name=of_store[0] if of_store else None,
+        )
         touched = frozenset({company})
         asked = await access.approvals.ask(
             conn, principal, ACCOUNT_ACTION, payload, data.reason, companies=touched

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -21,7 +21,7 @@ NAME_RULE = "CR-91"
 ACCOUNT_NAME_DIFFERS = code(
     "account_name_differs",
     Kind.REFUSED,
-    "The account's holder is neither the company nor the store that is to be paid.",
+    "The account's holder is neither the company nor the store that is to be paid by that name.",
 )
 ACCOUNT_OF_ANOTHER = code(
     "account_of_another", Kind.REFUSED, "The account is another company's already."
@@ -64,6 +64,19 @@ class SettlementAccount(msgspec.Struct, frozen=True, kw_only=True):
     def party(self) -> str:
         """Who is paid there."""
         return self.store or self.company
+
+
+class Holder(Payee, frozen=True):
+    """A payee with the names its party had when the account was asked for."""
+
+    parties: tuple[str, ...] = ()
+    """The company's name, and the store's if it is a store's account."""
+
+    def is_of(self, parties: Sequence[str]) -> bool:
+        """Whether the party is still called what two persons saw: one person can rename a
+        store, and must not lead its money elsewhere by that.
+        """
+        return len(self.parties) == len(parties) and all(map(same_name, self.parties, parties))
 
 
 def holds(payee: Payee, names: Iterable[str]) -> bool:

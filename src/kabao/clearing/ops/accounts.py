@@ -18,6 +18,7 @@ from kabao.clearing.model.accounts import (
     NAME_RULE,
     SEALED_AT,
     AccountState,
+    Holder,
     SettlementAccount,
     holds,
 )
@@ -28,7 +29,7 @@ from kabao.policy import names
 from kabao.policy.ops import NATIONAL, Policy
 from kabao.vault.ops import Vault
 
-_encode, _decode = msgspec.json.encode, msgspec.json.Decoder(Payee).decode
+_encode, _decode = msgspec.json.encode, msgspec.json.Decoder(Holder).decode
 
 
 class Accounts:
@@ -57,7 +58,7 @@ class Accounts:
         """
         if self._org.company(company) is None:
             raise NOT_FOUND.error("There is no such company.", field="company")
-        self._check_name(company, store, payee)
+        parties = self._checked_names(company, store, payee)
         index = self._index(payee)
         if await sql.others_with(conn, index, company):
             raise ACCOUNT_OF_ANOTHER.error(rule=NAME_RULE, field="account")
@@ -73,20 +74,24 @@ class Accounts:
             reason=None,
             created_at=now(self._clock),
         )
-        sealed = self._vault.encrypt(*SEALED_AT, ident, _encode(payee))
+        holder = Holder(payee.name, payee.account, payee.bank, parties)
+        sealed = self._vault.encrypt(*SEALED_AT, ident, _encode(holder))
         await sql.insert(conn, made, sealed, index)
         return made
 
     async def agree(self, conn: Conn, ident: str) -> SettlementAccount:
         """From now on its party is paid there, and nowhere else.
 
-        Raises `account_decided` if it is gone or was decided about, `account_of_another`.
+        Raises `account_decided` if it is gone or was decided about, `account_of_another`,
+        `account_name_differs` if its party was renamed since it was asked for.
         """
         found = await sql.get(conn, ident, lock=True)
         if found is None or found.state is not AccountState.PROPOSED:
             raise ACCOUNT_DECIDED.error(rule="ATK-11")
-        payee = self._open(ident, (await sql.holders(conn, [ident]))[ident])
-        if await sql.others_with(conn, self._index(payee), found.company):
+        holder = self._open(ident, (await sql.holders(conn, [ident]))[ident])
+        if not holder.is_of(self.names(found.company, found.store)):
+            raise ACCOUNT_NAME_DIFFERS.error("Its party has another name now.", rule=NAME_RULE)
+        if await sql.others_with(conn, self._index(holder), found.company):
             raise ACCOUNT_OF_ANOTHER.error(rule=NAME_RULE)
         await sql.replace_active(conn, found)
         await sql.set_state(conn, ident, AccountState.ACTIVE)
@@ -118,18 +123,23 @@ class Accounts:
     async def payable(
         self, conn: Conn, parties: Sequence[str], currency: str
     ) -> dict[str, SettlementAccount]:
-        """By party, where it can be paid: an account that is still in its name (CR-91)."""
+        """By party, where its name is still the one that two persons agreed to (CR-91)."""
         found = await sql.active_of(conn, parties, currency)
         return {
             one.party: one
             for one, sealed in found
-            if holds(self._open(one.id, sealed), self._names(one.company, one.store))
+            if self._open(one.id, sealed).is_of(self.names(one.company, one.store))
         }
 
     async def payees(self, conn: Conn, idents: Sequence[str]) -> Mapping[str, Payee]:
         """Accounts as a bank must be told them, by id."""
         sealed = await sql.holders(conn, idents)
         return {ident: self._open(ident, found) for ident, found in sealed.items()}
+
+    def names(self, company: str, store: str | None) -> tuple[str, ...]:
+        """What a party is called now: its company's name, and the store's if it is one."""
+        parties = [self._org.company(company), None if store is None else self._org.store(store)]
+        return tuple(party.name for party in parties if party is not None)
 
     async def forget_proposals(self) -> int:
         """Drop what nobody agreed to in time; for a tick. Gives how many."""
@@ -139,19 +149,17 @@ class Accounts:
         async with self._db.transaction() as conn:
             return await sql.forget(conn, now_us - valid_us)
 
-    def _check_name(self, company: str, store: str | None, payee: Payee) -> None:
+    def _checked_names(self, company: str, store: str | None, payee: Payee) -> tuple[str, ...]:
         found = None if store is None else self._org.store(store)
         if store is not None and (found is None or found.company != company):
             raise INVALID.error("The store is not this company's.", field="store")
-        if not holds(payee, self._names(company, store)):
+        parties = self.names(company, store)
+        if not holds(payee, parties):
             raise ACCOUNT_NAME_DIFFERS.error(rule=NAME_RULE, field="name")
-
-    def _names(self, company: str, store: str | None) -> list[str]:
-        parties = [self._org.company(company), None if store is None else self._org.store(store)]
-        return [party.name for party in parties if party is not None]
+        return parties
 
     def _index(self, payee: Payee) -> bytes:
         return self._vault.blind_index("settlement_account", payee.account)
 
-    def _open(self, ident: str, sealed: bytes) -> Payee:
+    def _open(self, ident: str, sealed: bytes) -> Holder:
         return _decode(self._vault.decrypt(*SEALED_AT, ident, sealed))
