@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 
 import sqlalchemy as sa
@@ -31,9 +32,17 @@ def schema() -> str:
                 _sql(CreateIndex(index))
                 for index in sorted(table.indexes, key=lambda index: str(index.name))
             ]
-    after: list[str] = metadata.info.get("after_create", [])
+    # In the order in which modules were imported, which is another in every process.
+    after = sorted(metadata.info.get("after_create", []), key=_schema_of)
     parts += [f"{sql.strip().rstrip(';')};\n" for sql in after]
     return "\n".join(parts)
+
+
+def _schema_of(sql: str) -> str:
+    """Whose schema a function or a trigger belongs to."""
+    found = re.search(r"\b(?:function|on) (\w+)\.", sql)
+    assert found is not None, "whatever follows the tables is of one schema"
+    return found[1]
 
 
 def _sql(statement: sa.ExecutableDDLElement) -> str:

@@ -51,6 +51,11 @@ RAW = {"raw": True}
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
+def also(*media_types: str) -> dict[str, Any]:
+    """`opt=also("text/csv")` on a route that answers in these media types besides JSON."""
+    return {"also": media_types}
+
+
 class Parameter(msgspec.Struct, frozen=True):
     """A value from the path or the query."""
 
@@ -87,6 +92,8 @@ class Route(msgspec.Struct, frozen=True):
     keyed: bool
     parameters: tuple[Parameter, ...] = ()
     optional_body: bool = False
+    also: tuple[str, ...] = ()
+    """Media types in which it answers besides its own."""
 
 
 def bind(handler: HTTPRouteHandler, provided: Mapping[str, Any]) -> tuple[Route, HTTPRouteHandler]:
@@ -132,6 +139,7 @@ def bind(handler: HTTPRouteHandler, provided: Mapping[str, Any]) -> tuple[Route,
         parameters=parameters,
         optional_body=takes is Nothing
         or ("data" in asked and asked["data"].default is not inspect.Parameter.empty),
+        also=handler.opt.get("also", ()),
     )
     collaborators = {name: provided[name] for name in asked if name in provided}
     call = _Call(fn, route, collaborators, asked, patient=bool(handler.opt.get("patient")))

@@ -125,7 +125,9 @@ def _parameter(parameter: Parameter, schemas: _Schemas) -> dict[str, Any]:
 def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
     own: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
     if route.gives is not None:
-        own["content"] = {route.media_type: {"schema": schemas.of(route.gives)}}
+        own["content"] = {route.media_type: {"schema": schemas.of(route.gives)}} | {
+            other: {"schema": {"type": "string", "format": "binary"}} for other in route.also
+        }
     responses = {str(route.status): own}
     for status in problems_of(route):
         responses[str(status)] = {

@@ -14,6 +14,7 @@ from msgspec import Meta
 from kabao.base.db import Database
 from kabao.base.ids import to_edge
 from kabao.base.sheets.pdf import pdf
+from kabao.base.web.binding import also
 from kabao.base.web.principal import Principal, requires
 from kabao.clearing.http.settlements import visible
 from kabao.clearing.model.settlement import SETTLEMENT, SettlementState
@@ -62,7 +63,11 @@ class StatementDesk:
         self.statements, self.clearing, self.fonts_dir = statements, clearing, fonts_dir
 
 
-@get("/v1/settlements/{settlement:str}/statement", guards=[requires("settlements:read")])
+@get(
+    "/v1/settlements/{settlement:str}/statement",
+    guards=[requires("settlements:read")],
+    opt=also("text/csv", "application/xml", "application/pdf"),
+)
 async def get_statement(
     principal: Principal,
     db: Database,

@@ -9,12 +9,14 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta
 
+from kabao.base.web.binding import also
 from kabao.base.web.fields import EdgeId
 from kabao.base.web.principal import Principal, requires
 from kabao.reports.http.desk import Drawn, ReportDesk
 from kabao.reports.http.journal import journal_csv
 from kabao.reports.http.views import (
     DayView,
+    JournalView,
     StoreSheetView,
     day_view,
     journal_view,
@@ -22,12 +24,18 @@ from kabao.reports.http.views import (
 )
 from kabao.reports.model.drawing import state_note, store_sheet
 
+DRAWN = also("text/html", "application/pdf")
 Journal = Annotated[
     Literal["json", "csv"], Meta(description="Vouchers, or their lines one by one.")
 ]
 
 
-@get("/v1/reports/days/{day:date}", guards=[requires("reports:read")], tags=["reports"])
+@get(
+    "/v1/reports/days/{day:date}",
+    guards=[requires("reports:read")],
+    tags=["reports"],
+    opt=DRAWN,
+)
 async def get_day_report(
     principal: Principal,
     report_desk: ReportDesk,
@@ -48,6 +56,7 @@ async def get_day_report(
     "/v1/reports/days/{day:date}/stores/{store:str}",
     guards=[requires("reports:read")],
     tags=["reports"],
+    opt=DRAWN,
 )
 async def get_store_sheet(
     principal: Principal,
@@ -67,14 +76,19 @@ async def get_store_sheet(
     return report_desk.drawn(drawn, format)
 
 
-@get("/v1/reports/days/{day:date}/journal", guards=[requires("reports:read")], tags=["reports"])
+@get(
+    "/v1/reports/days/{day:date}/journal",
+    guards=[requires("reports:read")],
+    tags=["reports"],
+    opt=also("text/csv"),
+)
 async def get_day_journal(
     principal: Principal,
     report_desk: ReportDesk,
     day: date,
     company: EdgeId | None = None,
     format: Journal = "json",  # noqa: A002 -- the name of the query parameter
-) -> Response[Any]:
+) -> Response[JournalView]:
     """A day's journal as vouchers for the books of a company."""
     issuer = report_desk.issuer(principal, company)
     async with report_desk.db.read() as conn:
@@ -82,8 +96,9 @@ async def get_day_journal(
     view = journal_view(day, made, report_desk.edge)
     if format == "json":
         return Response(view)
+    content: Any = journal_csv(view).encode()
     return Response(
-        journal_csv(view).encode(),
+        content,
         media_type="text/csv",
         headers={"content-disposition": f'attachment; filename="journal-{day}.csv"'},
     )
