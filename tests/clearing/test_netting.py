@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, date, datetime
 
 import msgspec
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -257,3 +258,27 @@ def test_fees_that_are_kept_are_never_given_back() -> None:
     kept = msgspec.structs.replace(TERMS, fees_on_refunds=FeeReturn.KEPT)
     made = window_of([[10_000, 4_000], [10_000, 0]], plan, kept)
     assert (made.fee_fen, made.fee_returned_fen) == (140, 0)
+
+
+@pytest.mark.parametrize("returned", FeeReturn)
+def test_what_never_was_costs_no_fee(returned: FeeReturn) -> None:
+    """A till pays, loses the answer, reverses and pays again; a refund is undone."""
+    plan = FeePlan(
+        "p", "c", "x", 60, 10, 0, 100, Rounding.HALF_UP, datetime(2026, 1, 1, tzinfo=UTC), 1
+    )
+    terms = msgspec.structs.replace(TERMS, fees_on_refunds=returned)
+    twice = [
+        PaymentStep("A", "B1", "CNY", DAY, 0, 10_000, 2),
+        PaymentStep("A", "B1", "CNY", DAY, 10_000, 0, 1, undone=True),
+    ]
+    refund_undone = [
+        PaymentStep("A", "B1", "CNY", DAY, 10_000, 4_000, 1),
+        PaymentStep("A", "B1", "CNY", DAY, 4_000, 10_000, 1, undone=True),
+    ]
+    for steps in (twice, [*twice, *refund_undone]):
+        flow = Flow("A", "B1", "CNY", 20_000, 10_000, 0, 0, len(steps))
+        inputs = Inputs(
+            "w1", DAY, (flow,), tuple(steps), (PlanOn("B1", DAY, plan),), (Agreed("A", terms),)
+        )
+        [made] = settle(inputs).settlements
+        assert made.fee_fen - made.fee_returned_fen == 70

@@ -19,14 +19,16 @@ from tests.ledger.make import ISSUER, STORE, do, open_roots, running
 Key = tuple[int, int]
 
 
-async def move(ledger: Ledger, root: str, payment: str | None, fen: int) -> str:
+async def move(
+    ledger: Ledger, root: str, payment: str | None, fen: int, given_back: Purpose = Purpose.REFUND
+) -> str:
     """Pay, capture or (below zero) give back so much of a payment; its operation's id."""
 
     def run(found: Root | None, moment: Moment, loaded: Any) -> Decision:
         del found, moment, loaded
         sides = (Account.PRINCIPAL, Account.REDEEMED)
         debit, credit = sides if fen > 0 else sides[::-1]
-        purpose = Purpose.PAYMENT if fen > 0 else Purpose.REFUND
+        purpose = Purpose.PAYMENT if fen > 0 else given_back
         # Two transfers of one operation, as when paid and given value are both spent.
         parts = (abs(fen) - 1, 1) if abs(fen) > 1 else (abs(fen),)
         moves = tuple(Move(debit, credit, part, purpose, STORE, payment) for part in parts)
@@ -99,3 +101,19 @@ async def test_a_step_is_of_the_day_its_payment_was_paid(db: Database, clock: Fi
             [back] = await ledger.payment_steps(conn, between, last)
     assert (paid.paid_on, back.paid_on) == (paid_on, paid_on)
     assert (back.before_fen, back.after_fen, back.count) == (900, 500, 1)
+
+
+@pytest.mark.parametrize("how", [Purpose.REFUND, Purpose.VOID, Purpose.REVERSAL])
+async def test_a_step_tells_what_never_was(db: Database, clock: FixedClock, how: Purpose) -> None:
+    async with running(db, clock) as ledger:
+        [root] = await open_roots(db, 1, fen=10_000, ledger=ledger)
+        first = await cut(db, ledger, clock)
+        payment = await move(ledger, root, None, 900)
+        await move(ledger, root, payment, -900, how)
+        last = await cut(db, ledger, clock)
+        async with db.read() as conn:
+            steps = await ledger.payment_steps(conn, first, last)
+    assert [(s.before_fen, s.after_fen, s.undone) for s in steps] == [
+        (0, 900, False),
+        (900, 0, how is not Purpose.REFUND),
+    ]

@@ -601,6 +601,8 @@ class PaymentStep(msgspec.Struct, frozen=True, gc=False, order=True):
     before_fen: int
     after_fen: int
     count: int
+    undone: bool = False
+    """It was a void or a reversal: what it undid is as if it had never been."""
 
 
 class FlowFilter(msgspec.Struct, frozen=True, kw_only=True):

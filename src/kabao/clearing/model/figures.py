@@ -136,6 +136,10 @@ def _fees(
     A payment's fee is the plan's fee on what is left of it; each step brings the
     difference. So parts of a payment never cost more or give back more than the whole,
     whatever minima, caps and item fees the plan has.
+
+    Where fees are kept, a refund brings nothing. What is voided or reversed never was, and
+    its fee goes back all the same: a sale that a till lost and sent again costs one fee; and
+    undoing a refund that brought nothing charges nothing.
     """
     sums: defaultdict[Key, list[int]] = defaultdict(lambda: [0, 0])
     for step in steps:
@@ -144,8 +148,9 @@ def _fees(
             continue
         key = step.issuer, step.store, step.currency
         change = (plan.fee(step.after_fen) - plan.fee(step.before_fen)) * step.count
-        if change > 0:
+        kept = terms[step.issuer].fees_on_refunds is FeeReturn.KEPT
+        if change > 0 and not (kept and step.undone):
             sums[key][0] += change
-        elif terms[step.issuer].fees_on_refunds is FeeReturn.RETURNED:
+        elif change < 0 and (step.undone or not kept):
             sums[key][1] -= change
     return sums
