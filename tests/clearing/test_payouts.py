@@ -199,3 +199,38 @@ async def test_who_is_paid_sees_its_payout_and_not_the_file(at: Night) -> None:
     assert (await other.get(f"/v1/payout-batches/{batch}")).status_code == 404
     assert (await made(other.get("/v1/payout-batches")))["data"] == []
     assert len((await made(other.get("/v1/payouts")))["data"]) == 1
+
+
+async def test_a_file_that_was_told_of_is_never_sent_again(at: Night) -> None:
+    """A bank's archive forgets sooner than money does: its sums would be paid twice."""
+    await at.bank_account(FIRST)
+    await at.bank_account(SECOND, store=at.at.other_store)
+    await at.desk("PUT", f"payees/{SECOND}", {"does": "waits"})
+    await at.owes(5_000)
+    await at.owes(700, store=from_edge("sto", at.at.other_store))
+    await at.release()
+    await look(at)
+    await look(at)
+    assert {one["status"] for one in await at.payouts()} == {"paid", "ordered"}
+    await at.desk("DELETE", "files")
+    await look(at)
+    await look(at)
+    assert await at.desk("GET", "payouts") == []
+    (case,) = [one for one in await at.cases() if one["kind"] == "clearing.payouts_unanswered"]
+    assert case["facts"]["why"] == "no_file"
+
+
+@pytest.mark.parametrize(("late_s", "sent"), [(-1, 1), (0, 0), (1, 0)])
+async def test_a_file_that_never_came_is_sent_again_for_a_day(
+    at: Night, late_s: int, sent: int
+) -> None:
+    await at.bank_account(FIRST)
+    await at.owes(5_000)
+    await at.release()
+    at.host.order(Faults(lose=100))
+    await look(at)
+    at.host.order(Faults())
+    await at.desk("DELETE", "files")
+    at.at.clock.advance(timedelta(hours=24, seconds=late_s))
+    await at.kabao.morning.paying.look()
+    assert len(await at.desk("GET", "payouts")) == sent

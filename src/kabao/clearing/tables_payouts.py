@@ -52,6 +52,7 @@ payout_batch = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("sent_at", Instant),
     sa.Column("channel", Uuid),
+    sa.Column("heard_at", Instant),
     sa.CheckConstraint("state in ('made', 'sent', 'answered')", name="state"),
     sa.CheckConstraint("payouts > 0 and amount_fen > 0 and asked >= 0", name="counts"),
     sa.CheckConstraint("(state = 'answered') = (ask_at is null)", name="asked"),

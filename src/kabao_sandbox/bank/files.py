@@ -33,7 +33,7 @@ Number = Callable[[], str]
 class Payee(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an account does with what is paid to it."""
 
-    does: Literal["takes", "closed", "returns"]
+    does: Literal["takes", "closed", "returns", "waits"]
 
 
 class Return(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,18 +109,21 @@ class Files:
         if file is None:
             return None
         for line in file.lines:
-            if line.code == UNDER_WAY:
+            if line.code == UNDER_WAY and self._payees.get(line.account) != "waits":
                 line.code = DONE
         return self._status(file)
 
     def at_desk(self, request: Request) -> Response | None:
-        """`GET /payouts`, `POST /payouts/{no}/return`, `PUT /payees/{account}`."""
+        """`GET /payouts`, `POST /payouts/{no}/return`, `PUT /payees/{account}`, `DELETE /files`."""
         match request.method, request.path.strip("/").split("/"):
             case "GET", ["payouts"]:
                 return _json([_shown(file, line) for file, line in self._lines()])
             case "PUT", ["payees", account]:
                 self._payees[account] = msgspec.json.decode(request.body, type=Payee).does
                 return _json({"account": account, "does": self._payees[account]})
+            case "DELETE", ["files"]:  # its archive forgets them; what was booked stays booked
+                self._files.clear()
+                return _json({"files": 0})
             case "POST", ["payouts", no, "return"]:
                 why = msgspec.json.decode(request.body or b"{}", type=Return).reason
                 found = next((line for _, line in self._lines() if line.no == no), None)

@@ -97,6 +97,8 @@ class PayoutBatch(msgspec.Struct, frozen=True, kw_only=True):
     approval: str
     created_at: datetime
     sent_at: datetime | None
+    heard_at: datetime | None = None
+    """When the bank first told of it: from then on it is never sent again."""
 
 
 class Payable(msgspec.Struct, frozen=True):

@@ -2,7 +2,8 @@
 
 A file is sent under its number, which its bank takes once; before that it is committed that
 it may be there. From then on the bank is asked, and the same file is sent again only where it
-knows none. So whatever is killed when, a number is paid once.
+knows none, has never told of it, and was sent it not long ago: an archive that forgets is no
+file that never came. So whatever is killed when, a number is paid once.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from kabao.clearing.model.settlement import INSTRUCTION, InstructionState
 from kabao.clearing.ops.accounts import Accounts
 from kabao.clearing.ports import Banks, PayoutBank
 from kabao.clearing.sql import payouts as sql
-from kabao.funding.model.answers import NotThere, Refused
+from kabao.funding.model.answers import NotThere, Refused, Unknown
 from kabao.ledger.model import HouseMove
 from kabao.ledger.ops import Ledger
 from kabao.policy import names
@@ -104,18 +105,19 @@ class Paying:
         if isinstance(answer, BatchTold | Refused):
             await self._take(batch, answer)
         else:
-            await self._wait(batch, type(answer).__name__.lower())
+            lost = isinstance(answer, NotThere)
+            await self._wait(batch, "no_file" if lost else type(answer).__name__.lower(), lost=lost)
 
     async def _sent(self, batch: PayoutBatch, file: Batch) -> BatchAnswer | None:
         """Send it for the first time; None: there is no bank to send it to."""
         through = self._banks.of(batch.company)
         if through is None:
             return None
-        digest = hashlib.sha256(through.bank.written(file)).digest()
+        digest = _digest(through.bank.written(file))
         now_us = self._clock.now_us()
         async with self._db.transaction() as conn:
             if not await sql.set_sent(conn, batch.id, through.channel, digest, now_us):
-                return NotThere()  # another process has sent it meanwhile
+                return Unknown("another process has sent it meanwhile")
             idents = [part.instruction for part in file.parts]
             await sql.set_instructions(conn, idents, InstructionState.SENT)
         return await through.bank.send(file)
@@ -127,9 +129,21 @@ class Paying:
         if bank is None:
             return None
         answer = await bank.ask(file)
-        # Where our account changed since, other bytes would go out under the same number.
-        same = hashlib.sha256(bank.written(file)).digest() == batch.digest
-        return await bank.send(file) if isinstance(answer, NotThere) and same else answer
+        if isinstance(answer, NotThere) and await self._may_go_again(batch, bank.written(file)):
+            return await bank.send(file)
+        return answer
+
+    async def _may_go_again(self, batch: PayoutBatch, written: bytes) -> bool:
+        """Whether a bank that knows no such file can be believed that it never came.
+
+        Where our account changed since, other bytes would go out under the same number.
+        """
+        async with self._db.read() as conn:
+            found = await sql.batch(conn, batch.id)
+        assert found is not None and found.sent_at is not None, "it was sent"
+        hours = self._rules().int(names.PAYOUT_SEND_AGAIN_HOURS)
+        recent = self._clock.now_us() < to_us(found.sent_at + timedelta(hours=hours))
+        return found.heard_at is None and recent and _digest(written) == found.digest
 
     async def _composed(self, batch: PayoutBatch) -> Batch:
         async with self._db.read() as conn:
@@ -148,12 +162,12 @@ class Paying:
         created_us = to_us(batch.created_at)
         return Batch(no=batch.id, day=batch.day, created_us=created_us, parts=tuple(parts))
 
-    async def _wait(self, batch: PayoutBatch, why: str) -> None:
-        """Ask again later; a person looks where it takes too long."""
+    async def _wait(self, batch: PayoutBatch, why: str, *, lost: bool = False) -> None:
+        """Ask again later; a person looks where it takes too long, or the bank lost the file."""
         rules = self._rules()
         async with self._db.transaction() as conn:
             await sql.ask_again(conn, batch.id, self._later(rules))
-            if batch.asked >= rules.int(names.PAYOUT_UNANSWERED_COUNT):
+            if lost or batch.asked >= rules.int(names.PAYOUT_UNANSWERED_COUNT):
                 case = NewCase(
                     kind="clearing.payouts_unanswered",
                     subject=to_edge(BATCH, batch.id),
@@ -169,6 +183,7 @@ class Paying:
             locked = await sql.batch(conn, batch.id, lock=True)
             if locked is None or locked.state is BatchState.ANSWERED:
                 return
+            await sql.set_heard(conn, batch.id, self._clock.now_us())
             payouts = await sql.payouts(conn, batch.id, lock=True)
             said = _said(answer, payouts)
             moves: list[HouseMove] = []
@@ -264,6 +279,10 @@ class Paying:
 
     def _later(self, rules: Rules) -> int:
         return self._clock.now_us() + rules.int(names.PAYOUT_ASK_SECONDS) * US_PER_S
+
+
+def _digest(written: bytes) -> bytes:
+    return hashlib.sha256(written).digest()
 
 
 def _said(answer: BatchTold | Refused, payouts: list[Payout]) -> dict[str, Told]:

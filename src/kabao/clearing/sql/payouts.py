@@ -24,7 +24,7 @@ select id, instruction, attempt, batch, payer, payee_company, payee_store, accou
 """
 _BATCH: LiteralString = """
 select id, company, day, currency, payouts, amount_fen, state, channel, digest, asked, ask_at,
-  approval, created_at, sent_at from clearing.payout_batch
+  approval, created_at, sent_at, heard_at from clearing.payout_batch
 """
 
 
@@ -120,7 +120,7 @@ async def claim_due(conn: Conn, now_us: int, lease_us: int, limit: int) -> list[
         update clearing.payout_batch as b set ask_at = %(lease)s, asked = asked + 1
         from due where b.id = due.id
         returning b.id, company, day, currency, payouts, amount_fen, state, channel, digest, asked,
-          ask_at, approval, created_at, sent_at
+          ask_at, approval, created_at, sent_at, heard_at
         """,
         {"now": from_us(now_us), "lease": from_us(lease_us), "limit": limit},
     )
@@ -135,6 +135,14 @@ async def set_sent(conn: Conn, ident: str, channel: str, digest: bytes, now_us: 
         [channel, digest, from_us(now_us), ident],
     )
     return done.rowcount == 1
+
+
+async def set_heard(conn: Conn, ident: str, now_us: int) -> None:
+    """The bank has told of this file."""
+    await conn.execute(
+        "update clearing.payout_batch set heard_at = coalesce(heard_at, %s) where id = %s",
+        [from_us(now_us), ident],
+    )
 
 
 async def ask_again(conn: Conn, ident: str, ask_us: int | None) -> None:
