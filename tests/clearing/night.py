@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,16 +29,15 @@ async def pass_night(w: World) -> None:
 
 
 async def fee_plan(w: World, store: str, **terms: Any) -> str:
-    """A plan that holds for a store from today on."""
+    """A plan that holds for a store from today on; it was agreed yesterday."""
+    day = w.kabao.days.of(w.clock.now_us()).isoformat()
+    w.clock.advance(timedelta(days=-1))
     plan = await made(
         w.operator.post("/v1/fee-plans", {"company": w.company, "name": "plan"} | terms)
     )
-    day = w.kabao.days.of(w.clock.now_us()).isoformat()
-    await made(
-        w.operator.post(
-            "/v1/fee-terms", {"store": store, "fee_plan": plan["id"], "effective_from": day}
-        )
-    )
+    term = {"store": store, "fee_plan": plan["id"], "effective_from": day}
+    await made(w.operator.post("/v1/fee-terms", term))
+    w.clock.advance(timedelta(days=1))
     return str(plan["id"])
 
 

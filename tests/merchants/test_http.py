@@ -177,12 +177,13 @@ async def test_what_a_store_pays(world: World) -> None:
     assert plan == said | rest | {"id": plan["id"]}
     assert (await world.company.get(f"/v1/fee-plans/{plan['id']}")).json() == plan
     assert (await world.company.get("/v1/fee-plans")).json()["data"] == [plan]
-    days = [(TODAY + timedelta(days=n)).isoformat() for n in range(3)]
+    days = [(TODAY + timedelta(days=n)).isoformat() for n in range(1, 4)]
     for day, chosen in zip(days, (plan["id"], None, plan["id"]), strict=True):
         body = {"store": store, "fee_plan": chosen, "effective_from": day}
-        answer = await world.company.post("/v1/fee-terms", body)
+        answer = await world.group.post("/v1/fee-terms", body)
         assert answer.status_code == 201
-    in_force = world.house.merchants.fee_plan(world.store.id)
+    assert world.house.merchants.fee_plan(world.store.id) is None
+    in_force = world.house.merchants.fee_plan(world.store.id, TODAY + timedelta(days=1))
     assert in_force is not None
     assert in_force.fee(10_000) == 60
     first = (await world.company.get("/v1/fee-terms", store=store, limit=2)).json()
@@ -191,8 +192,8 @@ async def test_what_a_store_pays(world: World) -> None:
         "/v1/fee-terms", store=store, limit=2, cursor=first["next_cursor"]
     )
     assert [term["effective_from"] for term in rest.json()["data"]] == days[2:]
-    late = {"store": store, "fee_plan": None, "effective_from": days[0]}
-    refused = await world.company.post("/v1/fee-terms", late)
+    late = {"store": store, "fee_plan": None, "effective_from": TODAY.isoformat()}
+    refused = await world.group.post("/v1/fee-terms", late)
     assert (refused.status_code, refused.json()["code"]) == (409, "fee_term_begun")
 
 
@@ -233,6 +234,8 @@ async def test_who_may_not(world: World) -> None:
         await world.reader.post("/v1/terminals", {"store": store, "model": "x"}),
         await world.till.post("/v1/fee-plans", {"company": company, "name": "x"}),
         await world.till.post("/v1/fee-terms", term),
+        # Whoever pays a fee does not set it.
+        await world.company.post("/v1/fee-terms", term),
     ):
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 

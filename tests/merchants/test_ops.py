@@ -399,21 +399,21 @@ async def test_the_plan_of_a_day_holds_whenever_it_is_asked(house: make.House) -
         store = await make.store(conn, house)
     first = await plan(house, store.company, rate_bp=60)
     second = await plan(house, store.company, rate_bp=30, max_fen=100)
-    later, end = TODAY + timedelta(days=10), TODAY + timedelta(days=20)
+    start, later, end = (TODAY + timedelta(days=n) for n in (1, 10, 20))
     async with house.db.transaction() as conn:
-        await merchants.fees.put_term(conn, store.id, first.id, TODAY)
+        await merchants.fees.put_term(conn, store.id, first.id, start)
         await merchants.fees.put_term(conn, store.id, second.id, later)
         await merchants.fees.put_term(conn, store.id, None, end)
     await merchants.refresh()
-    assert merchants.fee_plan(store.id) == first
-    assert merchants.fee_plan(store.id, TODAY - timedelta(days=1)) is None
+    assert merchants.fee_plan(store.id) is None
+    assert merchants.fee_plan(store.id, start) == first
     house.clock.advance(timedelta(days=30))
     assert merchants.fee_plan(store.id) is None
     assert merchants.fee_plan(store.id, later - timedelta(days=1)) == first
     assert merchants.fee_plan(store.id, later) == second
     assert merchants.fee_plan(store.id, end - timedelta(days=1)) == second
     async with house.db.read() as conn:
-        terms = await merchants.fees.terms(conn, store.id, after=TODAY, limit=9)
+        terms = await merchants.fees.terms(conn, store.id, after=start, limit=9)
     assert [term.plan for term in terms] == [second.id, None]
 
 
@@ -424,13 +424,10 @@ async def test_only_the_future_of_fees_can_be_changed(house: make.House) -> None
     agreed = await plan(house, store.company)
     tomorrow = TODAY + timedelta(days=1)
     async with house.db.transaction() as conn:
-        with pytest.raises(KabaoError) as refused:
-            await fees.put_term(conn, store.id, agreed.id, TODAY - timedelta(days=1))
-        assert refused.value.code is FEE_TERM_BEGUN
-        await fees.put_term(conn, store.id, agreed.id, TODAY)
-        with pytest.raises(KabaoError) as refused:
-            await fees.put_term(conn, store.id, None, TODAY)
-        assert refused.value.code is FEE_TERM_BEGUN
+        for day in (TODAY - timedelta(days=1), TODAY):
+            with pytest.raises(KabaoError) as refused:
+                await fees.put_term(conn, store.id, agreed.id, day)
+            assert refused.value.code is FEE_TERM_BEGUN
         await fees.put_term(conn, store.id, agreed.id, tomorrow)
         replaced = await fees.put_term(conn, store.id, None, tomorrow)
         assert replaced.plan is None

@@ -1,4 +1,8 @@
-"""`/v1/fee-plans` and `/v1/fee-terms`. What stores pay is for company keys to set."""
+"""`/v1/fee-plans` and `/v1/fee-terms`.
+
+A plan is an offer of a company. Which one a store is under concerns both sides: issuers are
+paid the fee, the store's company pays it. So it is for keys of the whole group to set.
+"""
 
 from __future__ import annotations
 
@@ -167,8 +171,9 @@ async def put_fee_term(
     org: Org,
     merchants: Merchants,
 ) -> Response[FeeTermView]:
-    """Put a store under a fee plan from a business day on."""
-    _require_company_key(principal)
+    """Put a store under a fee plan from a business day on, tomorrow's at the earliest."""
+    if not principal.whole_group:
+        raise FORBIDDEN.error("Issuers get what a store pays: it takes a key of the whole group.")
 
     async def work(conn: Conn) -> FeeTermView:
         store = await named_store(conn, principal, org, data.store)

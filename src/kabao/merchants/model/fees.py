@@ -12,7 +12,7 @@ import msgspec
 from kabao.base.errors import INVALID, Kind, code
 
 FEE_TERM_BEGUN = code(
-    "fee_term_begun", Kind.CONFLICT, "The past of a store's fees cannot be changed."
+    "fee_term_begun", Kind.CONFLICT, "A store's fees change from tomorrow on, not before."
 )
 
 

@@ -57,9 +57,10 @@ class Fees:
     async def put_term(
         self, conn: Conn, store: str, plan: str | None, effective_from: date
     ) -> FeeTerm:
-        """Put a store under a plan (or none) from a business day on.
+        """Put a store under a plan (or none) from a business day on: tomorrow's at the earliest.
 
-        A term whose day has not come may be replaced; one that has begun may not.
+        A term whose day has not come may be replaced. Today's payments may have been settled
+        already, and what is given back of them later brings back the fee of their day.
 
         Raises:
             KabaoError: `not_found` (store, plan), `fee_term_begun`.
@@ -68,9 +69,7 @@ class Fees:
         await self._org.get_store(conn, store)
         if plan is not None:
             await self.get_plan(conn, plan)
-        today = self._days.of(self._clock.now_us())
-        begins_today = effective_from == today
-        if effective_from < today or (begins_today and await sql.has_term(conn, store, today)):
+        if effective_from <= self._days.of(self._clock.now_us()):
             raise FEE_TERM_BEGUN.error(field="effective_from")
         term = FeeTerm(
             store=store,

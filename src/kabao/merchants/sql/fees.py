@@ -8,7 +8,7 @@ from datetime import date
 from msgspec import convert
 from msgspec.structs import asdict
 
-from kabao.base.db import Conn, fetch_all, fetch_one, fetch_value
+from kabao.base.db import Conn, fetch_all, fetch_one
 from kabao.merchants.model import FeePlan, FeeTerm
 from kabao.merchants.sql.tills import array_of
 
@@ -70,16 +70,6 @@ async def put_term(conn: Conn, term: FeeTerm) -> None:
         " created_at = excluded.created_at, revision = excluded.revision",
         asdict(term),
     )
-
-
-async def has_term(conn: Conn, store: str, day: date) -> bool:
-    """Whether a term of the store begins on this day."""
-    found = await fetch_value(
-        conn,
-        "select 1 from merchants.fee_term where store = %s and effective_from = %s",
-        [store, day],
-    )
-    return found is not None
 
 
 async def terms_of(conn: Conn, store: str, *, after: date | None, limit: int) -> list[FeeTerm]:
