@@ -59,6 +59,23 @@ async def test_a_recall_that_only_the_bill_tells_is_booked_once(at: World) -> No
     assert at.loads.recalls == [(made.collection.id, 30_000)], "told again it is nothing"
 
 
+async def test_a_recall_of_another_amount_than_was_booked_stays_a_break(at: World) -> None:
+    made = await at.begun(50_000, Scene.PAGE, channel="cards")
+    assert at.pays(made.collection, "cards")
+    await at.told()
+    order, number = made.collection.current, at.trade(made.collection).number
+    channel = at.channels["cards"].id
+
+    async def told(no: str, fen: int) -> str | None:
+        return await at.funding.billing.recalled(channel, order, number, no, fen)
+
+    assert await told("X", 10_000) == "booked as a recall"
+    assert await told("X", 10_000) == "booked as a recall"
+    assert await told("X", 12_000) is None
+    assert await told("Y", 60_000) is None, "more than is left of it"
+    assert await at.funding.billing.paid_back(order, 50_000) is None, "it was paid"
+
+
 async def test_what_a_bill_calls_undone_is_explained_by_no_answer(at: World) -> None:
     made = await at.begun(50_000, Scene.PAGE, channel="cards")
     assert at.pays(made.collection, "cards")

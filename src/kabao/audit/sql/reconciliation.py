@@ -18,7 +18,7 @@ SUSPENDED = Check(
       select k.id, k.state, coalesce(t.fen, 0) as held,
         case when k.state <> 'suspended' then 0 else
           (case when l.status = 'done' then l.amount_fen else 0 end
-            - case when b.status = 'done' then b.amount_fen else 0 end)
+            - case when b.status = 'done' and k.class <> 'duplicate' then b.amount_fen else 0 end)
           * case when k.kind in ('pay', 'return', 'deposit', 'settle') then 1 else -1 end
         end as wanted
       from reconciliation.break k

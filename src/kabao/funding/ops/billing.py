@@ -27,6 +27,7 @@ from kabao.funding.model.life import RefundState, State
 from kabao.funding.ops.channels import Channels
 from kabao.funding.ops.crew import AT_ONCE
 from kabao.funding.ops.looking import Looking
+from kabao.funding.ops.recalls import booked_fen
 from kabao.funding.ops.refunding import Refunding
 from kabao.funding.ops.steps import Steps
 from kabao.funding.sql import bills as sql
@@ -176,29 +177,36 @@ class Billing:
             await books.reconcile(conn, [order])
             return "paid, the channel said when it was asked"
 
-    async def ask_about_refund(self, order: str, refund: str) -> str | None:
-        """The bill tells of money that went back, and we were not told, or did not ask for it."""
-        if is_id(refund):
-            async with self._db.transaction() as conn:
-                known = await self._refunding.find(conn, refund)
-            if known is not None:
-                await self._refunding.look(refund)
-                async with self._db.transaction() as conn:
-                    known = await self._refunding.find(conn, refund)
-                done = known is not None and known[1].state is RefundState.DONE
-                return "refunded, the channel said when it was asked" if done else None
-        if is_id(order):
-            async with self._db.read() as conn:
-                held = await orders_sql.held(conn, order)
-                ours = await refunds_sql.of_order(conn, order)
-            if held is not None and held.order.state in NEVER_OURS and not ours:
-                return "a cancellation paid it back"
-        return None
+    async def ask_about_refund(self, refund: str) -> str | None:
+        """The bill tells that a refund of ours went, and we were not told."""
+        async with self._db.transaction() as conn:
+            if not is_id(refund) or await self._refunding.find(conn, refund) is None:
+                return None
+        await self._refunding.look(refund)
+        async with self._db.transaction() as conn:
+            known = await self._refunding.find(conn, refund)
+        done = known is not None and known[1].state is RefundState.DONE
+        return "refunded, the channel said when it was asked" if done else None
+
+    async def paid_back(self, order: str, amount_fen: int) -> str | None:
+        """The bill tells of money that went back, and no refund of ours is left to be it.
+
+        Only a channel's own cancellation explains that, and one gives all of it back.
+        """
+        if not is_id(order):
+            return None
+        async with self._db.read() as conn:
+            held = await orders_sql.held(conn, order)
+            ours = await refunds_sql.of_order(conn, order)
+        if held is None or held.order.state not in NEVER_OURS or ours:
+            return None
+        whole = held.collection.amount_fen == amount_fen
+        return "a cancellation paid it back" if whole else None
 
     async def recalled(
         self, channel: str, order: str, payment_no: str, recall_no: str, amount_fen: int
     ) -> str | None:
-        """The channel took a payment back."""
+        """The channel took a payment back. Explained is what was booked of it, to the fen."""
         async with self._db.transaction() as conn:
             held = await self._held(conn, channel, order, payment_no)
             if held is None or held.order.channel_no is None:
@@ -208,7 +216,8 @@ class Billing:
             no = recall_no or f"bill:{held.order.id}"
             told = Recalled(no, held.order.channel_no, amount_fen, "")
             await self._steps.recall(conn, held, told)
-        return "booked as a recall"
+            ours = await refunds_sql.of_order(conn, held.order.id)
+        return "booked as a recall" if booked_fen(ours, told) == amount_fen else None
 
     async def returned(self, refund: str) -> None:
         """A refund came back to us: nothing explains that, whatever we know of it."""

@@ -7,6 +7,7 @@ refused its money never left by it, so it was what the recall took.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -219,6 +220,12 @@ def is_of(refund: FundingRefund, told: Recalled) -> bool:
     """Whether a recall was booked, or waits, already."""
     number = refund.key.split(":", 2)[-1]
     return refund.back is Back.RECALLED and number == told.no[:NUMBER_CHARS]
+
+
+def booked_fen(refunds: Sequence[FundingRefund], told: Recalled) -> int:
+    """How much of a recall was booked, or waits for a refund that may have taken it."""
+    parts = (one for one in refunds if is_of(one, told))
+    return sum(one.amount_fen for one in parts if one.state is not RefundState.REFUSED)
 
 
 def _case_key(held: Held, told: Recalled) -> str:

@@ -90,6 +90,8 @@ class Break(msgspec.Struct, frozen=True, kw_only=True):
             return 0
         theirs = 0 if self.theirs_fen is None or not _done(self.theirs_status) else self.theirs_fen
         ours = 0 if self.ours_fen is None or not _done(self.ours_status) else self.ours_fen
+        if self.cls is Class.DUPLICATE:
+            ours = 0  # what is ours was told before; this is beyond it
         return (theirs - ours) * (1 if self.kind in TO_US else -1)
 
     @property

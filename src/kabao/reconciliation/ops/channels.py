@@ -63,8 +63,10 @@ class Channels:
         match found.kind:
             case LineKind.PAY:
                 return await self._billing.ask_about_payment(found.our_no, found.their_no)
+            case LineKind.REFUND if found.ours_fen is not None:
+                return await self._billing.ask_about_refund(found.our_sub_no)
             case LineKind.REFUND:
-                return await self._billing.ask_about_refund(found.our_no, found.our_sub_no)
+                return await self._billing.paid_back(found.our_no, found.theirs_fen or 0)
             case LineKind.RECALL:
                 return await self._billing.recalled(
                     from_edge(CHANNEL, run.subject),

@@ -10,16 +10,20 @@ from kabao.reconciliation.model.runs import Run
 
 _CARRIED: LiteralString = """
 with told as (
-  delete from open_book o using reconciliation.break k, reconciliation.run r
-  where r.id = k.run and r.source = %(source)s and r.subject = %(subject)s
+  delete from open_book o using reconciliation.break k, reconciliation.run r,
+    reconciliation.line l
+  where r.id = k.run and l.run = k.run and l.no = k.line and r.source = %(source)s
+    and r.subject = %(subject)s
     and r.state <> 'replaced' and r.id <> %(run)s and k.kind = o.kind and k.line is not null
     and ((o.our_no <> '' and k.our_no = o.our_no and k.our_sub_no = o.our_sub_no)
-      or (o.our_no = '' and o.their_no <> '' and k.their_no = o.their_no
+      or ((o.our_no = '' or k.our_no = '') and o.their_no <> '' and k.their_no = o.their_no
         and k.our_sub_no = o.our_sub_no))
-    and (k.class = 'wrong_day' or (k.class = 'missing_here' and k.state = 'open'))
+    and (k.class = 'wrong_day' or (k.class = 'missing_here' and k.state = 'open'
+      and l.amount_fen = o.amount_fen and l.currency = o.currency))
   returning k.run, k.no)
 update reconciliation.break b set state = 'cleared', why = %(why)s, closed_at = %(at)s
 from told where b.run = told.run and b.no = told.no and b.class = 'missing_here'
+  and b.state = 'open'
 """
 
 
@@ -35,24 +39,41 @@ async def begin(conn: Conn) -> None:
 async def pairs(conn: Conn, run: Run, single: list[str], fee_tolerance_mfen: int) -> None:
     """Pairs that differ. Of several differences the gravest counts; of rounds that pair
     one with many (`single` names the others) no two amounts are compared. Where a source tells
-    no fees at all, it takes them elsewhere.
+    no fees at all, it takes them elsewhere. What is of another day is told again only where
+    another bill has told it: of its day, or of a third one, which has a break for it.
     """
     await conn.execute(
         """
+        with late as materialized (
+          select b.* from reconciliation.book b
+          where b.run = %(run)s and b.day <> %(day)s),
+        told as (
+          select late.no as book from late
+          join reconciliation.run r on r.source = %(source)s and r.subject = %(subject)s
+            and r.day = late.day and r.id <> %(run)s and r.state in ('matched', 'finished')
+          join reconciliation.book k on k.run = r.id and k.kind = late.kind
+            and k.our_no = late.our_no and k.our_sub_no = late.our_sub_no
+            and k.their_no = late.their_no
+          join reconciliation.pair p on p.run = r.id and p.book = k.no
+          join reconciliation.line l on l.run = r.id and l.no = p.line and l.status = 'done'
+          union
+          select late.no from late
+          join reconciliation.break k on k.kind = late.kind and k.our_sub_no = late.our_sub_no
+            and (k.our_no = late.our_no and late.our_no <> ''
+                and (late.their_no = '' or k.their_no = late.their_no)
+              or late.our_no = '' and late.their_no <> '' and k.their_no = late.their_no)
+          join reconciliation.run r on r.id = k.run and r.source = %(source)s
+            and r.subject = %(subject)s and r.id <> %(run)s and r.state <> 'replaced'
+          join reconciliation.line l on l.run = k.run and l.no = k.line and l.status = 'done'
+          where k.book is not null)
         insert into found
         select class, line, book from (
           select p.line, p.book, case
             when l.currency <> b.currency then 'currency'
             when l.amount_fen <> b.amount_fen then 'amount'
-            when l.status <> b.status then 'status'
-            when b.day <> %(day)s and exists (
-              select from reconciliation.run r
-              where r.source = %(source)s and r.subject = %(subject)s and r.day = b.day
-                and r.state in ('matched', 'finished') and not exists (
-                  select from reconciliation.break k where k.run = r.id
-                    and k.class = 'missing_there' and k.state <> 'cleared' and k.kind = b.kind
-                    and k.our_no = b.our_no and k.our_sub_no = b.our_sub_no
-                    and k.their_no = b.their_no)) then 'duplicate'
+            when (l.status = 'done') <> (b.status = 'done') then 'status'
+            when l.status <> 'done' then null
+            when p.book in (select book from told) then 'duplicate'
             when b.day <> %(day)s or l.day <> %(day)s then 'wrong_day'
             when abs(l.fee_mfen - b.fee_mfen) > %(tolerance)s and charges.told then 'fee'
             end as class
@@ -85,6 +106,20 @@ async def rest(conn: Conn, run: Run) -> None:
             and k.no <> o.no and k.kind = o.kind and k.our_no = o.our_no
             and k.our_sub_no = o.our_sub_no
           where o.our_no <> '' and not exists (select from open_line x where x.no = k.no)
+          union
+          select o.no from open_line o join reconciliation.line k on k.run = %(run)s
+            and k.no <> o.no and k.kind = o.kind and k.our_sub_no = o.our_sub_no
+          where o.our_sub_no <> '' and not exists (select from open_line x where x.no = k.no)
+          union
+          select o.no from open_line o join open_line k on k.no < o.no and k.kind = o.kind
+            and k.our_no = o.our_no and k.our_sub_no = o.our_sub_no and k.their_no = o.their_no
+          where o.their_no <> ''
+          union
+          select o.no from open_line o join reconciliation.break k on k.kind = o.kind
+            and k.our_sub_no = o.our_sub_no and k.their_no = o.their_no and k.line is not null
+          join reconciliation.run r on r.id = k.run and r.source = %(source)s
+            and r.subject = %(subject)s and r.id <> %(run)s and r.state <> 'replaced'
+          where o.kind = 'recall' and o.their_no <> ''
           union
           select o.no from open_line o join reconciliation.line k on k.run = %(run)s
             and k.no <> o.no and k.kind = o.kind and k.their_no = o.their_no
@@ -130,21 +165,26 @@ async def write(conn: Conn, run: Run) -> int:
 
 
 async def clear_carried(conn: Conn, run: Run, at_us: int) -> None:
-    """Open breaks of other days that this bill explains, and the breaks that only say so."""
+    """Open breaks of other days that this bill explains, and the breaks that only say so. What
+    differs otherwise, too, stays a break of this bill, and of this one only.
+    """
     await conn.execute(
         """
         with late as (
-          select o.run, o.no, k.run as earlier, k.no as earlier_no from reconciliation.break o
+          select o.run, o.no, o.class, k.run as earlier, k.no as earlier_no
+          from reconciliation.break o
+          join reconciliation.book b on b.run = o.run and b.no = o.book and b.day <> %(day)s
           join reconciliation.break k on k.kind = o.kind and k.our_sub_no = o.our_sub_no
             and (k.our_no = o.our_no and o.our_no <> ''
               or o.our_no = '' and o.their_no <> '' and k.their_no = o.their_no)
           join reconciliation.run r on r.id = k.run and r.source = %(source)s
             and r.subject = %(subject)s and r.state <> 'replaced' and r.id <> %(run)s
-          where o.run = %(run)s and o.class = 'wrong_day' and k.class = 'missing_there'
-            and k.state = 'open')
+          where o.run = %(run)s and o.line is not null and o.class <> 'duplicate'
+            and k.class = 'missing_there' and k.state = 'open')
         update reconciliation.break b set state = 'cleared', why = %(why)s, closed_at = %(at)s
-        from (select run, no from late union select earlier, earlier_no from late) as gone
-        where b.run = gone.run and b.no = gone.no
+        from (select run, no from late where class = 'wrong_day'
+          union select earlier, earlier_no from late) as gone
+        where b.run = gone.run and b.no = gone.no and b.state = 'open'
         """,
         _params(run) | {"at": from_us(at_us), "why": f"bill of {run.day}"},
     )

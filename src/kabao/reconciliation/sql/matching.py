@@ -151,14 +151,15 @@ _NOTHING: LiteralString = """
 insert into reconciliation.pair (run, line, book, round)
 select %(run)s, part, b.no, %(round)s
 from open_book b
-join (select array_agg(no) as nos, {keys} from open_line where {of_line} group by {keys}
+join (select array_agg(no) as nos, {keys} from open_line
+  where status = 'done' and {of_line} group by {keys}
   having count(*) > 1
     and sum(case when kind in ('pay', 'return') then amount_fen else -amount_fen end) = 0) as l
   using ({keys})
 cross join unnest(l.nos) as part
 where b.status <> 'done' and {of_book}
 """
-"""Lines that came and went again, of what is unpaid by our books."""
+"""Lines that came and went again, of what is unpaid by our books. What did not go stays there."""
 
 
 def _statement(round_: Round) -> LiteralString:
