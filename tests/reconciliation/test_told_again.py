@@ -11,7 +11,7 @@ from kabao.base.db import Database
 from kabao.reconciliation.model.breaks import Class, Correction
 from kabao.reconciliation.model.lines import LineKind
 
-from .world import DAY, NEXT, Bench, line
+from .world import DAY, NEXT, Bench, line, order
 
 REFUND = {"kind": LineKind.REFUND, "our_no": None, "our_sub_no": "a" * 32, "fee_mfen": 0}
 
@@ -98,3 +98,26 @@ async def test_a_slip_that_is_recorded_the_next_day_explains_its_line(at: Bench)
     third = DAY + timedelta(days=3)
     await at.ours.has([line(2, day=third, amount_fen=5)])
     assert await at.classes(await at.ran([], third)) == [("missing_there", "open")]
+
+
+async def test_an_order_does_not_stand_in_a_bill_by_its_second_payment(at: Bench) -> None:
+    second, late = {"their_no": "B"}, {"their_no": "C", "day": NEXT}
+    await at.ours.has([line(1), line(1, **second), line(2), line(2, **late), line(3)])
+    run = await at.ran([line(1, **second), line(3)])
+    assert await at.classes(run) == [("missing_there", "open")] * 2
+    assert at.ours.told == [order(3)]
+    await at.ran([line(2, **late)], NEXT)
+    assert at.ours.told == [order(3)]
+    assert await at.classes(run) == [("missing_there", "open")] * 2
+
+
+async def test_a_refund_that_went_late_and_again_is_told_twice(at: Bench) -> None:
+    await at.ours.has([line(1, **REFUND | {"our_no": order(1)})])
+    again = REFUND | {"their_no": "T1-back"}
+    await at.ran([])
+    assert await at.classes(await at.ran([line(1, **again, day=NEXT)], NEXT)) == [
+        ("wrong_day", "cleared")
+    ]
+    third = DAY + timedelta(days=2)
+    run = await at.ran([line(1, **again, day=third)], third)
+    assert await at.classes(run) == [("duplicate", "open")]

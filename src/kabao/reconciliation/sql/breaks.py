@@ -124,7 +124,8 @@ async def close_all(conn: Conn, run: str, why: str, at_us: int) -> None:
 
 async def matched_orders(conn: Conn, run: str, after: int, size: int) -> list[str]:
     """Payments of ours that stand in the source and differ in nothing that makes them doubtful,
-    by number: of so many of our books after one.
+    by number: of so many of our books after one. An order that was paid twice does not stand in
+    a bill that tells its second payment only, on whatever day.
     """
     rows = await conn.execute(
         """
@@ -133,10 +134,14 @@ async def matched_orders(conn: Conn, run: str, after: int, size: int) -> list[st
         where b.run = %(run)s and b.no > %(after)s and b.no <= %(until)s
           and p.run = %(run)s and p.book > %(after)s and p.book <= %(until)s
           and b.kind = 'pay' and b.status = 'done'
-          and b.no not in (
-            select k.book from reconciliation.break k where k.run = %(run)s
-              and k.book > %(after)s and k.book <= %(until)s
-              and k.class not in ('wrong_day', 'fee'))
+          and not exists (
+            select from reconciliation.break k
+            join reconciliation.run r on r.id = k.run
+            join reconciliation.run own on own.id = b.run and r.source = own.source
+              and r.subject = own.subject
+            where k.our_no = b.our_no and k.our_no <> '' and k.kind = 'pay'
+              and k.book is not null and k.class not in ('wrong_day', 'fee')
+              and r.state <> 'replaced' and k.state <> 'cleared')
         order by b.our_no
         """,
         {"run": run, "after": after, "until": after + size},

@@ -60,7 +60,7 @@ async def pairs(conn: Conn, run: Run, single: list[str], fee_tolerance_mfen: int
           select late.no from late
           join reconciliation.break k on k.kind = late.kind and k.our_sub_no = late.our_sub_no
             and (k.our_no = late.our_no and late.our_no <> ''
-                and (late.their_no = '' or k.their_no = late.their_no)
+                and (late.kind <> 'pay' or late.their_no = '' or k.their_no = late.their_no)
               or late.our_no = '' and late.their_no <> '' and k.their_no = late.their_no)
           join reconciliation.run r on r.id = k.run and r.source = %(source)s
             and r.subject = %(subject)s and r.id <> %(run)s and r.state <> 'replaced'
@@ -180,6 +180,7 @@ async def clear_carried(conn: Conn, run: Run, at_us: int) -> None:
           join reconciliation.run r on r.id = k.run and r.source = %(source)s
             and r.subject = %(subject)s and r.state <> 'replaced' and r.id <> %(run)s
           where o.run = %(run)s and o.line is not null and o.class <> 'duplicate'
+            and (o.kind <> 'pay' or k.their_no in ('', o.their_no) or o.their_no = '')
             and k.class = 'missing_there' and k.state = 'open')
         update reconciliation.break b set state = 'cleared', why = %(why)s, closed_at = %(at)s
         from (select run, no from late where class = 'wrong_day'
