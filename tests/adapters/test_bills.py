@@ -234,6 +234,24 @@ def test_nothing_is_no_bill(kind: str) -> None:
         refused(kind, file)
 
 
+def test_a_day_without_trades_still_tells_whose_it_is(files: Path) -> None:
+    _, ours = READERS["unionpay"]
+
+    def archive(*names: str) -> bytes:
+        made = BytesIO()
+        with zipfile.ZipFile(made, "w") as opened:
+            for name in names:
+                opened.writestr(name, b"")
+        return made.getvalue()
+
+    day = f"{DAY:%y%m%d}"
+    assert lines("unionpay", archive(f"INN{day}88ZME_{ours}")) == []
+    assert refused("unionpay", archive(f"INN{day}88ZME_{ours[::-1]}"))[0] == "bill_wrong_merchant"
+    assert refused("unionpay", archive(f"INN26010188ZME_{ours}"))[0] == "bill_wrong_day"
+    assert refused("unionpay", archive("readme.txt"))[0] == "bill_cut_short"
+    assert refused("unionpay", archive())[0] == "bill_cut_short"
+
+
 def test_an_archive_that_unpacks_to_too_much_is_refused(files: Path) -> None:
     bomb = BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:

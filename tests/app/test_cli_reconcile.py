@@ -12,6 +12,7 @@ from typing import IO, Any
 import pytest
 
 from kabao.app.bench.books import add_channel, fill, read_account
+from kabao.app.commands_base import console_user
 from kabao.base.db import fetch_value
 from kabao.base.ids import from_edge, to_edge
 from kabao.funding.model.channels import CHANNEL
@@ -98,6 +99,26 @@ async def test_a_bill_that_is_what_our_books_say(
     assert ran.exit_code == 0
     assert "is what our books say" in ran.stdout
     assert set(await states(w)) == {"reconciled"}
+    async with w.kabao.db.read() as conn:
+        assert (
+            await fetch_value(conn, "select brought_by from reconciliation.run") == console_user()
+        )
+
+
+@pytest.mark.row("T-20")
+async def test_a_file_never_takes_the_place_of_what_was_fetched(
+    w: World, console: Console, tmp_path: Path
+) -> None:
+    channel, written = await sold(w, "wechat", tmp_path)
+    fetched = await w.kabao.reconciliation.take(NAME, channel, "0" * 32, DAY, iter(()))
+    await w.kabao.reconciliation.finish(fetched.id)
+    named = ("--channel", channel, "--day", str(DAY))
+    refused = await console.refused("reconcile", written.bill, *named)
+    assert refused == "bill_fetched_already"
+    status, tried = await asked(console, written.bill, "--channel", channel, "--dry-run")
+    assert (status, tried["breaks"]) == (1, ERRORS), "it can still be looked at"
+    async with w.kabao.db.read() as conn:
+        assert await fetch_value(conn, "select state from reconciliation.run") == "finished"
 
 
 async def test_what_a_command_that_died_had_begun_is_finished(

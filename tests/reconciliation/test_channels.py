@@ -132,3 +132,17 @@ async def test_a_spoilt_bill_is_fetched_again_and_then_a_case(at: World) -> None
     at.clock.advance(timedelta(hours=24))
     await at.match_bills()
     assert (await at.now(shown.collection)).state is State.RECONCILED
+
+
+async def test_what_goes_wrong_unexpectedly_is_counted_too(at: World) -> None:
+    shown = await at.begun()
+    assert at.pays(shown.collection, at.name)
+    await at.told()
+    async with at.db.transaction() as conn:
+        await conn.execute("alter table reconciliation.line rename to gone")
+    await next_day(at)
+    assert [(bill["state"], bill["asked"]) for bill in await bills(at)] == [("waiting", 1)]
+    for _ in range(11):
+        at.clock.advance(timedelta(hours=1))
+        await at.match_bills()
+    assert await at.cases() == ["funding.bill_missing"]

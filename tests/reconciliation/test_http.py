@@ -171,6 +171,30 @@ async def test_a_better_bill_takes_the_place_of_the_first(at: Platform) -> None:
     assert (await at.at.operator.post("/v1/reconciliations", body)).status_code == 422
 
 
+@pytest.mark.row("C-05")
+async def test_a_bill_that_was_decided_on_stays(at: Platform) -> None:
+    day = await day_over(at, extra=1)
+    first = await the_run(at)
+    (found,) = await breaks(at, first["id"])
+    body = {"correction": "suspend", "reason": "nobody knows the payer"}
+    asked = await made(
+        at.at.operator.post(f"/v1/reconciliation-breaks/{found['id']}/corrections", body)
+    )
+    await made(at.at.approve(asked["id"]))
+    at.hosts["alipay"].planted = Planted(missing=1)
+    wanted = {"channel": at.channels["alipay"]["id"], "day": day}
+    await made(at.at.operator.post("/v1/reconciliations", wanted))
+    await at.at.kabao.channel_bills.due()
+    assert await the_run(at) == first
+    assert await unmatched(at) == found["difference"]
+    assert "reconciliation.bill_refused" in {case["kind"] for case in await at.cases()}
+    page = await made(at.at.operator.get(f"/v1/channels/{wanted['channel']}/bills"))
+    assert [bill["reason"] for bill in page["data"] if bill["day"] == day] == [
+        "bill_decided_already"
+    ]
+    assert await wrong(at) == []
+
+
 async def balance(at: Platform, account: Account) -> int:
     """Debits less credits."""
     company = from_edge("com", at.at.company)

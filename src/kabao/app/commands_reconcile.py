@@ -20,8 +20,8 @@ from kabao.base.money import yuan
 from kabao.base.web.pages import MAX_LIMIT
 from kabao.funding.model.channels import CHANNEL, Channel
 from kabao.reconciliation.model.breaks import Break
-from kabao.reconciliation.model.lines import BILL_KNOWN, BillReader, SpoiltBillError
-from kabao.reconciliation.model.runs import RUN, Run, RunState
+from kabao.reconciliation.model.lines import BillReader
+from kabao.reconciliation.model.runs import RUN, KnownBillError, Run, RunState
 from kabao.reconciliation.ops.channels import NAME as CHANNELS
 from kabao.reconciliation.ports import HasBills
 
@@ -88,8 +88,8 @@ def reconcile(
 ) -> None:
     """Compare a bill with our books, as if it had been fetched from the channel.
 
-    Another merchant's, another day's or half a bill is refused whole. Ends with
-    status 1 where bill and books differ.
+    Another merchant's, another day's or half a bill is refused whole. None takes the
+    place of one that was fetched. Ends with status 1 where bill and books differ.
     """
 
     async def work(kabao: Kabao) -> Reconciled:
@@ -154,14 +154,13 @@ async def _taken(
 ) -> Run:
     """The bill as a run; the one that a command which died had begun, if there is one."""
     try:
-        return await kabao.reconciliation.take(source, subject, company, day, lines)
-    except SpoiltBillError as spoilt:
-        if spoilt.code is not BILL_KNOWN:
+        return await kabao.reconciliation.take(
+            source, subject, company, day, lines, brought_by=console_user()
+        )
+    except KnownBillError as known:
+        if known.run is None or known.run.state is RunState.FINISHED:
             raise
-        known = await kabao.reconciliation.of_day(source, subject, day)
-        if known is None or known.state is RunState.FINISHED:
-            raise
-        return known
+        return known.run
 
 
 def _shown(run: Run, breaks: list[Break], classes: Mapping[str, int], *, kept: bool) -> Reconciled:

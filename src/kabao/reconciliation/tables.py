@@ -33,6 +33,7 @@ run = sa.Table(
     sa.Column("fees_mfen", sa.BigInteger, nullable=False),
     sa.Column("received_fen", Fen),
     sa.Column("taken_at", Instant, nullable=False),
+    sa.Column("brought_by", sa.Text),
     sa.CheckConstraint("state in ('taken', 'matched', 'finished', 'replaced')", name="state"),
     sa.CheckConstraint("received_fen >= 0", name="received"),
     sa.CheckConstraint(
@@ -126,6 +127,7 @@ break_ = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("why", sa.Text),
     sa.Column("closed_at", Instant),
+    sa.Column("cleared_by", Uuid),
     sa.PrimaryKeyConstraint("run", "no", name="pk_break"),
     sa.CheckConstraint(
         "class in ('missing_here', 'missing_there', 'amount', 'status', 'duplicate', 'wrong_day',"
@@ -134,6 +136,7 @@ break_ = sa.Table(
     ),
     sa.CheckConstraint("state in ('open', 'cleared', 'suspended', 'corrected')", name="state"),
     sa.CheckConstraint("(state = 'open') = (closed_at is null)", name="closed"),
+    sa.CheckConstraint("cleared_by is null or state = 'cleared'", name="cleared_by"),
     sa.CheckConstraint("line is not null or book is not null", name="of_something"),
     schema=_SCHEMA,
 )
@@ -144,4 +147,9 @@ sa.Index(
     postgresql_where=sa.text("our_no <> ''"),
 )
 sa.Index("ix_break_their_no", break_.c.their_no, postgresql_where=sa.text("their_no <> ''"))
+sa.Index(
+    "ix_break_cleared_by",
+    break_.c.cleared_by,
+    postgresql_where=sa.text("cleared_by is not null"),
+)
 sa.Index("ix_break_open", break_.c.run, postgresql_where=sa.text("state = 'open'"))

@@ -73,8 +73,8 @@ KINDS = {
     "31": LineKind.REFUND,
     "99": LineKind.REFUND,
 }
-_NAME = re.compile(r"INN(\d{6})88ZM_(\w+)", re.ASCII)
-_DETAIL = "88ZM_"
+_NAME = re.compile(r"INN(\d{6})88(ZM[A-Z]*)_(\w+)", re.ASCII)
+_DETAIL = "ZM"
 _MFEN_PER_FEN = 1000
 _NOON = timedelta(hours=12)
 
@@ -92,15 +92,19 @@ _AT, _LENGTH = _slices()
 
 
 def read(file: IO[bytes], expected: Expected) -> BillReader:
-    """The lines of an unpacked answer. A day without trades has a zip without this file."""
+    """The lines of an unpacked answer.
+
+    A day without trades has a zip without this file: then another one tells day and merchant.
+    """
     place = Place()
     noon_us = to_us(datetime.combine(expected.day, time(), LOCAL) + _NOON)
     with unpacked(file, _details, place) as found:
         if found is None:
-            return
+            raise place.spoilt("no file in it tells a day and a merchant", BILL_CUT)
         name, table = found
         with reading(place):
-            _check_name(name, expected, place)
+            if _checked(name, expected, place) != _DETAIL:
+                return
             while row := table.readline(LINE_BYTES + 1):
                 place.line += 1
                 if not row.endswith(b"\n"):
@@ -110,15 +114,18 @@ def read(file: IO[bytes], expected: Expected) -> BillReader:
 
 
 def _details(names: Sequence[str]) -> list[str]:
-    return [name for name in names if _DETAIL in name]
+    trades = [name for name in names if f"88{_DETAIL}_" in name]
+    return trades or [name for name in names if _NAME.fullmatch(name.rpartition("/")[2])][:1]
 
 
-def _check_name(name: str, expected: Expected, place: Place) -> None:
+def _checked(name: str, expected: Expected, place: Place) -> str:
+    """What a file of this day and merchant tells of."""
     said = _NAME.fullmatch(name.rpartition("/")[2])
     if said is None:
         raise place.spoilt("the name tells no day and no merchant", BILL_HEADER)
     check_day(day_us_of(said[1], "%y%m%d")[0], expected, place)
-    check_subject(said[2], expected, place)
+    check_subject(said[3], expected, place)
+    return said[2]
 
 
 def _line(row: bytes, expected: Expected, noon_us: int, place: Place) -> Line:

@@ -25,4 +25,4 @@ class Matched(msgspec.Struct, frozen=True, kw_only=True):
     lines: int
     differences: int
     reason: str | None
-    """Why it is not there yet."""
+    """Why it is not there yet, or another than the last one counts."""

@@ -93,10 +93,12 @@ class Billing:
             raise INVALID.error("That day is not over.", field="day")
         await sql.fetch_again(conn, channel, day, self._clock.now_us())
 
-    async def matched(self, bill: Matched, lines: int, differences: int) -> None:
-        """It was compared with our books."""
+    async def matched(
+        self, bill: Matched, lines: int, differences: int, reason: str | None = None
+    ) -> None:
+        """It was compared with our books. `reason`: why an earlier bill of the day counts."""
         done = replace(
-            bill, state=BillState.MATCHED, lines=lines, differences=differences, reason=None
+            bill, state=BillState.MATCHED, lines=lines, differences=differences, reason=reason
         )
         async with self._db.transaction() as conn:
             await sql.update(conn, done, None)

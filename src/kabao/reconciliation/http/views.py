@@ -30,7 +30,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
 
     `theirs` and `ours` are what came less what went, by the bill and by our books, in fen;
     `fees_mfen` what the bill charges, in thousandths of a fen; `expected` what the source has to
-    pay out, `received` what it has. The same lines and books give the same `result_sha256`.
+    pay out, `received` what it has. `brought_by` handed the bill in; null: it was fetched. The
+    same lines and books give the same `result_sha256`.
     """
 
     id: str
@@ -48,6 +49,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     fees_mfen: int
     expected: int
     received: int | None
+    brought_by: str | None
     lines_sha256: str
     books_sha256: str | None
     result_sha256: str | None
@@ -110,6 +112,7 @@ def shown(run: Run) -> dict[str, Any]:
         "fees_mfen": run.fees_mfen,
         "expected": run.expected_fen,
         "received": run.received_fen,
+        "brought_by": run.brought_by,
         "lines_sha256": run.lines_digest.hex(),
         "books_sha256": None if run.books_digest is None else run.books_digest.hex(),
         "result_sha256": None if run.result_digest is None else run.result_digest.hex(),

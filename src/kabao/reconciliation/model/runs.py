@@ -7,8 +7,9 @@ from enum import StrEnum
 
 import msgspec
 
-from kabao.base.errors import Kind, code
+from kabao.base.errors import Code, KabaoError, Kind, code
 from kabao.reconciliation.model.breaks import Break
+from kabao.reconciliation.model.lines import BILL_KNOWN, RULE, SpoiltBillError
 
 RUN = "rec"
 """Prefix at the edge."""
@@ -17,6 +18,16 @@ MFEN_PER_FEN = 1_000
 
 RUN_NOT_FINISHED = code("run_not_finished", Kind.CONFLICT, "This reconciliation is not finished.")
 RUN_SETTLED = code("run_settled", Kind.CONFLICT, "What was paid out for this was booked before.")
+BILL_DECIDED = code(
+    "bill_decided_already",
+    Kind.CONFLICT,
+    "Something was decided on another bill of that day, which stays.",
+)
+BILL_FETCHED = code(
+    "bill_fetched_already",
+    Kind.CONFLICT,
+    "The source's own bill of that day is here; one that is brought does not take its place.",
+)
 SOURCE_UNKNOWN = code("source_unknown", Kind.INVALID, "Nobody reconciles such a source here.")
 
 
@@ -56,6 +67,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What the source charged."""
     received_fen: int | None = None
     """What the source has paid out for it; None: two persons have not said yet."""
+    brought_by: str | None = None
+    """Who handed the bill in; None: it was fetched from the source."""
 
     @property
     def fee_fen(self) -> int:
@@ -66,6 +79,26 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def expected_fen(self) -> int:
         """What the source has to pay out for it."""
         return self.theirs_fen - self.fee_fen
+
+
+class KnownBillError(SpoiltBillError):
+    """These very lines stand already: as the bill of this day, or of another one."""
+
+    def __init__(self, day: date, run: Run | None) -> None:
+        super().__init__(f"it was taken as the bill of {day}", None, BILL_KNOWN)
+        self.run = run
+        """The run that is this very bill of this very day, if that is what is known."""
+
+
+class BillStaysError(KabaoError):
+    """The bill that stands for a day is not replaced by another one."""
+
+    def __init__(self, code: Code, run: Run, digest: bytes) -> None:
+        super().__init__(code, "", rule=RULE)
+        self.run = run
+        """That stays."""
+        self.digest = digest
+        """Of the lines that were refused."""
 
 
 def head(run: Run) -> bytes:

@@ -16,8 +16,8 @@ from kabao.funding.ops import Funding
 from kabao.ledger.model import Account
 from kabao.reconciliation.model.breaks import DONE, Break
 from kabao.reconciliation.model.gate import Part
-from kabao.reconciliation.model.lines import BILL_KNOWN, BillReader, LineKind, SpoiltBillError
-from kabao.reconciliation.model.runs import Run
+from kabao.reconciliation.model.lines import BillReader, LineKind, SpoiltBillError
+from kabao.reconciliation.model.runs import BillStaysError, KnownBillError, Run
 from kabao.reconciliation.ops.reconciliation import Reconciliation
 from kabao.reconciliation.ports import Besides, HasBills, Selected
 
@@ -117,40 +117,45 @@ class ChannelBills:
             except Exception as wrong:  # noqa: BLE001 -- it comes again, and stops no other
                 reason = type(wrong).__name__
                 log.error("reconciliation.bill_failed", channel=bill.channel, reason=reason)
+                await self._not_there(bill, reason)
         return len(bills)
 
     async def _compare(self, bill: Matched) -> None:
         adapter = await self._funding.channels.reached(bill.channel)
         channel = self._funding.channels.get(bill.channel)
         if channel is None or not isinstance(adapter, HasBills):
+            await self._not_there(bill, "its account cannot be used")
             return
+        reason = None
         with tempfile.TemporaryFile() as file:
             said = await adapter.fetch_bill(bill.day, file)
             if not isinstance(said, Fetched):
-                reason = getattr(said, "reason", "") or getattr(said, "code", "")
-                told = f"{type(said).__name__}: {reason}"
-                await self._funding.billing.not_there(channel, bill, told)
+                why = getattr(said, "reason", "") or getattr(said, "code", "")
+                await self._not_there(bill, f"{type(said).__name__}: {why}")
                 return
             file.seek(0)
             lines = adapter.bill_lines(file, bill.day)
             try:
                 run = await self._taken(channel, bill, lines)
             except SpoiltBillError as spoilt:
-                told = f"{spoilt.code}: {spoilt.detail}"
-                await self._funding.billing.not_there(channel, bill, told)
+                await self._not_there(bill, f"{spoilt.code}: {spoilt.detail}")
                 return
+            except BillStaysError as stays:
+                run, reason = stays.run, stays.code.name
         run = await self._reconciliation.finish(run.id)
-        await self._funding.billing.matched(bill, run.lines, run.breaks)
+        await self._funding.billing.matched(bill, run.lines, run.breaks, reason)
+
+    async def _not_there(self, bill: Matched, reason: str) -> None:
+        channel = self._funding.channels.get(bill.channel)
+        if channel is not None:
+            await self._funding.billing.not_there(channel, bill, reason)
 
     async def _taken(self, channel: Channel, bill: Matched, lines: BillReader) -> Run:
         """The bill as a run; that of a worker that died after it had taken it, if there is one."""
         subject = to_edge(CHANNEL, channel.id)
         try:
             return await self._reconciliation.take(NAME, subject, channel.company, bill.day, lines)
-        except SpoiltBillError as spoilt:
-            if spoilt.code is not BILL_KNOWN:
+        except KnownBillError as known:
+            if known.run is None:
                 raise
-            known = await self._reconciliation.of_day(NAME, subject, bill.day)
-            if known is None:
-                raise
-            return known
+            return known.run

@@ -12,7 +12,7 @@ from kabao.policy import names
 from kabao.policy.model import Rules
 from kabao.reconciliation.model.breaks import BREAK, Break, BreakState, waits_for_source
 from kabao.reconciliation.model.gate import ZERO, GateRule
-from kabao.reconciliation.model.runs import RUN, Run, RunState
+from kabao.reconciliation.model.runs import RUN, BillStaysError, Run, RunState
 from kabao.reconciliation.ops.matching import entries
 from kabao.reconciliation.ports import Source
 from kabao.reconciliation.sql import breaks as breaks_sql
@@ -38,8 +38,7 @@ class Following:
         await self._tell(run, source)
         await self._explain(run, source, rules.int(names.RECONCILIATION_ASK_MAX_COUNT))
         async with self._db.transaction() as conn:
-            still = await sql.get(conn, run.id, lock=True)
-            if still is None or still.state is not RunState.MATCHED:
+            if not await _counts(conn, run):
                 return
             await self._open_cases(conn, run, rules.int(names.RECONCILIATION_CASES_MAX_COUNT))
             await self._judge(conn, run, source, gate)
@@ -51,6 +50,8 @@ class Following:
             last = await breaks_sql.last_book(conn, run.id)
         for after in range(0, last, TOLD):
             async with self._db.transaction() as conn:
+                if not await _counts(conn, run):
+                    return
                 orders = await breaks_sql.matched_orders(conn, run.id, after, TOLD)
                 if orders:
                     await source.matched(conn, orders)
@@ -72,6 +73,8 @@ class Following:
                 continue
             if why is not None:
                 async with self._db.transaction() as conn:
+                    if not await _counts(conn, run):
+                        return
                     now_us = self._clock.now_us()
                     await breaks_sql.close(conn, found.id, BreakState.CLEARED, why, now_us)
 
@@ -94,6 +97,19 @@ class Following:
             ),
         )
 
+    async def refused(self, refused: BillStaysError) -> None:
+        """Another bill of a day came and does not count: a person compares the two."""
+        run = refused.run
+        case = NewCase(
+            kind="reconciliation.bill_refused",
+            subject=to_edge(RUN, run.id),
+            company=run.company,
+            facts={"day": str(run.day), "reason": refused.code.name},
+            key=f"{run.id}:{refused.digest.hex()}",
+        )
+        async with self._db.transaction() as conn:
+            await self._cases.open_in(conn, case)
+
     async def _judge(self, conn: Conn, run: Run, source: Source, gate: GateRule) -> None:
         """Too many breaks (T-21): the source is trusted with nothing new, a person looks."""
         count = await breaks_sql.open_count(conn, run.id)
@@ -108,6 +124,12 @@ class Following:
             key=run.id,
         )
         await self._cases.open_in(conn, case)
+
+
+async def _counts(conn: Conn, run: Run) -> bool:
+    """Whether a run is still to be followed: another bill may have come. It stays locked."""
+    still = await sql.get(conn, run.id, lock=True)
+    return still is not None and still.state is RunState.MATCHED
 
 
 def gate_of(source: Source, rules: Rules) -> GateRule:

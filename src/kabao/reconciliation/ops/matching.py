@@ -11,9 +11,18 @@ from kabao.base.clock import Clock
 from kabao.base.db import Conn
 from kabao.base.ids import Ids
 from kabao.reconciliation.model.breaks import Break
-from kabao.reconciliation.model.lines import BILL_KNOWN, Line, SpoiltBillError
+from kabao.reconciliation.model.lines import BILL_CUT, Line, SpoiltBillError
 from kabao.reconciliation.model.rounds import Round, Shape
-from kabao.reconciliation.model.runs import Run, RunState, entry, head
+from kabao.reconciliation.model.runs import (
+    BILL_DECIDED,
+    BILL_FETCHED,
+    BillStaysError,
+    KnownBillError,
+    Run,
+    RunState,
+    entry,
+    head,
+)
 from kabao.reconciliation.ports import Source
 from kabao.reconciliation.sql import breaks as breaks_sql
 from kabao.reconciliation.sql import classing, matching
@@ -32,22 +41,38 @@ class Matching:
     async def take(self, conn: Conn, asked: Run, lines: Iterable[Line]) -> Run:
         """Copy lines in, as a run that stands instead of any earlier one of that day.
 
-        Raises what the reader raises, and `bill_known_already` for lines that were taken
-        before: whoever catches it gives up the transaction.
+        Raises what the reader raises, `bill_cut_short` for nothing where lines stand,
+        `KnownBillError` and `BillStaysError`: whoever catches any gives up the transaction.
         """
         count = await sql.copy_lines(conn, asked.id, lines)
         taken = await sql.lines_digest(conn, asked.id)
-        before = await sql.taken_before(conn, asked.source, asked.subject, taken)
-        if before is not None:
-            raise SpoiltBillError(f"it was taken as the bill of {before}", None, BILL_KNOWN)
-        now_us = self._clock.now_us()
-        former = await sql.of_day(conn, asked.source, asked.subject, asked.day)
-        if former is not None:
-            await sql.set_state(conn, former.id, RunState.REPLACED)
-            await breaks_sql.close_all(conn, former.id, REPLACED, now_us)
         run = replace(asked, lines=count, lines_digest=taken)
-        await sql.insert(conn, run, now_us)
+        former = await sql.of_day(conn, run.source, run.subject, run.day, lock=True)
+        if former is not None and former.lines_digest == taken:
+            raise KnownBillError(run.day, former)
+        before = await sql.taken_before(conn, run.source, run.subject, taken)
+        if before is not None:
+            raise KnownBillError(before, None)
+        if not count and (run.brought_by is not None or former is not None):
+            raise SpoiltBillError("it tells nothing, not even whose it is", None, BILL_CUT)
+        if former is not None:
+            await self._replace(conn, former, run)
+        await sql.insert(conn, run, self._clock.now_us())
         return run
+
+    async def _replace(self, conn: Conn, former: Run, run: Run) -> None:
+        """Another bill of the day takes the place of one, which the caller has locked.
+
+        Only while nothing was decided on it: what was posted for a bill is never posted again
+        for its successor. Whatever it had explained is open again.
+        """
+        if former.received_fen is not None or await breaks_sql.decided(conn, former.id):
+            raise BillStaysError(BILL_DECIDED, former, run.lines_digest)
+        if run.brought_by is not None and former.brought_by is None:
+            raise BillStaysError(BILL_FETCHED, former, run.lines_digest)
+        await sql.set_state(conn, former.id, RunState.REPLACED)
+        await breaks_sql.close_all(conn, former.id, REPLACED, self._clock.now_us())
+        await breaks_sql.reopen(conn, former.id)
 
     async def match(self, conn: Conn, run: Run, source: Source, fee_tolerance_mfen: int) -> Run:
         """Pair, class and write down what differs, in sets."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 import msgspec
+from msgspec.structs import replace
 
 from kabao.base import logs
 from kabao.base.clock import BusinessDays, Clock
@@ -22,7 +23,13 @@ from kabao.reconciliation.model.breaks import Break, BreakState, Class, Correcti
 from kabao.reconciliation.model.gate import OpenPart, judged
 from kabao.reconciliation.model.lines import Line
 from kabao.reconciliation.model.rounds import load
-from kabao.reconciliation.model.runs import MFEN_PER_FEN, SOURCE_UNKNOWN, Run, RunState
+from kabao.reconciliation.model.runs import (
+    MFEN_PER_FEN,
+    SOURCE_UNKNOWN,
+    BillStaysError,
+    Run,
+    RunState,
+)
 from kabao.reconciliation.ops.correcting import Correcting
 from kabao.reconciliation.ops.following import Following, gate_of
 from kabao.reconciliation.ops.matching import Matching
@@ -69,6 +76,7 @@ class Reconciliation:
         self._settling = Settling(ledger)
         self._sources: dict[str, Source] = {}
         self._gates: list[Gate] = []
+        self._resumed: str | None = None
 
     def serve(self, source: Source) -> None:
         """From now on bills of this kind can be taken."""
@@ -97,7 +105,14 @@ class Reconciliation:
     # Runs
 
     async def take(
-        self, source: str, subject: str, company: str, day: date, lines: Iterable[Line]
+        self,
+        source: str,
+        subject: str,
+        company: str,
+        day: date,
+        lines: Iterable[Line],
+        *,
+        brought_by: str | None = None,
     ) -> Run:
         """Take a bill, all of it or nothing; `finish` compares it.
 
@@ -107,12 +122,21 @@ class Reconciliation:
             company: whose books it is compared with.
             day: whose bill it is, by the source's calendar.
             lines: as a reader yields them; it raises `SpoiltBillError` at whatever is wrong.
+            brought_by: who hands it in; None: it was fetched from the source.
 
-        Raises the codes of a spoilt bill, and `source_unknown`.
+        Raises the codes of a spoilt bill, `source_unknown`, and as `BillStaysError`
+        `bill_decided_already` and `bill_fetched_already`; where the source itself tells another
+        bill than the one that stays, that is a case.
         """
         self.source(source)
-        async with self._db.transaction() as conn:
-            return await self._matching.take(conn, self._new(source, subject, company, day), lines)
+        asked = replace(self._new(source, subject, company, day), brought_by=brought_by)
+        try:
+            async with self._db.transaction() as conn:
+                return await self._matching.take(conn, asked, lines)
+        except BillStaysError as refused:
+            if brought_by is None:
+                await self._following.refused(refused)
+            raise
 
     async def match(self, ident: str) -> Run:
         """Match what was taken, so that its result stands. Raises `not_found`."""
@@ -153,7 +177,9 @@ class Reconciliation:
     async def resume(self) -> int:
         """Take up runs that somebody left behind; for a tick. Gives how many."""
         async with self._db.read() as conn:
-            left = await sql.unfinished(conn, LEFT_BEHIND)
+            left = await sql.unfinished(conn, self._resumed, LEFT_BEHIND)
+        # Those that fail again and again keep none of the others waiting.
+        self._resumed = left[-1] if len(left) == LEFT_BEHIND else None
         for ident in left:
             try:
                 await self.finish(ident)
@@ -196,7 +222,9 @@ class Reconciliation:
 
         Raises `not_found`, `break_closed`, `nothing_to_post`.
         """
-        run, _ = await self.get_break(conn, ident)
+        _, found = await self.get_break(conn, ident)
+        run = await sql.get(conn, found.run, lock=True)  # not while another bill replaces it
+        assert run is not None, "runs are never deleted"
         return await self._correcting.correct(
             conn, run, self.source(run.source), ident, correction, approval
         )

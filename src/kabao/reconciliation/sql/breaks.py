@@ -122,6 +122,31 @@ async def close_all(conn: Conn, run: str, why: str, at_us: int) -> None:
     )
 
 
+async def decided(conn: Conn, run: str) -> bool:
+    """Whether two persons have made something of any break of a run."""
+    found: bool = await fetch_value(
+        conn,
+        "select exists (select from reconciliation.break"
+        " where run = %s and state in ('suspended', 'corrected'))",
+        [run],
+    )
+    return found
+
+
+async def reopen(conn: Conn, run: str) -> None:
+    """Breaks of other days that only the bill of this run explained: it counts no more."""
+    await conn.execute(
+        """
+        update reconciliation.break k
+        set state = 'open', why = null, closed_at = null, cleared_by = null
+        from reconciliation.run r
+        where k.cleared_by = %(run)s and k.run <> %(run)s and r.id = k.run
+          and r.state <> 'replaced'
+        """,
+        {"run": run},
+    )
+
+
 async def matched_orders(conn: Conn, run: str, after: int, size: int) -> list[str]:
     """Payments of ours that stand in the source and differ in nothing that makes them doubtful,
     by number: of so many of our books after one. An order that was paid twice does not stand in
@@ -193,7 +218,8 @@ async def open_until(conn: Conn, day: date, company: str | None) -> list[OpenBre
         join reconciliation.run r on r.id = k.run
         left join reconciliation.line l on l.run = k.run and l.no = k.line
         left join reconciliation.book b on b.run = k.run and b.no = k.book
-        where k.state in ('open', 'suspended') and r.state <> 'replaced' and r.day <= %(day)s
+        where (k.state = 'suspended' or k.state = 'open' and r.state <> 'replaced')
+          and r.day <= %(day)s
           and (%(company)s::uuid is null or r.company = %(company)s::uuid)
         group by 1, 2, 3, 4 order by 1, 2, 3, 4
         """,

@@ -21,7 +21,8 @@ with told as (
     and (k.class = 'wrong_day' or (k.class = 'missing_here' and k.state = 'open'
       and l.amount_fen = o.amount_fen and l.currency = o.currency))
   returning k.run, k.no)
-update reconciliation.break b set state = 'cleared', why = %(why)s, closed_at = %(at)s
+update reconciliation.break b
+set state = 'cleared', why = %(why)s, closed_at = %(at)s, cleared_by = %(run)s
 from told where b.run = told.run and b.no = told.no and b.class = 'missing_here'
   and b.state = 'open'
 """
@@ -182,7 +183,8 @@ async def clear_carried(conn: Conn, run: Run, at_us: int) -> None:
           where o.run = %(run)s and o.line is not null and o.class <> 'duplicate'
             and (o.kind <> 'pay' or k.their_no in ('', o.their_no) or o.their_no = '')
             and k.class = 'missing_there' and k.state = 'open')
-        update reconciliation.break b set state = 'cleared', why = %(why)s, closed_at = %(at)s
+        update reconciliation.break b
+        set state = 'cleared', why = %(why)s, closed_at = %(at)s, cleared_by = %(run)s
         from (select run, no from late where class = 'wrong_day'
           union select earlier, earlier_no from late) as gone
         where b.run = gone.run and b.no = gone.no and b.state = 'open'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import islice
@@ -19,12 +20,14 @@ from kabao.reconciliation.model.runs import Run, RunState
 NO_CHARS = 128
 """The longest number a source may tell."""
 
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
 _BLOCK = 1_000
 """Lines that are sent at once; between two blocks others get their turn."""
 
 _RUN: LiteralString = """
 select id, source, subject, company, day, state, lines_digest, books_digest, result_digest, lines,
-  books, pairs, breaks, theirs_fen, ours_fen, fees_mfen, received_fen
+  books, pairs, breaks, theirs_fen, ours_fen, fees_mfen, received_fen, brought_by
 from reconciliation.run
 """
 
@@ -34,9 +37,9 @@ async def insert(conn: Conn, run: Run, at_us: int) -> None:
     await conn.execute(
         """
         insert into reconciliation.run (id, source, subject, company, day, state, lines_digest,
-          lines, books, pairs, breaks, theirs_fen, ours_fen, fees_mfen, taken_at)
+          lines, books, pairs, breaks, theirs_fen, ours_fen, fees_mfen, taken_at, brought_by)
         values (%(id)s, %(source)s, %(subject)s, %(company)s, %(day)s, %(state)s,
-          %(lines_digest)s, %(lines)s, 0, 0, 0, 0, 0, 0, %(at)s)
+          %(lines_digest)s, %(lines)s, 0, 0, 0, 0, 0, 0, %(at)s, %(brought_by)s)
         """,
         msgspec.structs.asdict(run) | {"at": from_us(at_us)},
     )
@@ -69,35 +72,39 @@ async def get_many(conn: Conn, idents: Sequence[str]) -> dict[str, Run]:
     return {row["id"]: msgspec.convert(row, Run) for row in rows}
 
 
-async def of_day(conn: Conn, source: str, subject: str, day: date) -> Run | None:
+async def of_day(
+    conn: Conn, source: str, subject: str, day: date, *, lock: bool = False
+) -> Run | None:
     """The run of a bill that counts."""
+    more: LiteralString = " for update" if lock else ""
     rows = await fetch_all(
         conn,
         dict,
-        _RUN + "where source = %s and subject = %s and day = %s and state <> 'replaced'",
+        _RUN + "where source = %s and subject = %s and day = %s and state <> 'replaced'" + more,
         [source, subject, day],
     )
     return msgspec.convert(rows[0], Run) if rows else None
 
 
 async def taken_before(conn: Conn, source: str, subject: str, digest: bytes) -> date | None:
-    """The day for which these very lines were taken, if they were."""
+    """The day for which these very lines stand, if they do."""
     day: date | None = await fetch_value(
         conn,
         "select day from reconciliation.run"
         " where source = %s and subject = %s and lines_digest = %s and lines > 0"
+        " and state <> 'replaced'"
         " order by day limit 1",
         [source, subject, digest],
     )
     return day
 
 
-async def unfinished(conn: Conn, limit: int) -> list[str]:
-    """Runs that somebody left behind, oldest first."""
+async def unfinished(conn: Conn, after: str | None, limit: int) -> list[str]:
+    """Runs that somebody left behind, oldest first, after one of them."""
     rows = await conn.execute(
         "select id from reconciliation.run where state in ('taken', 'matched')"
-        " order by id limit %s",
-        [limit],
+        " and (%s::uuid is null or id > %s::uuid) order by id limit %s",
+        [after, after, limit],
     )
     return [row[0] for row in await rows.fetchall()]
 
@@ -172,7 +179,8 @@ async def set_state(conn: Conn, run: str, state: RunState) -> None:
 async def copy_lines(conn: Conn, run: str, lines: Iterable[Line]) -> int:
     """Copy lines in as they come; gives how many. Memory holds a block of them.
 
-    Raises what the reader raises, and `bill_unreadable` for a number that is too long.
+    Raises what the reader raises, and `bill_unreadable` for what no reader may yield: a number
+    that is too long, a negative amount, no currency.
     """
     count = 0
     async with (
@@ -199,6 +207,10 @@ def _row(run: str, line: Line, days: dict[date, str]) -> str:
     our_no, sub_no, their_no = line.our_no or "", line.our_sub_no or "", line.their_no
     if max(len(our_no), len(sub_no), len(their_no), len(line.original_no or "")) > NO_CHARS:
         raise SpoiltBillError("a number is too long", line.source_no, BILL_UNREADABLE)
+    if line.amount_fen < 0:
+        raise SpoiltBillError("an amount is negative", line.source_no, BILL_UNREADABLE)
+    if not _CURRENCY.fullmatch(line.currency):
+        raise SpoiltBillError("that is no currency", line.source_no, BILL_UNREADABLE)
     return (
         f"{run}\t{line.source_no}\t{line.kind}\t{_text(our_no)}\t{_text(sub_no)}"
         f"\t{_text(their_no)}\t{line.amount_fen}\t{line.fee_mfen}\t{_text(line.currency)}"
@@ -214,19 +226,24 @@ def _text(value: str) -> str:
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": " "})
 
 
-_DIGEST: LiteralString = """
+_DIGESTS: LiteralString = """
 select sha256(coalesce(string_agg(part, ''::bytea order by n), ''::bytea))
 from (
   select (no - 1) / 1000 as n, sha256(convert_to(string_agg(concat_ws('|', kind, our_no,
-    our_sub_no, their_no, amount_fen, coalesce(fee_mfen::text, '-'), currency, at_us, day, status),
-    E'\\n' order by no), 'UTF8')) as part
+    our_sub_no, their_no, amount_fen, coalesce(fee_mfen::text, '-'), currency, at_us, day, status
 """
+_TO_EACH: LiteralString = "), E'\\n' order by no), 'UTF8')) as part "
 
 
 async def lines_digest(conn: Conn, run: str) -> bytes:
     """SHA-256 of a run's lines: of the digests of each thousand of them, in order."""
     found = await fetch_value(
-        conn, _DIGEST + "from reconciliation.line where run = %s group by 1) as parts", [run]
+        conn,
+        _DIGESTS
+        + ", nullif(original_no, '')"
+        + _TO_EACH
+        + "from reconciliation.line where run = %s group by 1) as parts",
+        [run],
     )
     return bytes(found)
 
@@ -234,6 +251,8 @@ async def lines_digest(conn: Conn, run: str) -> bytes:
 async def books_digest(conn: Conn, run: str) -> bytes:
     """SHA-256 of a run's books, as of its lines."""
     found = await fetch_value(
-        conn, _DIGEST + "from reconciliation.book where run = %s group by 1) as parts", [run]
+        conn,
+        _DIGESTS + _TO_EACH + "from reconciliation.book where run = %s group by 1) as parts",
+        [run],
     )
     return bytes(found)
