@@ -31,11 +31,14 @@ async def begun(at: Night) -> tuple[str, str, str]:
     return till, cashier, opened["id"]
 
 
-async def shift(at: Night, *loads_fen: int) -> str:
-    """A shift that took cash for cards, counted and closed."""
-    programme = await at.at.programme()
+async def shift(at: Night, *loads_fen: int, of_other_fen: int = 0) -> str:
+    """A shift that took cash for cards, also of the other issuer, counted and closed."""
+    own = await at.at.programme()
     till, cashier, opened = await begun(at)
-    for fen in loads_fen:
+    loads = [(own, fen) for fen in loads_fen]
+    if of_other_fen:
+        loads.append((await at.at.programme(at.at.other), of_other_fen))
+    for programme, fen in loads:
         card = await at.at.card(programme)
         body = {
             "card": card["id"],
@@ -47,7 +50,7 @@ async def shift(at: Night, *loads_fen: int) -> str:
             "cashier": cashier,
         }
         await made(at.at.operator.post("/v1/topups", body))
-    closed = {"cash": sum(loads_fen)}
+    closed = {"cash": sum(loads_fen) + of_other_fen}
     await made(at.at.merchant.post(f"/v1/shifts/{opened}/close", closed))
     return opened
 
@@ -126,6 +129,42 @@ async def test_the_cash_of_a_shift_is_handed_over_once_and_counted(at: Night) ->
     _, _, opened = await begun(at)
     early = await at.at.operator.post("/v1/deposits", body | {"shifts": [opened]})
     assert early.json()["code"] == "shift_still_open"
+
+
+async def test_each_issuer_gets_what_its_own_cards_brought(at: Night) -> None:
+    one = await shift(at, 30_000, of_other_fen=20_000)
+    bag = await hand_over(at, 30_000, one)
+    assert bag["expected"] == 30_000
+    body = {"store": at.at.store, "amount": 20_000, "shifts": [one], "company": at.at.other}
+    other = await made(at.at.operator.post("/v1/deposits", body))
+    assert (other["company"], other["expected"]) == (at.at.other, 20_000)
+    assert await at.cases() == []
+    twice = await at.at.operator.post("/v1/deposits", body)
+    assert twice.json()["code"] == "shift_deposited"
+
+
+async def test_cash_the_store_keeps_is_no_deposit(at: Night) -> None:
+    one = await shift(at, 5_000)
+    today = at.kabao.days.of(at.kabao.clock.now_us())
+    rule = {
+        "company": at.at.company,
+        "effective_from": str(today + timedelta(days=1)),
+        "workdays": 1,
+        "minimum": 0,
+        "cash": "netted",
+        "fees_on_refunds": "kept",
+        "carry_negative": True,
+        "reason": "agreed",
+    }
+    asked = await made(at.at.operator.post("/v1/settlement-rules", rule))
+    await made(at.at.approve(asked["id"]))
+    at.at.clock.advance(timedelta(days=1))
+    netted = await shift(at, 700)
+    body = {"store": at.at.store, "amount": 700}
+    for shifts in ([netted], [one, netted], []):
+        refused = await at.at.operator.post("/v1/deposits", body | {"shifts": shifts})
+        assert (refused.status_code, refused.json()["code"]) == (409, "cash_is_netted")
+    await hand_over(at, 5_000, one)  # of the day before
 
 
 async def test_a_reference_nobody_handed_out_stays_nobodys(at: Night) -> None:

@@ -34,6 +34,7 @@ class Morning:
             kabao.ledger,
             kabao.merchants,
             kabao.org,
+            kabao.clearing.terms,
             kabao.cases,
             kabao.policy,
             ids,

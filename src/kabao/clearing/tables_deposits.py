@@ -47,6 +47,7 @@ deposit_shift = sa.Table(
     "deposit_shift",
     metadata,
     sa.Column("shift", Uuid, primary_key=True),
+    sa.Column("company", Uuid, primary_key=True),
     sa.Column("deposit", Uuid, sa.ForeignKey(deposit.c.id), nullable=False, index=True),
     sa.Column("cash_fen", Fen, nullable=False),
     schema=_SCHEMA,

@@ -25,7 +25,7 @@ from kabao.ledger.model import (
     Transfer,
 )
 from kabao.ledger.passages import Passage, pair_of, passages
-from kabao.ledger.sql_reading import ClosedDay, DoneBy, ShiftSum
+from kabao.ledger.sql_reading import ClosedDay, DoneBy, ShiftCash, ShiftSum
 
 CLOCK_SKEW = timedelta(minutes=1)
 """How far the clocks of two machines may differ."""
@@ -142,6 +142,14 @@ class Reading:
         return await sql_reading.shift_sums(
             conn, shift, _OF_STORES, since, self._days.of(to_us(since))
         )
+
+    async def shift_cash(
+        self, conn: Conn, shifts: Collection[str], currency: str, opened_at: datetime
+    ) -> list[ShiftCash]:
+        """What shifts, the first opened then, have taken in cash for cards: by issuer."""
+        since = opened_at - CLOCK_SKEW
+        day = self._days.of(to_us(since))
+        return await sql_reading.shift_cash(conn, shifts, currency, since, day)
 
     async def about(
         self, conn: Conn, roots: Collection[str], operations: Collection[str], since: date

@@ -29,6 +29,14 @@ class ShiftSum(msgspec.Struct, frozen=True):
     amount_fen: int
 
 
+class ShiftCash(msgspec.Struct, frozen=True):
+    """What a shift has taken in cash for the cards of an issuer, less what it paid out."""
+
+    shift: str
+    issuer: str
+    amount_fen: int
+
+
 class ClosedDay(msgspec.Struct, frozen=True):
     """A business day nothing can be posted into any more."""
 
@@ -113,6 +121,36 @@ async def shift_sums(
             "day": from_day,
             "accounts": list(accounts),
             "debited": [Account.CASH],
+        },
+    )
+
+
+async def shift_cash(
+    conn: Conn, shifts: Iterable[str], currency: str, since: datetime, from_day: date
+) -> list[ShiftCash]:
+    """What shifts have taken in cash since a moment (none began earlier), by issuer.
+
+    Narrowed by moment and day as `shift_sums`.
+    """
+    return await fetch_all(
+        conn,
+        ShiftCash,
+        """
+        select shift, issuer,
+          sum(case when debit = %(cash)s then amount_fen else -amount_fen end)::bigint
+            as amount_fen
+        from ledger.transfer
+        where business_date >= %(day)s and recorded_at >= %(since)s
+          and shift = any(%(shifts)s::uuid[]) and %(cash)s in (debit, credit)
+          and house is not null and currency = %(currency)s
+        group by shift, issuer order by shift, issuer
+        """,
+        {
+            "shifts": list(shifts),
+            "currency": currency,
+            "since": since,
+            "day": from_day,
+            "cash": int(Account.CASH),
         },
     )
 

@@ -27,6 +27,11 @@ SHIFT_STILL_OPEN = code(
 SHIFT_DEPOSITED = code(
     "shift_deposited", Kind.CONFLICT, "The cash of this shift was handed over already."
 )
+CASH_NETTED = code(
+    "cash_is_netted",
+    Kind.CONFLICT,
+    "The store keeps this cash and is paid that much less: it is no deposit.",
+)
 NO_DIFFERENCE = code(
     "no_difference", Kind.REFUSED, "This deposit has no difference that waits for anybody."
 )
@@ -56,7 +61,8 @@ class Deposit(msgspec.Struct, frozen=True, kw_only=True):
     declared_fen: int
     """What the store says is in it."""
     expected_fen: int
-    """What the books say its shifts have taken for cards; without shifts, what was declared."""
+    """What the books say its shifts have taken for cards of `company`; without shifts, what was
+    declared."""
     received_fen: int | None
     """What the bank booked."""
     receipt: str | None

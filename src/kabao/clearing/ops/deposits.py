@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
-from kabao.base.clock import BusinessDays, Clock, now
+from kabao.base.clock import BusinessDays, Clock, now, to_us
 from kabao.base.db import Conn, Database
 from kabao.base.errors import INVALID, NOT_FOUND
 from kabao.base.ids import Ids, to_edge
 from kabao.cases.model import Fact, NewCase
 from kabao.cases.ops import Cases
 from kabao.clearing.model.deposits import (
+    CASH_NETTED,
     DEPOSIT,
     NO_DIFFERENCE,
     RULE,
@@ -23,14 +24,16 @@ from kabao.clearing.model.deposits import (
     new_reference,
     paid_in,
 )
+from kabao.clearing.ops.terms import TermsBook
 from kabao.clearing.sql import deposits as sql
 from kabao.funding.model.channels import Channel
 from kabao.funding.model.receipts import Receipt
-from kabao.ledger.model import Account
 from kabao.ledger.ops import Ledger
+from kabao.merchants.model import Shift
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.policy import names
+from kabao.policy.choices import SettledCash
 from kabao.policy.ops import NATIONAL, Policy
 
 AT_ONCE = 200
@@ -45,6 +48,7 @@ class Deposits:
         ledger: Ledger,
         merchants: Merchants,
         org: Org,
+        terms: TermsBook,
         cases: Cases,
         policy: Policy,
         ids: Ids,
@@ -52,7 +56,7 @@ class Deposits:
         days: BusinessDays,
     ) -> None:
         self._db, self._ledger, self._merchants, self._org = db, ledger, merchants, org
-        self._cases, self._policy = cases, policy
+        self._terms, self._cases, self._policy = terms, cases, policy
         self._ids, self._clock, self._days = ids, clock, days
 
     async def hand_over(
@@ -65,28 +69,31 @@ class Deposits:
         declared_fen: int,
         shifts: Sequence[str],
     ) -> Deposit:
-        """A bag leaves a store, with the cash of these shifts.
+        """A bag leaves a store, with what these shifts took for one company's cards.
 
         Where it holds another sum than the books say, that is a case at once: the difference is
         then known by the cashiers it can be of, and not only by the bank.
 
         Raises `not_found`, `invalid` (a shift of another store), `shift_still_open`,
-        `shift_deposited`.
+        `shift_deposited`, `cash_is_netted`.
         """
         place = self._org.store(store)
         if place is None:
             raise NOT_FOUND.error("There is no such store.", field="store")
         if company is not None and not self._org.accepts(company, store):
             raise NOT_FOUND.error("The store loads no cards of such a company.", field="company")
-        cash = {one: await self._cash_of(conn, store, one) for one in dict.fromkeys(shifts)}
+        issuer = company or place.company
+        named = [await self._closed(conn, store, one) for one in dict.fromkeys(shifts)]
+        await self._check_deposited(conn, issuer, named)
+        cash = await self._cash_of(conn, issuer, currency, named)
         ident = self._ids.new()
         made = Deposit(
             id=ident,
             reference=new_reference(ident),
-            company=company or place.company,
+            company=issuer,
             store=store,
             currency=currency,
-            day=self._days.of(self._clock.now_us()),
+            day=self._today(),
             declared_fen=declared_fen,
             expected_fen=sum(cash.values()) if cash else declared_fen,
             received_fen=None,
@@ -101,15 +108,38 @@ class Deposits:
             await self._case(conn, made, "clearing.deposit_declared_otherwise", {})
         return made
 
-    async def _cash_of(self, conn: Conn, store: str, ident: str) -> int:
-        """What a shift has taken for cards, less what it paid out, in fen."""
+    async def _closed(self, conn: Conn, store: str, ident: str) -> Shift:
+        """A shift of this store whose drawer was counted."""
         shift = await self._merchants.shifts.get(conn, ident)
         if shift.store != store:
             raise INVALID.error("The shift is another store's.", field="shifts")
         if shift.is_open:
             raise SHIFT_STILL_OPEN.error(rule=RULE, field="shifts")
-        sums = await self._ledger.shift_sums(conn, ident, shift.opened_at)
-        return sum(one.amount_fen for one in sums if one.account == Account.CASH)
+        return shift
+
+    async def _check_deposited(self, conn: Conn, issuer: str, shifts: Sequence[Shift]) -> None:
+        """Raises `cash_is_netted` where settlement has the store keep what it took on a day."""
+        moments = [at for one in shifts for at in (one.opened_at, one.closed_at) if at is not None]
+        days = {self._days.of(to_us(at)) for at in moments} or {self._today()}
+        for day in sorted(days):
+            terms = await self._terms.on(conn, [issuer], day)
+            if terms[issuer].cash is SettledCash.NETTED:
+                raise CASH_NETTED.error(f"On {day}.", rule=RULE, field="shifts")
+
+    async def _cash_of(
+        self, conn: Conn, issuer: str, currency: str, shifts: Sequence[Shift]
+    ) -> dict[str, int]:
+        """What each shift has taken for cards of an issuer, less what it paid out, in fen."""
+        if not shifts:
+            return {}
+        first = min(one.opened_at for one in shifts)
+        idents = [one.id for one in shifts]
+        found = await self._ledger.shift_cash(conn, idents, currency, first)
+        own = {one.shift: one.amount_fen for one in found if one.issuer == issuer}
+        return {ident: own.get(ident, 0) for ident in idents}
+
+    def _today(self) -> date:
+        return self._days.of(self._clock.now_us())
 
     async def came(self, conn: Conn, channel: Channel, receipt: Receipt) -> bool:
         """Whether a sum at the bank is a bag of ours; then it is booked as what it is.
@@ -169,7 +199,7 @@ class Deposits:
 
     async def look_for_late(self) -> int:
         """A bag that no bank has booked in time is a case; for a tick. Gives how many."""
-        today = self._days.of(self._clock.now_us())
+        today = self._today()
         rules = self._policy.rules(jurisdiction=NATIONAL, on=today)
         before = today - timedelta(days=rules.int(names.DEPOSIT_LATE_DAYS))
         async with self._db.transaction() as conn:

@@ -21,7 +21,9 @@ select id, reference, company, store, currency, day, declared_fen, expected_fen,
 
 
 async def insert(conn: Conn, one: Deposit, shifts: Mapping[str, int]) -> bool:
-    """A bag with the cash of shifts, in fen; False if one of them was in another bag."""
+    """A bag with the cash of shifts, in fen; False if what one of them took for cards of its
+    company was in another bag.
+    """
     await conn.execute(
         "insert into clearing.deposit (id, reference, company, store, currency, day, declared_fen,"
         " expected_fen, state, created_at) values (%(id)s, %(reference)s, %(company)s, %(store)s,"
@@ -29,10 +31,10 @@ async def insert(conn: Conn, one: Deposit, shifts: Mapping[str, int]) -> bool:
         asdict(one),
     )
     done = await conn.execute(
-        "insert into clearing.deposit_shift (shift, deposit, cash_fen)"
-        " select shift, %s, cash from unnest(%s::uuid[], %s::bigint[]) as one (shift, cash)"
+        "insert into clearing.deposit_shift (shift, company, deposit, cash_fen)"
+        " select shift, %s, %s, cash from unnest(%s::uuid[], %s::bigint[]) as one (shift, cash)"
         " on conflict do nothing",
-        [one.id, list(shifts), list(shifts.values())],
+        [one.company, one.id, list(shifts), list(shifts.values())],
     )
     return done.rowcount == len(shifts)
 
