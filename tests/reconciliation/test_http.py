@@ -222,6 +222,10 @@ async def test_what_a_channel_pays_out_is_booked_with_its_fees(at: Platform) -> 
     assert await balance(at, Account.COLLECTED) == -run["theirs"]
     again = await made(at.at.operator.get(f"/v1/reconciliations/{run['id']}"))
     assert again["received"] == run["expected"] - 3
+    report = await made(at.at.operator.get(f"/v1/reports/days/{run['day']}"))
+    assert [(each["kind"], each["count"], each["amount"]) for each in report["open"]] == [
+        ("payout, other than expected", 1, 3)
+    ]
     assert await wrong(at) == []
     async with at.at.kabao.db.transaction() as conn:
         await conn.execute("update reconciliation.run set received_fen = received_fen + 1")

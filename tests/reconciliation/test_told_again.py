@@ -121,3 +121,13 @@ async def test_a_refund_that_went_late_and_again_is_told_twice(at: Bench) -> Non
     third = DAY + timedelta(days=2)
     run = await at.ran([line(1, **again, day=third)], third)
     assert await at.classes(run) == [("duplicate", "open")]
+
+
+async def test_orders_of_a_midnight_pause_nobody(at: Bench) -> None:
+    late = [line(n, day=NEXT) for n in (1, 2, 3)]
+    await at.ours.has(late)
+    run = await at.ran([line(n) for n in (1, 2, 3)])
+    assert await at.classes(run) == [("wrong_day", "open")] * 3
+    assert at.ours.stopped == []
+    async with at.db.read() as conn:
+        assert await at.reconciliation.open_parts(conn, DAY) == []

@@ -45,6 +45,7 @@ class NightBook:
     async def open_items(self, conn: Conn, day: date, issuer: str | None) -> Sequence[OpenItem]:
         """What was open after a day and still is."""
         found = await self._reconciliation.open_until(conn, day, issuer)
+        payouts = await self._reconciliation.short_until(conn, day, issuer)
         return [
             OpenItem(
                 source=self._name(one.source, one.subject),
@@ -54,6 +55,15 @@ class NightBook:
                 oldest=one.oldest,
             )
             for one in found
+        ] + [
+            OpenItem(
+                source=self._name(one.source, one.subject),
+                kind="payout, other than expected",
+                count=one.count,
+                amount_fen=one.amount_fen,
+                oldest=one.oldest,
+            )
+            for one in payouts
         ]
 
     def _name(self, source: str, subject: str) -> str:

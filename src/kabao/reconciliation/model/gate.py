@@ -37,7 +37,7 @@ class Part(msgspec.Struct, frozen=True):
     finished: bool = False
     lines: int = 0
     open: int = 0
-    """Breaks that are open."""
+    """Breaks that are open; what is only of another day is no reason to trust nobody."""
 
 
 class OpenPart(msgspec.Struct, frozen=True):

@@ -101,6 +101,17 @@ class BillStaysError(KabaoError):
         """Of the lines that were refused."""
 
 
+class OpenPayouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Payouts of one source that differ from what its bills say, summed."""
+
+    source: str
+    subject: str
+    count: int
+    amount_fen: int
+    """By how much, whichever way."""
+    oldest: date
+
+
 def head(run: Run) -> bytes:
     """What was compared, as the first line of a run's result.
 

@@ -27,6 +27,7 @@ from kabao.reconciliation.model.runs import (
     MFEN_PER_FEN,
     SOURCE_UNKNOWN,
     BillStaysError,
+    OpenPayouts,
     Run,
     RunState,
 )
@@ -330,6 +331,10 @@ class Reconciliation:
     async def open_until(self, conn: Conn, day: date, company: str | None) -> list[OpenBreaks]:
         """What is open or suspended of bills up to a day's, summed. None: of every company."""
         return await breaks_sql.open_until(conn, day, company)
+
+    async def short_until(self, conn: Conn, day: date, company: str | None) -> list[OpenPayouts]:
+        """Payouts up to a day's bills that were not as expected. None: of every company."""
+        return await sql.short_until(conn, day, company)
 
     async def counts(self, conn: Conn, run: str) -> dict[str, int]:
         """The breaks of a run, by class."""

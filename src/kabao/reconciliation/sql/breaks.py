@@ -183,9 +183,11 @@ async def last_book(conn: Conn, run: str) -> int:
 
 
 async def open_count(conn: Conn, run: str) -> int:
-    """How many breaks of a run are open."""
+    """How many breaks of a run are open and of more than the day."""
     rows = await conn.execute(
-        "select count(*) from reconciliation.break where run = %s and state = 'open'", [run]
+        "select count(*) from reconciliation.break"
+        " where run = %s and state = 'open' and class <> 'wrong_day'",
+        [run],
     )
     found = await rows.fetchone()
     return int(found[0]) if found else 0

@@ -15,7 +15,7 @@ from kabao.base.clock import from_us
 from kabao.base.db import Conn, fetch_all, fetch_value
 from kabao.reconciliation.model.gate import Part
 from kabao.reconciliation.model.lines import BILL_UNREADABLE, Line, SpoiltBillError
-from kabao.reconciliation.model.runs import Run, RunState
+from kabao.reconciliation.model.runs import OpenPayouts, Run, RunState
 
 NO_CHARS = 128
 """The longest number a source may tell."""
@@ -145,20 +145,43 @@ async def search(
 
 
 async def parts(conn: Conn, day: date) -> list[Part]:
-    """Every bill of a day, and how many of its breaks are open."""
+    """Every bill of a day, and how many of its breaks are open and of more than the day."""
     rows = await fetch_all(
         conn,
         dict,
         """
         select source, subject, company, day, id as run, state = 'finished' as finished, lines,
           (select count(*)::int from reconciliation.break b
-            where b.run = r.id and b.state = 'open') as open
+            where b.run = r.id and b.state = 'open' and b.class <> 'wrong_day') as open
         from reconciliation.run r where day = %s and state <> 'replaced'
         order by source, subject
         """,
         [day],
     )
     return [msgspec.convert(row, Part) for row in rows]
+
+
+async def short_until(conn: Conn, day: date, company: str | None) -> list[OpenPayouts]:
+    """Payouts of a day's bills and those before it that were not what was expected, by source;
+    the differences wait in suspense. None: of every company.
+    """
+    return await fetch_all(
+        conn,
+        OpenPayouts,
+        """
+        select source, subject, count(*) as count, sum(abs(difference))::bigint as amount_fen,
+          min(day) as oldest
+        from (
+          select source, subject, day,
+            received_fen - theirs_fen + floor((fees_mfen + 500) / 1000.0)::bigint as difference
+          from reconciliation.run
+          where received_fen is not null and state <> 'replaced' and day <= %(day)s
+            and (%(company)s::uuid is null or company = %(company)s::uuid)) as paid_out
+        where difference <> 0
+        group by 1, 2 order by 1, 2
+        """,
+        {"day": day, "company": company},
+    )
 
 
 async def set_received(conn: Conn, run: str, received_fen: int) -> None:
