@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from kabao.base.clock import from_us
-from kabao.clearing.model.batches import OURS, Fate
+from kabao.clearing.model.batches import Fate
 from kabao.clearing.model.payouts import (
     Payout,
     PayoutState,
@@ -102,16 +102,18 @@ def test_whose_account_it_is() -> None:
     assert (move.debit_owner, move.credit_owner, move.issuer) == ("c" * 32, "a" * 32, "a" * 32)
 
 
-def test_a_no_that_is_not_ours_speaks_against_the_account() -> None:
-    assert not any(map(breaks_account, OURS))
-    assert all(map(breaks_account, ("AC01", "AC04", "AC06", "BE01", "RR03", "")))
+def test_a_no_to_the_payee_speaks_against_the_account() -> None:
+    ours = ("AM04", "AM09", "AC02", "DU01", "FF01", "NARR", "TM01", "RJCT", "left_out", "")
+    assert not any(map(breaks_account, ours))
+    assert all(map(breaks_account, ("AC01", "AC04", "AC06", "BE01")))
 
 
 def test_other_sums_are_another_digest() -> None:
-    def one(no: int, fen: int) -> Instruction:
-        ident, day = f"{no:032x}", date(2026, 11, 23)
-        return Instruction(ident, "w", "a", None, "b", "CNY", fen, day, InstructionState.DUE, ())
+    def one(no: int, fen: int, account: str = "x") -> tuple[Instruction, str]:
+        ident, day, due = f"{no:032x}", date(2026, 11, 23), InstructionState.DUE
+        return Instruction(ident, "w", "a", None, "b", "CNY", fen, day, due, ()), account
 
     first = digest_of([one(1, 100), one(2, 200)])
     assert first == digest_of([one(2, 200), one(1, 100)])
-    assert len({first, digest_of([one(1, 100)]), digest_of([one(1, 101), one(2, 199)])}) == 3
+    others = [one(1, 100)], [one(1, 101), one(2, 199)], [one(1, 100, "y"), one(2, 200)]
+    assert len({first, *map(digest_of, others)}) == 4

@@ -17,6 +17,7 @@ from tests.app.world import made, world
 from .paying import MONEY_FEN, Night, night
 
 FIRST, SECOND = "6222020200012345678", "6222020200087654321"
+THIRD = "6222020200011112222"
 LATER = timedelta(seconds=61)
 
 
@@ -234,3 +235,77 @@ async def test_a_file_that_never_came_is_sent_again_for_a_day(
     at.at.clock.advance(timedelta(hours=24, seconds=late_s))
     await at.kabao.morning.paying.look()
     assert len(await at.desk("GET", "payouts")) == sent
+
+
+async def test_another_account_than_was_asked_about_is_not_paid(at: Night) -> None:
+    await at.bank_account(FIRST)
+    await at.owes(5_000)
+    body = {"company": at.at.company, "reason": "T+1"}
+    asked = await made(at.at.operator.post("/v1/payout-releases", body))
+    await at.bank_account(SECOND)
+    late = await at.at.approve(asked["id"])
+    assert late.json()["code"] == "release_changed"
+    assert await at.payouts() == []
+
+
+async def test_an_account_that_was_replaced_is_left_out_of_a_file_that_waits(at: Night) -> None:
+    store = from_edge("sto", at.at.other_store)
+    await at.bank_account(FIRST)
+    await at.bank_account(THIRD, store=at.at.other_store)
+    await at.owes(5_000)
+    await at.owes(700, store=store)
+    batch = await at.release()
+    await at.bank_account(SECOND)  # before the file went
+    await look(at)
+    await look(at)
+    paid = await at.desk("GET", "payouts")
+    assert [(one["amount"], one["account"]) for one in paid] == [(700, THIRD)]
+    told = {one["amount"]: (one["status"], one["reason"]) for one in await at.payouts(batch=batch)}
+    assert told == {5_000: ("rejected", "left_out"), 700: ("paid", None)}
+    assert await at.balance(Account.PAYABLE, at.other) == 5_000
+    assert await at.balance(Account.UNDER_WAY, at.other) == 0
+    await at.release()
+    await look(at)
+    paid = await at.desk("GET", "payouts")
+    assert [(one["amount"], one["account"]) for one in paid[1:]] == [(5_000, SECOND)]
+
+
+async def test_a_file_that_nothing_is_left_of_is_not_sent(at: Night) -> None:
+    await at.bank_account(FIRST)
+    await at.owes(5_000)
+    batch = await at.release()
+    await at.bank_account(SECOND)
+    await look(at)
+    shown = await made(at.at.operator.get(f"/v1/payout-batches/{batch}"))
+    assert (shown["status"], shown["sent_at"]) == ("answered", None)
+    assert await at.desk("GET", "payouts") == []
+
+
+@pytest.mark.parametrize("released", [False, True])
+async def test_what_a_bank_contradicts_itself_about_is_not_paid_again(
+    at: Night, *, released: bool
+) -> None:
+    await at.bank_account(FIRST)
+    await at.bank_account(SECOND, store=at.at.other_store)
+    await at.desk("PUT", f"payees/{SECOND}", {"does": "waits"})  # the file stays open
+    await at.owes(MONEY_FEN + 1)
+    await at.owes(700, store=from_edge("sto", at.at.other_store))
+    await at.release()
+    await look(at)  # the first sum is refused: too little money
+    await at.desk("POST", "transfers", {"amount": MONEY_FEN, "words": "seed"})
+    if released:
+        await at.release()
+    (no,) = [one["no"] for one in await at.desk("GET", "payouts") if one["amount"] > MONEY_FEN]
+    await at.desk("POST", f"payouts/{no}/pay")  # and was paid, the bank says now
+    if released:  # the other attempt waits still
+        await at.desk("POST", f"payouts/{no}/return")
+        await at.kabao.morning.paying.look_for_returns()
+    await look(at)
+    assert "clearing.payout_contradicted" in {one["kind"] for one in await at.cases()}
+    again = await at.at.operator.post(
+        "/v1/payout-releases", {"company": at.at.company, "reason": "again"}
+    )
+    assert again.json()["code"] == "nothing_to_pay"
+    paid = [one for one in await at.desk("GET", "payouts") if one["amount"] > MONEY_FEN]
+    assert len(paid) == 1
+    assert await at.balance(Account.PAYABLE, at.other) == MONEY_FEN + 1

@@ -100,7 +100,7 @@ instruction = sa.Table(
     sa.Column("settlement_ids", ARRAY(Uuid), nullable=False),
     sa.CheckConstraint("amount_fen > 0", name="positive"),
     sa.CheckConstraint(
-        "state in ('due', 'released', 'sent', 'paid', 'returned', 'carried')", name="state"
+        "state in ('due', 'released', 'sent', 'paid', 'returned', 'held', 'carried')", name="state"
     ),
     schema=_SCHEMA,
 )

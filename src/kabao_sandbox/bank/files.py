@@ -114,7 +114,7 @@ class Files:
         return self._status(file)
 
     def at_desk(self, request: Request) -> Response | None:
-        """`GET /payouts`, `POST /payouts/{no}/return`, `PUT /payees/{account}`, `DELETE /files`."""
+        """Of `/payouts`, `/payouts/{no}/return` or `/pay`, `/payees/{account}`, `/files`."""
         match request.method, request.path.strip("/").split("/"):
             case "GET", ["payouts"]:
                 return _json([_shown(file, line) for file, line in self._lines()])
@@ -124,6 +124,12 @@ class Files:
             case "DELETE", ["files"]:  # its archive forgets them; what was booked stays booked
                 self._files.clear()
                 return _json({"files": 0})
+            case "POST", ["payouts", no, "pay"]:  # says that it was paid, whatever it said before
+                for _, line in self._lines():
+                    if line.no == no:
+                        line.code, line.reason, line.entry = DONE, "", self._number()
+                        self.entries.append(self._booked(line, line.entry))
+                return _json({"paid": no})
             case "POST", ["payouts", no, "return"]:
                 why = msgspec.json.decode(request.body or b"{}", type=Return).reason
                 found = next((line for _, line in self._lines() if line.no == no), None)

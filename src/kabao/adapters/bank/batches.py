@@ -113,7 +113,8 @@ def meant(status: BatchStatus, batch: Batch) -> BatchTold | Refused | Unknown:
     if fate is Fate.REJECTED and any(one.reason in TAKEN for one in status.payouts):
         fate = Fate.UNDER_WAY  # a copy was refused
     if fate is not Fate.UNDER_WAY:  # it holds for all of it, whether each sum is named or not
-        unnamed = {no: Told(no, fate, reason=status.reason) for no in amounts}
+        no_to_all = fate is Fate.REJECTED
+        unnamed = {no: Told(no, fate, reason=status.reason, whole=no_to_all) for no in amounts}
         named = unnamed | named
     return BatchTold(tuple(named.values()))
 

@@ -120,7 +120,7 @@ _OWED = """
         select case when state in ('released', 'sent') then 23 else 22 end as account,
           payer_company as issuer, coalesce(payee_store, payee_company) as owner, currency,
           amount_fen as fen
-        from clearing.instruction where state in ('due', 'returned', 'released', 'sent')
+        from clearing.instruction where state in ('due', 'returned', 'held', 'released', 'sent')
         union all
         select 22, debtor, owner, currency, amount_fen from clearing.carry
         where into_run is null) each
@@ -131,7 +131,7 @@ OWED = Check(
     "I-1",
     "What is payable, and what is under way, is what instructions and carried sums say.",
     """
-    select count(*) filter (where state in ('due', 'returned')) as to_be_paid,
+    select count(*) filter (where state in ('due', 'returned', 'held')) as to_be_paid,
       count(*) filter (where state in ('released', 'sent')) as under_way,
       count(*) filter (where state = 'paid') as paid,
       (select count(*) from clearing.carry where into_run is null) as carried

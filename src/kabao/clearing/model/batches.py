@@ -64,6 +64,8 @@ class Told(msgspec.Struct, frozen=True):
     """ISO 20022's code of a no."""
     at_us: int | None = None
     """When its bank booked it, where it tells."""
+    whole: bool = False
+    """It was said of the whole file, and so says nothing of this payee."""
 
 
 class BatchTold(msgspec.Struct, frozen=True, tag=True):
@@ -83,6 +85,3 @@ BatchAnswer = BatchTold | NotThere | Refused | Unreachable | Unknown
 """`Refused`: nothing of the file was or will be paid."""
 
 ReturnsAnswer = Returns | Unreachable | Unknown
-
-OURS = frozenset({"AM04", "AM07", "AM09", "AM10", "AM14", "AM18", "AM21", "AM23", "DT01", "FF01"})
-"""Reasons of a no that lie with the payer or its file, not with the payee's account."""

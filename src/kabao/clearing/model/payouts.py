@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 
 import msgspec
 
 from kabao.base.errors import Kind, code
-from kabao.clearing.model.batches import OURS, Fate
+from kabao.clearing.model.accounts import SettlementAccount
+from kabao.clearing.model.batches import Fate
 from kabao.clearing.model.settlement import Instruction
 from kabao.ledger.model import Account, HouseMove, Purpose
 
@@ -21,6 +22,14 @@ RULE = "P-05"
 
 PARTS_MAX = 5_000
 """How many sums one file has at most; what is left goes into the next release."""
+
+LEFT_OUT = "left_out"
+"""The reason of a payout that was taken out of its file before that was sent."""
+
+BREAKS = frozenset(
+    {"AC01", "AC03", "AC04", "AC06", "AC07", "AC12", "AC14", "BE01", "BE04", "BE06", "BE22"}
+)
+"""Reasons of a no that speak against the payee's account or name, ISO 20022."""
 
 NOTHING_TO_PAY = code(
     "nothing_to_pay", Kind.REFUSED, "Nothing is due that could be paid to an account."
@@ -55,7 +64,7 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
     amount_fen: int
     state: PayoutState
     reason: str | None
-    """Of a no, or a return, in ISO 20022's codes."""
+    """Of a no, or a return, in ISO 20022's codes; or `left_out`."""
     created_at: datetime
     paid_at: datetime | None
     ended_at: datetime | None
@@ -65,6 +74,11 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
     def payee(self) -> str:
         """Who is paid."""
         return self.payee_store or self.payee_company
+
+    @property
+    def left_out(self) -> bool:
+        """Whether its file went without it."""
+        return self.state is PayoutState.REJECTED and self.reason == LEFT_OUT
 
 
 class BatchState(StrEnum):
@@ -107,6 +121,8 @@ class Payable(msgspec.Struct, frozen=True):
     ready: tuple[Instruction, ...]
     blocked: tuple[Instruction, ...]
     """Their payees have no account that money could go to."""
+    accounts: Mapping[str, SettlementAccount]
+    """Where what is ready would go, by payee."""
 
     @property
     def amount_fen(self) -> int:
@@ -116,12 +132,12 @@ class Payable(msgspec.Struct, frozen=True):
     @property
     def digest(self) -> str:
         """Hex, of what is ready: what is agreed to is what was asked for."""
-        return digest_of(self.ready)
+        return digest_of((one, self.accounts[one.payee].id) for one in self.ready)
 
 
-def digest_of(instructions: Iterable[Instruction]) -> str:
-    """SHA-256, hex, of ids and amounts, whatever their order."""
-    lines = sorted(f"{one.id} {one.amount_fen}" for one in instructions)
+def digest_of(paid: Iterable[tuple[Instruction, str]]) -> str:
+    """SHA-256, hex, of ids, amounts and the accounts they would go to, whatever their order."""
+    lines = sorted(f"{one.id} {one.amount_fen} {account}" for one, account in paid)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -179,5 +195,5 @@ def _owner(payout: Payout, account: Account) -> str:
 
 
 def breaks_account(reason: str) -> bool:
-    """Whether a no speaks against the payee's account, and not against the payer or its file."""
-    return reason not in OURS
+    """Whether a no to a sum speaks against its payee's account."""
+    return reason in BREAKS

@@ -58,6 +58,7 @@ class InstructionState(StrEnum):
     SENT = "sent"  # the bank has it; its answer is awaited
     PAID = "paid"
     RETURNED = "returned"  # the bank sent it back: owed again
+    HELD = "held"  # owed again by what a bank said first, and it says otherwise now: not released
     CARRIED = "carried"  # under the least amount that is paid: it waits for the next run
 
 

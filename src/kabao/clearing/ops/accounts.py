@@ -125,11 +125,12 @@ class Accounts:
     ) -> dict[str, SettlementAccount]:
         """By party, where its name is still the one that two persons agreed to (CR-91)."""
         found = await sql.active_of(conn, parties, currency)
-        return {
-            one.party: one
-            for one, sealed in found
-            if self._open(one.id, sealed).is_of(self.names(one.company, one.store))
-        }
+        return {one.party: one for one, sealed in found if self._is_in_name(one, sealed)}
+
+    async def usable(self, conn: Conn, idents: Sequence[str]) -> frozenset[str]:
+        """Those of these accounts that may be paid to; none is replaced before the commit."""
+        found = await sql.active_among(conn, idents)
+        return frozenset(one.id for one, sealed in found if self._is_in_name(one, sealed))
 
     async def payees(self, conn: Conn, idents: Sequence[str]) -> Mapping[str, Payee]:
         """Accounts as a bank must be told them, by id."""
@@ -157,6 +158,9 @@ class Accounts:
         if not holds(payee, parties):
             raise ACCOUNT_NAME_DIFFERS.error(rule=NAME_RULE, field="name")
         return parties
+
+    def _is_in_name(self, one: SettlementAccount, sealed: bytes) -> bool:
+        return self._open(one.id, sealed).is_of(self.names(one.company, one.store))
 
     def _index(self, payee: Payee) -> bytes:
         return self._vault.blind_index("settlement_account", payee.account)

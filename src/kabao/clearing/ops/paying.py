@@ -29,6 +29,7 @@ from kabao.clearing.model.batches import (
 )
 from kabao.clearing.model.payouts import (
     BATCH,
+    LEFT_OUT,
     PAYOUT,
     BatchState,
     Payout,
@@ -97,8 +98,7 @@ class Paying:
             log.error("clearing.payouts_failed", batch=batch.id, reason=type(wrong).__name__)
 
     async def _follow(self, batch: PayoutBatch) -> None:
-        file = await self._composed(batch)
-        answer = await (self._asked(batch, file) if batch.channel else self._sent(batch, file))
+        answer = await (self._asked(batch) if batch.channel else self._sent(batch))
         if answer is None:
             await self._wait(batch, "no_bank")
             return
@@ -108,26 +108,50 @@ class Paying:
             lost = isinstance(answer, NotThere)
             await self._wait(batch, "no_file" if lost else type(answer).__name__.lower(), lost=lost)
 
-    async def _sent(self, batch: PayoutBatch, file: Batch) -> BatchAnswer | None:
-        """Send it for the first time; None: there is no bank to send it to."""
+    async def _sent(self, batch: PayoutBatch) -> BatchAnswer | None:
+        """Send it for the first time; None: there is no bank to send it to.
+
+        It may have waited for days: what is not to be paid to its account any more is left out.
+        """
         through = self._banks.of(batch.company)
         if through is None:
             return None
-        digest = _digest(through.bank.written(file))
-        now_us = self._clock.now_us()
         async with self._db.transaction() as conn:
-            if not await sql.set_sent(conn, batch.id, through.channel, digest, now_us):
+            locked = await sql.batch(conn, batch.id, lock=True)
+            if locked is None or locked.state is not BatchState.MADE:
                 return Unknown("another process has sent it meanwhile")
-            idents = [part.instruction for part in file.parts]
-            await sql.set_instructions(conn, idents, InstructionState.SENT)
-        return await through.bank.send(file)
+            moves = await self._leave_out(conn, batch.id)
+            file = await self._composed(conn, batch)
+            if file.parts:
+                digest, now_us = _digest(through.bank.written(file)), self._clock.now_us()
+                await sql.set_sent(conn, batch.id, through.channel, digest, now_us)
+                idents = [part.instruction for part in file.parts]
+                await sql.set_instructions(conn, idents, InstructionState.SENT)
+            else:
+                await sql.ask_again(conn, batch.id, None)
+            if moves:
+                key = f"payouts-left-out/{batch.id}"
+                await self._ledger.move_in(conn, moves, company=batch.company, key=key)
+        return await through.bank.send(file) if file.parts else BatchTold(())
 
-    async def _asked(self, batch: PayoutBatch, file: Batch) -> BatchAnswer | None:
+    async def _leave_out(self, conn: Conn, batch: str) -> list[HouseMove]:
+        """Those whose accounts were replaced or broken, or whose payees were renamed (CR-91)."""
+        payouts = await sql.payouts(conn, batch, lock=True)
+        usable = await self._accounts.usable(conn, [one.account for one in payouts])
+        moves: list[HouseMove] = []
+        for one in payouts:
+            if one.state is PayoutState.ORDERED and one.account not in usable:
+                moves += await self._step(conn, one, Told(one.id, Fate.REJECTED, reason=LEFT_OUT))
+        return moves
+
+    async def _asked(self, batch: PayoutBatch) -> BatchAnswer | None:
         """Ask about it where it was sent; None: nobody can be asked there now."""
         assert batch.channel is not None, "it was sent"
         bank = self._banks.at(batch.channel)
         if bank is None:
             return None
+        async with self._db.read() as conn:
+            file = await self._composed(conn, batch)
         answer = await bank.ask(file)
         if isinstance(answer, NotThere) and await self._may_go_again(batch, bank.written(file)):
             return await bank.send(file)
@@ -145,10 +169,9 @@ class Paying:
         recent = self._clock.now_us() < to_us(found.sent_at + timedelta(hours=hours))
         return found.heard_at is None and recent and _digest(written) == found.digest
 
-    async def _composed(self, batch: PayoutBatch) -> Batch:
-        async with self._db.read() as conn:
-            payouts = await sql.payouts(conn, batch.id)
-            payees = await self._accounts.payees(conn, [one.account for one in payouts])
+    async def _composed(self, conn: Conn, batch: PayoutBatch) -> Batch:
+        payouts = [one for one in await sql.payouts(conn, batch.id) if not one.left_out]
+        payees = await self._accounts.payees(conn, [one.account for one in payouts])
         parts = [
             Part(
                 no=one.id,
@@ -200,20 +223,37 @@ class Paying:
         """Move a locked payout on, and say what the ledger is to book."""
         becomes = steps(payout.state, said.fate)
         if becomes is None or said.amount_fen not in {None, payout.amount_fen}:
-            facts: dict[str, Fact] = {"was": payout.state.value, "told": said.fate.value}
-            await self._case(conn, payout, "clearing.payout_contradicted", facts)
-            return []
+            return await self._hold(conn, payout, said)
         at_us, reason = said.at_us or self._clock.now_us(), said.reason[:_REASON_CHARS] or None
         for state in becomes:
             await sql.set_state(conn, payout.id, state, reason, at_us)
             await sql.set_instructions(conn, [payout.instruction], _BECOMES[state])
         if becomes and becomes[-1] is not PayoutState.PAID:
-            await self._failed(conn, payout, becomes[-1], said.reason)
+            await self._failed(conn, payout, becomes[-1], said)
         return [told(payout, state) for state in becomes]
 
-    async def _failed(self, conn: Conn, payout: Payout, state: PayoutState, reason: str) -> None:
+    async def _hold(self, conn: Conn, payout: Payout, said: Told) -> list[HouseMove]:
+        """What cannot be is a case; where it would be paid again, by what was said first, it waits.
+
+        Another attempt that is still here stays here; one that is at the bank is too late to stop.
+        """
+        facts: dict[str, Fact] = {"was": payout.state.value, "told": said.fate.value}
+        if said.amount_fen is not None:
+            facts["amount"] = said.amount_fen
+        await self._case(conn, payout, "clearing.payout_contradicted", facts)
+        moves: list[HouseMove] = []
+        waiting = await sql.not_sent(conn, payout.instruction)
+        if waiting is not None and waiting.id != payout.id:
+            moves = await self._step(
+                conn, waiting, Told(waiting.id, Fate.REJECTED, reason=LEFT_OUT)
+            )
+        await sql.hold(conn, payout.instruction)
+        return moves
+
+    async def _failed(self, conn: Conn, payout: Payout, state: PayoutState, said: Told) -> None:
         """It is owed again: paid under another number, once a person has mended what was wrong."""
-        if breaks_account(reason):
+        reason = said.reason
+        if breaks_account(reason) and not said.whole:
             await self._accounts.broken(conn, payout.account, reason[:_REASON_CHARS] or "unknown")
         facts: dict[str, Fact] = {
             "reason": reason[:_REASON_CHARS],
@@ -288,5 +328,7 @@ def _digest(written: bytes) -> bytes:
 def _said(answer: BatchTold | Refused, payouts: list[Payout]) -> dict[str, Told]:
     """By number. A file that is refused as a whole is refused in all its parts."""
     if isinstance(answer, Refused):
-        return {one.id: Told(one.id, Fate.REJECTED, reason=answer.code) for one in payouts}
+        return {
+            one.id: Told(one.id, Fate.REJECTED, reason=answer.code, whole=True) for one in payouts
+        }
     return {one.no: one for one in answer.parts}

@@ -49,23 +49,24 @@ class Payouts:
         ready = tuple(one for one in found if one.payee in accounts)
         if not ready:
             raise NOTHING_TO_PAY.error(rule=RULE)
-        return Payable(ready, tuple(one for one in found if one.payee not in accounts))
+        blocked = tuple(one for one in found if one.payee not in accounts)
+        return Payable(ready, blocked, accounts)
 
     async def release(
         self, conn: Conn, company: str, currency: str, until: date, *, digest: str, approval: str
     ) -> PayoutBatch:
         """Make the file that two persons agreed to. It is sent by a tick.
 
-        Raises `nothing_to_pay`, and `release_changed` where other sums would be paid now.
+        Raises `nothing_to_pay`, and `release_changed` where other sums would be paid now, or
+        elsewhere.
         """
         due = await self.payable(conn, company, currency, until, lock=True)
         if due.digest != digest:
             raise RELEASE_CHANGED.error(rule="ATK-11")
-        accounts = await self._accounts.payable(conn, [one.payee for one in due.ready], currency)
         tried = await sql.attempts(conn, [one.id for one in due.ready])
         batch = self._batch(company, currency, due, approval)
         made = [
-            self._payout(batch, one, accounts[one.payee], tried.get(one.id, 0) + 1)
+            self._payout(batch, one, due.accounts[one.payee], tried.get(one.id, 0) + 1)
             for one in due.ready
         ]
         await sql.insert_batch(conn, batch, made)

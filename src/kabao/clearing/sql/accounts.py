@@ -80,6 +80,17 @@ async def active_of(
     return [(msgspec.convert(row, SettlementAccount), bytes(row["holder"])) for row in rows]
 
 
+async def active_among(conn: Conn, idents: Sequence[str]) -> list[tuple[SettlementAccount, bytes]]:
+    """Those of these accounts that are active, each with its sealed holder; locked."""
+    rows = await fetch_all(
+        conn,
+        dict,
+        _SELECT + "where id = any(%s::uuid[]) and state = 'active' order by id for share",
+        [list(idents)],
+    )
+    return [(msgspec.convert(row, SettlementAccount), bytes(row["holder"])) for row in rows]
+
+
 async def holders(conn: Conn, idents: Sequence[str]) -> dict[str, bytes]:
     """The sealed holders of accounts, whatever became of them."""
     rows = await fetch_all(

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from kabao.base.clock import from_us
 from kabao.base.db import Conn, fetch_all, fetch_one, fetch_value
-from kabao.clearing.model.payouts import Payout, PayoutBatch, PayoutState
+from kabao.clearing.model.payouts import BatchState, Payout, PayoutBatch, PayoutState
 from kabao.clearing.model.settlement import Instruction, InstructionState
 
 _INSTRUCTION: LiteralString = """
@@ -59,6 +59,31 @@ async def set_instructions(conn: Conn, idents: Sequence[str], state: Instruction
         "update clearing.instruction set state = %s where id = any(%s::uuid[])",
         [state, list(idents)],
     )
+
+
+async def hold(conn: Conn, instruction: str) -> None:
+    """Release it no more, where it is owed again."""
+    await conn.execute(
+        "update clearing.instruction set state = 'held' where id = %s and state = 'returned'",
+        [instruction],
+    )
+
+
+async def not_sent(conn: Conn, instruction: str) -> Payout | None:
+    """Its attempt in a file that has not gone yet, locked with the file."""
+    found = await fetch_one(
+        conn,
+        dict,
+        _PAYOUT + "as p where instruction = %s and state = 'ordered' and exists (select from"
+        " clearing.payout_batch as b where b.id = p.batch and b.state = 'made')",
+        [instruction],
+    )
+    if found is None:
+        return None
+    file = await batch(conn, str(found["batch"]), lock=True)
+    if file is None or file.state is not BatchState.MADE:
+        return None
+    return await get(conn, str(found["id"]), lock=True)
 
 
 async def attempts(conn: Conn, instructions: Sequence[str]) -> dict[str, int]:
