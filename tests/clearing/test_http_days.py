@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kabao.base.db import Conn
+from kabao.base.errors import UNAVAILABLE, KabaoError
 from kabao.base.ids import from_edge
 from kabao.clearing.ops import Clearing
 from kabao.ledger.model import Account, HouseMove, Purpose
@@ -93,6 +94,49 @@ async def test_a_part_is_kept_out_and_the_others_settle(w: World) -> None:
         assert (await w.kabao.clearing.check(day)).differs == ()
     assert await house(w, Account.NETTING) == {}
     assert await house(w, Account.REDEEMED) == {}
+
+
+class Fails(Says):
+    """A gate that cannot be asked about Monday."""
+
+    async def open_parts(self, conn: Conn, day: date) -> Sequence[OpenPart]:
+        if day == MONDAY:
+            raise UNAVAILABLE.error()
+        return await super().open_parts(conn, day)
+
+
+async def test_a_day_that_fails_stops_no_other(w: World) -> None:
+    night = clearing(w, Fails())
+    card = await trade(w)
+    turn(w, at(TUESDAY, 2, 1))
+    await night.tick()
+    await w.pay(card, 1_000, store=w.other_store)
+    turn(w, at(TUESDAY + timedelta(days=1), 2, 1))
+    await night.tick()
+    states = {s["day"]: s["status"] for s in await settlements(w)}
+    assert states == {MONDAY.isoformat(): "provisional", TUESDAY.isoformat(): "due"}
+    # By hand: what fails is told of the day that was asked for.
+    with pytest.raises(KabaoError) as refused:
+        await night.close(MONDAY)
+    assert refused.value.code is UNAVAILABLE
+    await night.close(TUESDAY)
+
+
+async def test_a_day_whose_bill_never_comes_is_corrected(w: World) -> None:
+    gate = Says(OpenPart("channel", "chn_1", "not_there", 0, None))
+    await trade(w)
+    turn(w, at(TUESDAY, 2, 1))
+    path = f"/v1/clearing-days/{MONDAY}/adjustments"
+    body = {"issuer": w.company, "store": w.other_store, "amount": 500, "reason": "late"}
+    await clearing(w, gate).tick()
+    day = (await made(w.auditor.get(f"/v1/clearing-days/{MONDAY}")))["day"]
+    assert day["status"] == "soft_closed"
+    await made(w.operator.post(path, body))
+    async with w.kabao.db.transaction() as conn:
+        await conn.execute(
+            "update clearing.settlement set state = 'kept_out', run = null, due_on = null"
+        )
+    assert (await w.operator.post(path, body)).json()["code"] == "day_still_open"
 
 
 @pytest.mark.row("C-01")
@@ -238,8 +282,9 @@ async def test_a_calendar_that_is_missing_is_a_case_and_no_guess(w: World) -> No
     [case] = (await made(w.auditor.get("/v1/cases")))["data"]
     assert (case["kind"], case["facts"]["year"]) == ("calendar.missing", 2027)
     turn(w, at(date(2027, 1, 1), 2, 1))
-    with pytest.raises(Exception, match="2027") as refused:
-        await pass_night(w)
+    await pass_night(w)
+    with pytest.raises(KabaoError, match="2027") as refused:
+        await w.kabao.clearing.close(last)
     assert (refused.value.code.name, refused.value.rule) == ("calendar_unknown", "C-03")
     assert (await settlements(w, day=last))[0]["status"] == "provisional"
     body = {"days": [{"day": "2027-01-01", "workday": False}], "years": [2027], "reason": "notice"}

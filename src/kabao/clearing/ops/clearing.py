@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
+from kabao.base import logs
 from kabao.base.clock import BusinessDays, Clock, now
 from kabao.base.db import Conn, Database
+from kabao.base.errors import KabaoError
 from kabao.base.ids import Ids
 from kabao.cases.ops import Cases
 from kabao.clearing.model.runs import Carry, CarryReason
@@ -26,6 +29,8 @@ from kabao.ledger.ops import Ledger
 from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.policy.ops import Policy
+
+log = logs.get("clearing")
 
 
 class Clearing:
@@ -61,14 +66,34 @@ class Clearing:
         self.reading = Reading(ledger, self.terms)
 
     async def tick(self) -> None:
-        """Whatever the hour asks for: cut, compute, close. Safe to repeat."""
+        """Whatever the hour asks for: cut, compute, close. Safe to repeat.
+
+        A day that cannot be closed now stops no other; it is tried again with the next tick.
+        """
         await self.windows.soft_close()
-        await self._close_what_is_over()
+        try:
+            await self._close_what_is_over()
+        except KabaoError as refused:
+            log.error("clearing.books_not_closed", code=refused.code.name)
         await self.closing.note_closed()
+        await self._hard_close(await self._waiting())
+
+    async def _waiting(self) -> list[date]:
+        """Days that wait for their hard close, oldest first."""
         async with self._db.read() as conn:
-            waiting = await days_sql.soft_closed(conn)
-        for day in waiting:
-            await self.closing.hard_close(day.business_date)
+            return [day.business_date for day in await days_sql.soft_closed(conn)]
+
+    async def _hard_close(self, days: Sequence[date]) -> KabaoError | None:
+        """Try each of these days; what the last one was refused for."""
+        failed: KabaoError | None = None
+        for day in days:
+            failed = None
+            try:
+                await self.closing.hard_close(day)
+            except KabaoError as refused:
+                log.error("clearing.day_not_closed", day=day.isoformat(), code=refused.code.name)
+                failed = refused
+        return failed
 
     async def _close_what_is_over(self) -> None:
         """The books of yesterday, some hours into today; nothing before they have begun."""
@@ -86,11 +111,10 @@ class Clearing:
         await self.closing.close_ledger(day)
         await self.windows.soft_close()
         await self.closing.note_closed()
-        async with self._db.read() as conn:
-            waiting = await days_sql.soft_closed(conn)
-        for each in waiting:
-            if each.business_date <= day:
-                await self.closing.hard_close(each.business_date)
+        waiting = [each for each in await self._waiting() if each <= day]
+        failed = await self._hard_close(waiting)
+        if failed is not None and waiting[-1] == day:
+            raise failed
 
     async def check(self, day: date) -> Checked:
         """Compute a closed day again from the books."""

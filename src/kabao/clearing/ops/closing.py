@@ -7,7 +7,7 @@ from datetime import date, time, timedelta
 
 from kabao.base.clock import BusinessDays, Clock, now, to_us
 from kabao.base.db import Conn, Database
-from kabao.base.errors import INVALID, NOT_FOUND
+from kabao.base.errors import INVALID, NOT_FOUND, KabaoError
 from kabao.base.ids import to_edge
 from kabao.clearing.model.days import (
     DAY_KEPT_OPEN,
@@ -26,6 +26,7 @@ from kabao.clearing.ops.terms import TermsBook
 from kabao.clearing.ports.closing import Gate, OpenPart
 from kabao.clearing.sql import days as sql
 from kabao.clearing.sql import windows as windows_sql
+from kabao.ledger.model import DAY_CLOSED
 from kabao.ledger.ops import Ledger
 from kabao.policy import names
 
@@ -63,7 +64,12 @@ class Closing:
             last = await self._ledger.closed_days(conn, limit=1)
             if last and last[0].business_date >= day:
                 return False
-            await self._ledger.close_day(conn, day)
+            try:
+                await self._ledger.close_day(conn, day)
+            except KabaoError as refused:
+                if refused.code is not DAY_CLOSED:
+                    raise
+                return False  # somebody else has closed it since it was looked at
         return True
 
     async def note_closed(self) -> None:
@@ -128,7 +134,7 @@ class Closing:
 
     async def _settle(self, conn: Conn, window: Window, kept: Sequence[OpenPart]) -> None:
         """Net what agrees; the rest waits until its source does."""
-        waiting = [s for s in await windows_sql.waiting(conn) if s.window == window.id]
+        waiting = await windows_sql.waiting(conn, window.id)
         ready = [s for s in waiting if not any(_keeps_out(part, s) for part in kept)]
         if ready:
             await self._netting.run(conn, window, ready)
@@ -152,12 +158,25 @@ class Closing:
         return found
 
     async def check_adjustment(self, conn: Conn, day: date, amount_fen: int) -> None:
-        """Raises `invalid` for nothing, `day_still_open` for a day that needs no adjustment."""
+        """Raises `invalid` for nothing, `day_still_open` for a day that needs no adjustment.
+
+        A day whose bill never comes stays open; once all its settlements are final, they are
+        corrected like those of a closed one.
+        """
         if amount_fen == 0:
             raise INVALID.error("A correction is of something.", field="amount")
         found = await sql.day(conn, day)
-        if found is None or found.state is not DayState.HARD_CLOSED:
+        if found is None or not (
+            found.state is DayState.HARD_CLOSED or await self._all_settled(conn, day)
+        ):
             raise DAY_STILL_OPEN.error(rule="C-05", field="day")
+
+    async def _all_settled(self, conn: Conn, day: date) -> bool:
+        """Whether the window of a day is computed and nothing of it waits for a run."""
+        window = await windows_sql.window_of(conn, day)
+        if window is None or window.state is not WindowState.FIGURED:
+            return False
+        return not await windows_sql.waiting(conn, window.id)
 
 
 def _keeps_out(part: OpenPart, settlement: Settlement) -> bool:

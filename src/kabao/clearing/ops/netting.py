@@ -130,7 +130,10 @@ class Netting:
         result: RunResult,
     ) -> None:
         """From which workday on each is paid (C-03)."""
-        due_on = await self._terms.due_on(conn, inputs.terms, window.day)
+        # Who pays nothing is not asked for its workdays: they may lead into an unknown year.
+        paying = {p.payer for p in result.payments} | {s.issuer for s in ready}
+        terms = {who: inputs.terms[who] for who in sorted(paying)}
+        due_on = await self._terms.due_on(conn, terms, window.day)
         known = {settlement.id for settlement in ready}
         instructions = [
             Instruction(

@@ -91,6 +91,8 @@ async def keep_out(conn: Conn, business_date: date, parts: Sequence[Part], at: d
               kept_out_at) values (%s, %s, %s, %s, %s, %s)
             on conflict (business_date, source, subject) do update
               set reason = excluded.reason, breaks = excluded.breaks, closed_at = null
+              where (p.reason, p.breaks, p.closed_at)
+                is distinct from (excluded.reason, excluded.breaks, null)
             """,
             [
                 (business_date, p.source, p.subject, p.reason, p.breaks, p.kept_out_at)

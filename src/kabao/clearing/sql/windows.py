@@ -214,12 +214,14 @@ async def of_run(conn: Conn, run: str) -> list[Settlement]:
     return msgspec.convert(rows, list[Settlement])
 
 
-async def waiting(conn: Conn) -> list[Settlement]:
-    """Every settlement that no run has netted yet."""
+async def waiting(conn: Conn, window: str | None = None) -> list[Settlement]:
+    """Every settlement that no run has netted yet; of one window if it is named."""
+    of_it = 'and "window" = %s ' if window is not None else ""
     rows = await fetch_all(
         conn,
         dict,
-        _SETTLEMENT + "where state <> 'due' order by issuer, store, currency, day",
+        _SETTLEMENT + "where state <> 'due' " + of_it + "order by issuer, store, currency, day",
+        [] if window is None else [window],
     )
     return msgspec.convert(rows, list[Settlement])
 
