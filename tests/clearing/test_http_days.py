@@ -96,11 +96,32 @@ async def test_a_part_is_kept_out_and_the_others_settle(w: World) -> None:
     assert await house(w, Account.REDEEMED) == {}
 
 
+async def test_the_evening_before_keeps_out_of_the_window(w: World) -> None:
+    """What is paid after the cut is of Monday's batch and of Tuesday's window."""
+    gate = Says(OpenPart("terminal", w.store, "too_many_breaks", 1, 0.01))
+    night = clearing(w, gate)
+    card = await trade(w)
+    turn(w, at(MONDAY, 20, 5))
+    await night.tick()
+    turn(w, at(MONDAY, 21))
+    await w.pay(card, 3_000)
+    turn(w, at(TUESDAY + timedelta(days=1), 2, 1))
+    await night.tick()
+    states = {s["store"]: s["status"] for s in await settlements(w)}
+    assert states == {w.store: "kept_out", w.other_store: "due"}
+    tuesday = f"/v1/clearing-days/{TUESDAY}"
+    assert (await made(w.auditor.get(tuesday)))["day"]["status"] == "soft_closed"
+    gate.parts = ()
+    await night.tick()
+    assert {s["status"] for s in await settlements(w)} == {"due"}
+    assert (await made(w.auditor.get(tuesday)))["day"]["status"] == "hard_closed"
+
+
 class Fails(Says):
-    """A gate that cannot be asked about Monday."""
+    """A gate that cannot be asked about a day."""
 
     async def open_parts(self, conn: Conn, day: date) -> Sequence[OpenPart]:
-        if day == MONDAY:
+        if day == MONDAY - timedelta(days=1):
             raise UNAVAILABLE.error()
         return await super().open_parts(conn, day)
 

@@ -32,6 +32,7 @@ from kabao.policy import names
 
 DAYS_MAX = 200
 LISTED_MAX = 20
+OF_ITS_WINDOW = "Its window is not computed yet, or waits for a store's part of the day before."
 
 
 class Closing:
@@ -101,9 +102,8 @@ class Closing:
             if not await self._is_figured(conn, day, window):
                 return None
             kept = await self._keep_out(conn, day)
-            if window is not None:
-                await self._settle(conn, window, kept)
-            if not kept:
+            whole = window is None or await self._settle(conn, window, kept)
+            if whole and not kept:
                 await sql.close_hard(conn, day, now(self._clock))
             return await sql.day(conn, day)
 
@@ -132,15 +132,23 @@ class Closing:
         await sql.keep_out(conn, day, parts, at)
         return kept
 
-    async def _settle(self, conn: Conn, window: Window, kept: Sequence[OpenPart]) -> None:
-        """Net what agrees; the rest waits until its source does."""
+    async def _settle(self, conn: Conn, window: Window, kept: Sequence[OpenPart]) -> bool:
+        """Net what agrees; the rest waits until its source does. Whether nothing is left.
+
+        A window begins in the evening of the day before, so what keeps that one open counts.
+        """
         waiting = await windows_sql.waiting(conn, window.id)
+        if not waiting:
+            return True
+        before = await self._gate.open_parts(conn, window.day - timedelta(days=1))
+        kept = [*before, *kept]
         ready = [s for s in waiting if not any(_keeps_out(part, s) for part in kept)]
         if ready:
             await self._netting.run(conn, window, ready)
         left = {s.id for s in waiting} - {s.id for s in ready}
         if left:
             await windows_sql.kept_out(conn, sorted(left))
+        return not left
 
     async def require_closed(self, conn: Conn, day: date) -> Day:
         """A day that is closed for good.
@@ -154,7 +162,7 @@ class Closing:
         if found.state is not DayState.HARD_CLOSED:
             parts = [p for p in await sql.parts(conn, day) if p.closed_at is None]
             said = "; ".join(describe(part) for part in parts[:LISTED_MAX])
-            raise DAY_KEPT_OPEN.error(said or "Its window is not computed yet.", rule=GATE_RULE)
+            raise DAY_KEPT_OPEN.error(said or OF_ITS_WINDOW, rule=GATE_RULE)
         return found
 
     async def check_adjustment(self, conn: Conn, day: date, amount_fen: int) -> None:
