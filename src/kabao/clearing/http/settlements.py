@@ -222,7 +222,9 @@ async def list_slips(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor | None = None,
 ) -> Page[SettledTransferView]:
-    """List what a figure of a settlement is made of, oldest first: together they are it."""
+    """List what a figure of a settlement is made of, oldest first: together they are it, but for
+    what disputes charged the store, which are not of cards.
+    """
     start = position(cursor, tuple[NumberPosition, IdPosition, NumberPosition])
     async with db.read() as conn:
         found = await visible(conn, principal, clearing, settlement)

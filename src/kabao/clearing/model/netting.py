@@ -86,7 +86,7 @@ class RunInputs(msgspec.Struct, frozen=True):
     run: str
     claims: tuple[Claim, ...]
     terms: dict[str, Terms]
-    """By debtor."""
+    """Of every debtor, and of every company that is owed or answers for its stores."""
 
 
 class RunResult(msgspec.Struct, frozen=True):
@@ -178,7 +178,7 @@ def _by_currency(position: Position) -> str:
 
 
 def _minimum(terms: Mapping[str, Terms], payer: str) -> int:
-    """A payer that issues nothing answers for its stores and has no minimum."""
+    """By the payer's own terms, also where it answers for its stores alone."""
     return terms[payer].minimum_fen if payer in terms else 0
 
 
