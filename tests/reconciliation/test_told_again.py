@@ -131,3 +131,9 @@ async def test_orders_of_a_midnight_pause_nobody(at: Bench) -> None:
     assert at.ours.stopped == []
     async with at.db.read() as conn:
         assert await at.reconciliation.open_parts(conn, DAY) == []
+
+
+async def test_what_a_payer_calls_it_does_not_hide_their_number(at: Bench) -> None:
+    await at.ours.has([line(1), line(2, our_no="")])
+    run = await at.ran([line(1, our_no="ABC-77"), line(2, our_no="ABC-77")])
+    assert (run.pairs, run.breaks) == (2, 0)
