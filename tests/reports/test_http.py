@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from kabao.base.clock import from_us
 from kabao.base.db import Database
+from kabao.reports.sql import one_reading
 from tests.databases import Databases
 from tests.scenarios.clocked import START, Clocked, clocked
 
@@ -151,3 +152,20 @@ async def test_what_is_refused(at: Clocked) -> None:
         reply = await at.actors.auditor.get(path)
         assert reply.status == status, repr(reply)
         assert code in {None, reply.code}
+
+
+async def test_a_report_sees_one_moment(databases: Databases) -> None:
+    with databases.copy() as url:
+        db = Database(url)
+        await db.open()
+        async with db.transaction() as reader:
+            await one_reading(reader)
+            before = await (await reader.execute("select count(*) from reports.roll")).fetchone()
+            async with db.transaction() as writer:
+                await writer.execute(
+                    "insert into reports.roll (business_date, rolls, digest, kept_at)"
+                    " values ('2026-11-20', '[]', '\\x00', '2026-11-21Z')"
+                )
+            after = await (await reader.execute("select count(*) from reports.roll")).fetchone()
+            assert before == after == (0,)
+        await db.close()

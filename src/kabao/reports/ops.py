@@ -70,7 +70,11 @@ class Reports:
         self._clock, self._days, self._zone = clock, days, zone
 
     async def day(self, conn: Conn, day: date, issuer: str | None = None) -> Report:
-        """A day's report. Raises `report_day_unknown` for a day that has not begun."""
+        """A day's report, by one reading: `conn` is in a transaction that has not begun to read.
+
+        Raises `report_day_unknown` for a day that has not begun.
+        """
+        await sql.one_reading(conn)
         closed = await self._closed(conn, day)
         figures = await self._figures(conn, day)
         kept = await sql.kept(conn, day)
@@ -87,7 +91,8 @@ class Reports:
         )
 
     async def store_sheet(self, conn: Conn, day: date, store: str) -> StoreSheet:
-        """A store's day. Raises `report_day_unknown`."""
+        """A store's day, by one reading as `day` is. Raises `report_day_unknown`."""
+        await sql.one_reading(conn)
         closed = await self._closed(conn, day)
         figures = await self._figures(conn, day)
         return StoreSheet(

@@ -11,6 +11,11 @@ from kabao.base.db import Conn, fetch_one, fetch_value
 from kabao.reports.model.figures import Roll
 
 
+async def one_reading(conn: Conn) -> None:
+    """Let every statement of a transaction see the same moment, so that sums agree."""
+    await conn.execute("set transaction isolation level repeatable read, read only")
+
+
 class Kept(msgspec.Struct, frozen=True):
     """What a closed day came to, and the digest of the figures it was made of."""
 

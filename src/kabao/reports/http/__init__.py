@@ -45,7 +45,7 @@ async def get_day_report(
 ) -> Response[DayView]:
     """A business day: volumes, what cards are worth, who owes whom, what is still open."""
     issuer = report_desk.issuer(principal, company)
-    async with report_desk.db.read() as conn:
+    async with report_desk.db.transaction() as conn:
         report = await report_desk.reports.day(conn, day, issuer)
     if format == "json":
         return Response(day_view(report, report_desk.name))
@@ -67,7 +67,7 @@ async def get_store_sheet(
 ) -> Response[StoreSheetView]:
     """A store's business day, cashier by cashier."""
     found = report_desk.store(principal, store)
-    async with report_desk.db.read() as conn:
+    async with report_desk.db.transaction() as conn:
         sheet = await report_desk.reports.store_sheet(conn, day, found.id)
     if format == "json":
         return Response(store_view(sheet, report_desk.name))
