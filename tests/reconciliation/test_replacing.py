@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
-from kabao.base.clock import FixedClock
+from kabao.base.clock import BusinessDays, FixedClock
 from kabao.base.db import Database, fetch_value
+from kabao.base.ids import RandomIds
+from kabao.cases.ops import Cases
 from kabao.ledger.model import Account
+from kabao.policy.ops import Policy
 from kabao.reconciliation.model.breaks import Correction
 from kabao.reconciliation.model.lines import BILL_CUT, BILL_UNREADABLE, Line, SpoiltBillError
 from kabao.reconciliation.model.runs import (
@@ -19,9 +23,12 @@ from kabao.reconciliation.model.runs import (
     Run,
     RunState,
 )
+from kabao.reconciliation.ops.following import Following
 from kabao.reconciliation.ops.matching import REPLACED
 
 from .world import AT, COMPANY, DAY, NEXT, SUBJECT, Bench, line
+
+WAITS = "select exists (select from pg_locks where not granted)"
 
 
 @pytest.fixture
@@ -187,6 +194,31 @@ async def test_a_replaced_run_tells_nobody_anything(at: Bench) -> None:
     async with at.db.read() as conn:
         whys = "select count(*) from reconciliation.break where why = %s"
         assert await fetch_value(conn, whys, [REPLACED]) == 1
+
+
+async def test_a_worker_that_still_follows_a_replaced_run_tells_nobody(at: Bench) -> None:
+    await at.ours.has(many(5))
+    former = await at.reconciliation.match((await at.taken(many(4))).id)
+    await at.taken(many(5))
+    days, ids = BusinessDays(), RandomIds(at.clock)
+    cases = Cases(Policy.load(at.clock, []), ids, at.clock, days)
+    rules = at.reconciliation.rules(COMPANY)
+    await Following(at.db, cases, at.clock).follow(former, at.ours, rules)
+    assert at.ours.told == []
+
+
+async def test_a_correction_in_flight_keeps_its_bill(at: Bench) -> None:
+    await at.ours.has(many(4))
+    run = await at.ran(many(5))
+    (found,) = await at.breaks(run)
+    async with at.db.transaction() as conn:
+        await at.reconciliation.correct(conn, found.id, Correction.SUSPEND, "4" * 32)
+        taking = asyncio.create_task(at.taken([*many(5), line(6)]))
+        async with at.db.read() as looking:
+            while not await fetch_value(looking, WAITS):
+                assert not taking.done(), "it waits for the correction"
+    with pytest.raises(BillStaysError):
+        await taking
 
 
 @pytest.mark.parametrize("field", [{"amount_fen": -500}, {"currency": "CNYX"}, {"currency": "12 "}])
