@@ -167,6 +167,17 @@ async def test_cash_the_store_keeps_is_no_deposit(at: Night) -> None:
     await hand_over(at, 5_000, one)  # of the day before
 
 
+async def test_a_bag_that_names_no_shift_while_one_waits_is_a_case(at: Night) -> None:
+    one = await shift(at, 5_000)
+    bag = await hand_over(at, 4_000)
+    (case,) = [c for c in await at.cases() if c["kind"] == "clearing.deposit_names_no_shift"]
+    assert (case["subject"], case["facts"]["waiting"]) == (bag["id"], 5_000)
+    await hand_over(at, 5_000, one)
+    before = len(await at.cases())
+    await hand_over(at, 100)  # a kiosk's box: no shift waits
+    assert len(await at.cases()) == before
+
+
 async def test_a_reference_nobody_handed_out_stays_nobodys(at: Night) -> None:
     bag = await hand_over(at, 100)
     other = "123456789015"

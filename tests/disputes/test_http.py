@@ -244,6 +244,16 @@ async def test_the_evidence_pack(w: World) -> None:
     assert (pack["terminal_log"], pack["till"]) == ([], None)
 
 
+@pytest.mark.row("P-12")
+async def test_a_store_guesses_no_codes_at_the_evidence_pack(w: World) -> None:
+    card, _ = await paid(w)
+    dispute = await opened(w, await w.pay(card, 500, store=w.other_store))
+    url, store = f"/v1/disputes/{dispute['id']}/evidence", w.by("other-auditor")
+    assert (await store.get(url)).status_code == 200
+    guess = await store.get(url, verification_code="00000000")
+    assert (guess.status_code, guess.json()["code"]) == (403, "forbidden")
+
+
 async def test_who_may(w: World) -> None:
     _, payment = await paid(w)
     body = {"payment": payment["id"], "reason": "not_recognised"}

@@ -14,7 +14,7 @@ from kabao.access.model import ApprovalView, view
 from kabao.access.ops import Access
 from kabao.base.clock import Clock, now, rfc3339, to_us
 from kabao.base.db import Conn, Database
-from kabao.base.errors import INVALID, NOT_FOUND
+from kabao.base.errors import FORBIDDEN, INVALID, NOT_FOUND
 from kabao.base.ids import from_edge, to_edge
 from kabao.base.web.fields import LINE, Amount, EdgeId, RequestBody
 from kabao.base.web.once import Once
@@ -206,10 +206,13 @@ async def get_evidence(
 ) -> Pack:
     """Get the evidence pack: receipts with their proofs, the till, and every step in time.
 
-    With the `verification_code` of the holder's slip it says whose receipt that is.
+    With the `verification_code` of the holder's slip it says whose receipt that is: for the
+    issuer's keys alone, because a store could guess the code that takes goods back (P-12).
     """
     async with db.read() as conn:
         one = await _seen(conn, principal, disputes, dispute)
+        if verification_code is not None and not principal.covers(one.issuer):
+            raise FORBIDDEN.error("Only the issuer compares codes.", rule="P-12")
         return await papers.pack(conn, one, verification_code)
 
 

@@ -34,6 +34,7 @@ from kabao.merchants.ops import Merchants
 from kabao.org.ops import Org
 from kabao.policy import names
 from kabao.policy.choices import SettledCash
+from kabao.policy.model import Rules
 from kabao.policy.ops import NATIONAL, Policy
 
 AT_ONCE = 200
@@ -106,7 +107,23 @@ class Deposits:
             raise SHIFT_DEPOSITED.error(rule=RULE, field="shifts")
         if made.declared_fen != made.expected_fen:
             await self._case(conn, made, "clearing.deposit_declared_otherwise", {})
+        waiting_fen = 0 if named else await self._waiting_fen(conn, made)
+        if waiting_fen:
+            await self._case(
+                conn, made, "clearing.deposit_names_no_shift", {"waiting": waiting_fen}
+            )
         return made
+
+    async def _waiting_fen(self, conn: Conn, bag: Deposit) -> int:
+        """What shifts closed of late have taken for these cards and no bag holds yet: a bag
+        that names none of them hides what is short in it.
+        """
+        late_days = self._rules().int(names.DEPOSIT_LATE_DAYS)
+        since = bag.created_at - timedelta(days=late_days)
+        closed = await self._merchants.shifts.closed_since(conn, bag.store, since)
+        in_bags = await sql.in_bags(conn, bag.company, [one.id for one in closed])
+        waiting = [one for one in closed if one.id not in in_bags]
+        return sum((await self._cash_of(conn, bag.company, bag.currency, waiting)).values())
 
     async def _closed(self, conn: Conn, store: str, ident: str) -> Shift:
         """A shift of this store whose drawer was counted."""
@@ -137,6 +154,9 @@ class Deposits:
         found = await self._ledger.shift_cash(conn, idents, currency, first)
         own = {one.shift: one.amount_fen for one in found if one.issuer == issuer}
         return {ident: own.get(ident, 0) for ident in idents}
+
+    def _rules(self) -> Rules:
+        return self._policy.rules(jurisdiction=NATIONAL, on=self._today())
 
     def _today(self) -> date:
         return self._days.of(self._clock.now_us())
@@ -199,9 +219,7 @@ class Deposits:
 
     async def look_for_late(self) -> int:
         """A bag that no bank has booked in time is a case; for a tick. Gives how many."""
-        today = self._today()
-        rules = self._policy.rules(jurisdiction=NATIONAL, on=today)
-        before = today - timedelta(days=rules.int(names.DEPOSIT_LATE_DAYS))
+        before = self._today() - timedelta(days=self._rules().int(names.DEPOSIT_LATE_DAYS))
         async with self._db.transaction() as conn:
             found = await sql.late(conn, before, AT_ONCE)
             for one in found:

@@ -84,6 +84,17 @@ async def shifts_of(conn: Conn, ident: str) -> dict[str, int]:
     return {row["shift"]: row["cash_fen"] for row in rows}
 
 
+async def in_bags(conn: Conn, company: str, shifts: Sequence[str]) -> set[str]:
+    """Which of these shifts are in a bag for a company."""
+    rows = await fetch_all(
+        conn,
+        dict,
+        "select shift from clearing.deposit_shift where company = %s and shift = any(%s::uuid[])",
+        [company, list(shifts)],
+    )
+    return {row["shift"] for row in rows}
+
+
 async def late(conn: Conn, before: date, limit: int) -> list[Deposit]:
     """Bags handed over before a day that no bank has booked, and nobody was told of; locked."""
     rows = await fetch_all(

@@ -57,6 +57,10 @@ class Shifts:
             raise NOT_FOUND.error("There is no such shift.")
         return found
 
+    async def closed_since(self, conn: Conn, store: str, since: datetime) -> list[Shift]:
+        """The shifts of a store that were closed at that moment or later."""
+        return await sql.closed_since(conn, store, since)
+
     async def list_all(
         self,
         conn: Conn,

@@ -247,6 +247,17 @@ async def cashiers_at(conn: Conn, terminal: str, at: datetime) -> list[str]:
     return [row[0] for row in await rows.fetchall()]
 
 
+async def closed_since(conn: Conn, store: str, since: datetime) -> list[Shift]:
+    """The shifts of a store that were closed at a moment or later."""
+    rows = await fetch_all(
+        conn,
+        dict,
+        "select * from merchants.shift where store = %s and closed_at >= %s order by id",
+        [store, since],
+    )
+    return convert(rows, list[Shift])
+
+
 async def insert_shift(conn: Conn, shift: Shift) -> None:
     """A shift begins."""
     await conn.execute(
