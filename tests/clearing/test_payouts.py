@@ -309,3 +309,18 @@ async def test_what_a_bank_contradicts_itself_about_is_not_paid_again(
     paid = [one for one in await at.desk("GET", "payouts") if one["amount"] > MONEY_FEN]
     assert len(paid) == 1
     assert await at.balance(Account.PAYABLE, at.other) == MONEY_FEN + 1
+
+
+@pytest.mark.parametrize(("late_s", "cases"), [(-1, 0), (0, 1)])
+async def test_a_sum_that_is_under_way_for_a_day_is_a_case(
+    at: Night, late_s: int, cases: int
+) -> None:
+    await at.bank_account(FIRST)
+    await at.desk("PUT", f"payees/{FIRST}", {"does": "waits"})
+    await at.owes(5_000)
+    await at.release()
+    await look(at)
+    at.at.clock.advance(timedelta(hours=24, seconds=late_s))
+    await at.kabao.morning.paying.look()
+    kinds = [one["kind"] for one in await at.cases()]
+    assert kinds.count("clearing.payouts_unanswered") == cases

@@ -191,14 +191,17 @@ class Paying:
         async with self._db.transaction() as conn:
             await sql.ask_again(conn, batch.id, self._later(rules))
             if lost or batch.asked >= rules.int(names.PAYOUT_UNANSWERED_COUNT):
-                case = NewCase(
-                    kind="clearing.payouts_unanswered",
-                    subject=to_edge(BATCH, batch.id),
-                    company=batch.company,
-                    facts={"why": why, "asked": batch.asked, "amount": batch.amount_fen},
-                    key=batch.id,
-                )
-                await self._cases.open_in(conn, case)
+                await self._unanswered(conn, batch, why)
+
+    async def _unanswered(self, conn: Conn, batch: PayoutBatch, why: str) -> None:
+        case = NewCase(
+            kind="clearing.payouts_unanswered",
+            subject=to_edge(BATCH, batch.id),
+            company=batch.company,
+            facts={"why": why, "asked": batch.asked, "amount": batch.amount_fen},
+            key=batch.id,
+        )
+        await self._cases.open_in(conn, case)
 
     async def _take(self, batch: PayoutBatch, answer: BatchTold | Refused) -> None:
         """Write down what the bank has said of each sum."""
@@ -214,7 +217,12 @@ class Paying:
                 if payout.id in said:
                     moves += await self._step(conn, payout, said[payout.id])
             open_still = await sql.open_payouts(conn, batch.id)
-            await sql.ask_again(conn, batch.id, self._later(self._rules()) if open_still else None)
+            rules = self._rules()
+            await sql.ask_again(conn, batch.id, self._later(rules) if open_still else None)
+            hours = timedelta(hours=rules.int(names.PAYOUT_UNDER_WAY_HOURS))
+            overdue = locked.sent_at and self._clock.now_us() >= to_us(locked.sent_at + hours)
+            if open_still and overdue:
+                await self._unanswered(conn, batch, "under_way")
             if moves:  # last: from here on the journal is ours until the commit
                 key = f"payouts/{batch.id}/{batch.asked}"
                 await self._ledger.move_in(conn, moves, company=batch.company, key=key)
