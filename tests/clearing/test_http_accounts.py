@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -90,6 +91,13 @@ async def test_an_account_is_one_companys(at: World) -> None:
     other = body(at, company=at.other, name="Other")
     refused = await at.operator.post("/v1/settlement-accounts", other)
     assert (refused.status_code, refused.json()["code"]) == (422, "account_of_another")
+
+
+async def test_an_account_is_one_companys_also_at_once(at: World) -> None:
+    wanted = [body(at), body(at, company=at.other, name="Other")]
+    asked = [await made(at.operator.post("/v1/settlement-accounts", one)) for one in wanted]
+    answers = await asyncio.gather(*(at.approve(one["id"]) for one in asked))
+    assert sorted(one.status_code for one in answers) == [200, 422]
 
 
 async def test_a_company_that_took_another_name_is_not_paid(at: World) -> None:

@@ -91,7 +91,9 @@ class Accounts:
         holder = self._open(ident, (await sql.holders(conn, [ident]))[ident])
         if not holder.is_of(self.names(found.company, found.store)):
             raise ACCOUNT_NAME_DIFFERS.error("Its party has another name now.", rule=NAME_RULE)
-        if await sql.others_with(conn, self._index(holder), found.company):
+        index = self._index(holder)
+        await sql.hold_number(conn, index)
+        if await sql.others_with(conn, index, found.company):
             raise ACCOUNT_OF_ANOTHER.error(rule=NAME_RULE)
         await sql.replace_active(conn, found)
         await sql.set_state(conn, ident, AccountState.ACTIVE)

@@ -55,6 +55,12 @@ async def replace_active(conn: Conn, one: SettlementAccount) -> None:
     )
 
 
+async def hold_number(conn: Conn, number_index: bytes) -> None:
+    """One transaction at a time decides about a number: its hash is all that is known of it."""
+    key = int.from_bytes(number_index[:8], "big", signed=True)
+    await conn.execute("select pg_advisory_xact_lock(%s)", [key])
+
+
 async def others_with(conn: Conn, number_index: bytes, company: str) -> bool:
     """Whether another company is paid to this number."""
     found: bool = await fetch_value(
