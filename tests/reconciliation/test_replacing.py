@@ -9,6 +9,7 @@ import pytest
 
 from kabao.base.clock import BusinessDays, FixedClock
 from kabao.base.db import Database, fetch_value
+from kabao.base.errors import KabaoError
 from kabao.base.ids import RandomIds
 from kabao.cases.ops import Cases
 from kabao.ledger.model import Account
@@ -68,6 +69,15 @@ async def test_a_bill_that_was_paid_out_stays(at: Bench) -> None:
     with pytest.raises(BillStaysError):
         await at.taken(many(4))
     assert len(await at.cases()) == 1, "the same file again is the same case"
+
+
+async def test_nobody_pays_out_what_is_at_our_own_bank(at: Bench) -> None:
+    await at.ours.has(many(5))
+    run = await at.ran(many(5))
+    at.ours.name = "bank"
+    async with at.db.transaction() as conn:
+        with pytest.raises(KabaoError, match="holds no money for us"):
+            await at.reconciliation.settle(conn, run.id, 4_000)
 
 
 @pytest.mark.parametrize("correction", [Correction.SUSPEND, Correction.ACCEPT])

@@ -105,6 +105,9 @@ class Ours:
     async def expected(self, conn: Conn, day: date) -> Sequence[Part]:
         return [part for part in self.expects if part.day == day]
 
+    def is_own_account(self, subject: str) -> bool:
+        return self.name == "bank"
+
     async def stop(self, conn: Conn, subject: str) -> None:
         self.stopped.append(subject)
 

@@ -66,6 +66,10 @@ class Source(Protocol):
         """Our account of what the source holds for us; None: its breaks are of no money."""
         ...
 
+    def is_own_account(self, subject: str) -> bool:
+        """Whether what the source tells of is an account of ours: nobody pays it out to us."""
+        ...
+
     @property
     def is_ours(self) -> bool:
         """Whether both sides are our own books: then nothing may differ."""

@@ -21,7 +21,7 @@ from kabao.reconciliation.model.runs import BillStaysError, KnownBillError, Run
 from kabao.reconciliation.ops.reconciliation import Reconciliation
 from kabao.reconciliation.ports import Besides, HasBills, Selected
 
-NAME = "channel"
+NAME, BANK = "channel", "bank"
 
 log = logs.get("reconciliation")
 
@@ -86,6 +86,11 @@ class Channels:
         sold = await self._billing.sold(conn, day)
         known = [one for one in self._funding.channels.every() if one.id in sold]
         return [Part(NAME, to_edge(CHANNEL, one.id), one.company, day) for one in known]
+
+    def is_own_account(self, subject: str) -> bool:
+        """A bank's statement is of our own account; others hold what they took until they pay."""
+        channel = self._funding.channels.get(from_edge(CHANNEL, subject))
+        return channel is not None and channel.kind == BANK
 
     async def stop(self, conn: Conn, subject: str) -> None:
         """Give the channel no new orders; a person resumes it."""

@@ -29,7 +29,7 @@ class Settling:
             raise RUN_NOT_FINISHED.error(rule=RULE)
         if run.received_fen is not None:
             raise RUN_SETTLED.error(rule=RULE)
-        if source.account is None or source.account is Account.BANK:
+        if source.account is None or source.is_own_account(run.subject):
             raise NOTHING_TO_POST.error("This source holds no money for us.", rule=RULE)
 
     async def settle(self, conn: Conn, run: Run, source: Source, received_fen: int) -> Run:
