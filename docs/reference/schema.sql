@@ -656,6 +656,7 @@ CREATE TABLE clearing.payout_batch (
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     sent_at TIMESTAMP WITH TIME ZONE,
     channel UUID,
+    heard_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_payout_batch PRIMARY KEY (id),
     CONSTRAINT ck_payout_batch_state CHECK (state in ('made', 'sent', 'answered')),
     CONSTRAINT ck_payout_batch_counts CHECK (payouts > 0 and amount_fen > 0 and asked >= 0),
@@ -719,9 +720,10 @@ CREATE TABLE clearing.workday_year (
 
 CREATE TABLE clearing.deposit_shift (
     shift UUID NOT NULL,
+    company UUID NOT NULL,
     deposit UUID NOT NULL,
     cash_fen BIGINT NOT NULL,
-    CONSTRAINT pk_deposit_shift PRIMARY KEY (shift),
+    CONSTRAINT pk_deposit_shift PRIMARY KEY (shift, company),
     CONSTRAINT fk_deposit_shift_deposit FOREIGN KEY(deposit) REFERENCES clearing.deposit (id)
 );
 
@@ -790,7 +792,7 @@ CREATE TABLE clearing.instruction (
     settlement_ids UUID[] NOT NULL,
     CONSTRAINT pk_instruction PRIMARY KEY (id),
     CONSTRAINT ck_instruction_positive CHECK (amount_fen > 0),
-    CONSTRAINT ck_instruction_state CHECK (state in ('due', 'released', 'sent', 'paid', 'returned', 'carried')),
+    CONSTRAINT ck_instruction_state CHECK (state in ('due', 'released', 'sent', 'paid', 'returned', 'held', 'carried')),
     CONSTRAINT fk_instruction_run FOREIGN KEY(run) REFERENCES clearing.run (id)
 );
 
@@ -2212,7 +2214,12 @@ CREATE TABLE pos.difference (
     till_fen BIGINT,
     host_fen BIGINT,
     found_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    approval UUID,
+    correction UUID,
+    resolved_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_difference PRIMARY KEY (terminal, batch, trace, direction, kind),
+    CONSTRAINT ck_difference_resolved_when CHECK ((approval is null) = (resolved_at is null)),
+    CONSTRAINT ck_difference_corrected CHECK (correction is null or approval is not null),
     CONSTRAINT ck_difference_kind CHECK (kind in ('till_only', 'host_only', 'amount', 'late'))
 );
 
@@ -2358,13 +2365,17 @@ CREATE TABLE reconciliation.break (
     state TEXT NOT NULL,
     why TEXT,
     closed_at TIMESTAMP WITH TIME ZONE,
+    cleared_by UUID,
     CONSTRAINT pk_break PRIMARY KEY (run, no),
     CONSTRAINT ck_break_class CHECK (class in ('missing_here', 'missing_there', 'amount', 'status', 'duplicate', 'wrong_day', 'fee', 'currency')),
     CONSTRAINT ck_break_state CHECK (state in ('open', 'cleared', 'suspended', 'corrected')),
     CONSTRAINT ck_break_closed CHECK ((state = 'open') = (closed_at is null)),
+    CONSTRAINT ck_break_cleared_by CHECK (cleared_by is null or state = 'cleared'),
     CONSTRAINT ck_break_of_something CHECK (line is not null or book is not null),
     CONSTRAINT uq_break_id UNIQUE (id)
 );
+
+CREATE INDEX ix_break_cleared_by ON reconciliation.break (cleared_by) WHERE cleared_by is not null;
 
 CREATE INDEX ix_break_open ON reconciliation.break (run) WHERE state = 'open';
 
@@ -2418,6 +2429,7 @@ CREATE TABLE reconciliation.run (
     fees_mfen BIGINT NOT NULL,
     received_fen BIGINT,
     taken_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    brought_by TEXT,
     CONSTRAINT pk_run PRIMARY KEY (id),
     CONSTRAINT ck_run_state CHECK (state in ('taken', 'matched', 'finished', 'replaced')),
     CONSTRAINT ck_run_received CHECK (received_fen >= 0),

@@ -24,7 +24,7 @@ COLUMNS = (
 )
 
 MAPPING = """\
-# How this export is read: `kabao reconcile FILE --columns` this file.
+# How this export is read: its columns, by what we call them.
 encoding = "gbk"
 day_form = "%Y%m%d"
 
