@@ -311,6 +311,38 @@ async def test_what_a_bank_contradicts_itself_about_is_not_paid_again(
     assert await at.balance(Account.PAYABLE, at.other) == MONEY_FEN + 1
 
 
+async def test_what_was_contradicted_is_held_when_a_later_attempt_comes_back(at: Night) -> None:
+    await at.bank_account(FIRST)
+    await at.bank_account(SECOND, store=at.at.other_store)
+    await at.desk("PUT", f"payees/{SECOND}", {"does": "waits"})  # the file stays open
+    await at.owes(MONEY_FEN + 1)
+    await at.owes(700, store=from_edge("sto", at.at.other_store))
+    await at.release()
+    await look(at)  # the first sum is refused: too little money
+    (first,) = [one["no"] for one in await at.desk("GET", "payouts") if one["amount"] > MONEY_FEN]
+    await at.desk("POST", "transfers", {"amount": 3 * MONEY_FEN, "words": "seed"})
+    await at.desk("PUT", f"payees/{FIRST}", {"does": "waits"})
+    await at.release()
+    await look(at)  # the second attempt is at the bank
+    await at.desk("POST", f"payouts/{first}/pay")  # and the first was paid, the bank says now
+    await look(at)
+    (second,) = [
+        one["no"]
+        for one in await at.desk("GET", "payouts")
+        if one["amount"] > MONEY_FEN and one["no"] != first
+    ]
+    await at.desk("POST", f"payouts/{second}/pay")
+    await look(at)
+    await at.desk("POST", f"payouts/{second}/return")
+    await at.kabao.morning.paying.look_for_returns()
+    assert await at.balance(Account.PAYABLE, at.other) == MONEY_FEN + 1
+    await at.bank_account(THIRD)  # the one that sent it back is closed
+    again = await at.at.operator.post(
+        "/v1/payout-releases", {"company": at.at.company, "reason": "again"}
+    )
+    assert again.json()["code"] == "nothing_to_pay"
+
+
 @pytest.mark.parametrize(("late_s", "cases"), [(-1, 0), (0, 1)])
 async def test_a_sum_that_is_under_way_for_a_day_is_a_case(
     at: Night, late_s: int, cases: int

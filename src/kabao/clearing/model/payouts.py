@@ -23,6 +23,9 @@ RULE = "P-05"
 PARTS_MAX = 5_000
 """How many sums one file has at most; what is left goes into the next release."""
 
+CONTRADICTED = "contradicted"
+"""The reason of a payout about which its bank said one thing and then another."""
+
 LEFT_OUT = "left_out"
 """The reason of a payout that was taken out of its file before that was sent."""
 

@@ -29,6 +29,7 @@ from kabao.clearing.model.batches import (
 )
 from kabao.clearing.model.payouts import (
     BATCH,
+    CONTRADICTED,
     LEFT_OUT,
     PAYOUT,
     BatchState,
@@ -249,6 +250,7 @@ class Paying:
         if said.amount_fen is not None:
             facts["amount"] = said.amount_fen
         await self._case(conn, payout, "clearing.payout_contradicted", facts)
+        await sql.contradict(conn, payout.id, CONTRADICTED)
         moves: list[HouseMove] = []
         waiting = await sql.not_sent(conn, payout.instruction)
         if waiting is not None and waiting.id != payout.id:
@@ -263,6 +265,8 @@ class Paying:
         reason = said.reason
         if breaks_account(reason) and not said.whole:
             await self._accounts.broken(conn, payout.account, reason[:_REASON_CHARS] or "unknown")
+        if await sql.is_contradicted(conn, payout.instruction, CONTRADICTED):
+            await sql.hold(conn, payout.instruction)
         facts: dict[str, Fact] = {
             "reason": reason[:_REASON_CHARS],
             "amount": payout.amount_fen,

@@ -69,6 +69,22 @@ async def hold(conn: Conn, instruction: str) -> None:
     )
 
 
+async def contradict(conn: Conn, ident: str, word: str) -> None:
+    """Its bank said otherwise before: nothing of its instruction is released any more."""
+    await conn.execute("update clearing.payout set reason = %s where id = %s", [word, ident])
+
+
+async def is_contradicted(conn: Conn, instruction: str, word: str) -> bool:
+    """Whether a bank contradicted itself about any attempt of an instruction."""
+    return bool(
+        await fetch_value(
+            conn,
+            "select exists(select from clearing.payout where instruction = %s and reason = %s)",
+            [instruction, word],
+        )
+    )
+
+
 async def not_sent(conn: Conn, instruction: str) -> Payout | None:
     """Its attempt in a file that has not gone yet, locked with the file."""
     found = await fetch_one(
